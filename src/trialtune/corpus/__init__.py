@@ -1,0 +1,1 @@
+"""From snapshot rows to cleaned documents to packed blocks of token ids."""

@@ -1,0 +1,1 @@
+"""Encoders, their masked-language-model head, LoRA adapters and classifiers."""

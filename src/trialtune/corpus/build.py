@@ -1,0 +1,137 @@
+"""Build a corpus folder: documents of a snapshot, tokenised and packed, with a held-out part."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from transformers import PreTrainedTokenizerFast
+
+from trialtune.corpus.blocks import pack, write_blocks
+from trialtune.corpus.documents import documents
+from trialtune.errors import DataError
+from trialtune.files import atomic_folder, read_json, write_json
+
+_TOKENISER_BATCH = 512  # documents a call: enough to keep every core of the Rust tokeniser busy
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """How a snapshot becomes blocks."""
+
+    block_size: int = 128  # tokens a block, [CLS] and [SEP] included
+    heldout: float = 0.05  # share of trials kept out of training, for scoring the language model
+    seed: int = 13
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What `corpus.json` says of a corpus folder."""
+
+    documents: int
+    empty: int
+    excluded: int
+    heldout_documents: int
+    blocks: int
+    tokens: int
+    heldout_blocks: int
+    heldout_tokens: int
+    block_size: int
+    tokenizer: str
+    tokenizer_sha256: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Corpus":
+        """Read a corpus folder's description; raises DataError when it is not one."""
+        if not (folder / "corpus.json").is_file():
+            raise DataError(f"{folder}: not a corpus folder; make one with `trialtune corpus build`")
+        return cls(**read_json(folder / "corpus.json"))
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
+    """SHA-256 of the tokeniser's vocabulary and rules: two equal ones give the same ids."""
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+
+
+def is_heldout(nct_id: str, share: float, seed: int) -> bool:
+    """Whether a trial belongs to the held-out part: by a hash of its id, so growth never moves it."""
+    digest = hashlib.blake2b(f"{seed}:{nct_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64 < share
+
+
+def build_corpus(
+    snapshot: pl.DataFrame,
+    tokenizer: PreTrainedTokenizerFast,
+    out: Path,
+    *,
+    settings: CorpusSettings,
+    exclude: frozenset[str] = frozenset(),
+    progress: Callable[[int], None] | None = None,
+) -> Corpus:
+    """Write `out/train.parquet`, `out/heldout.parquet` and `out/corpus.json`.
+
+    `exclude` holds NCT ids that must not be read (test trials of the tasks). Raises DataError
+    when no text is left.
+    """
+    counts = {"documents": 0, "empty": 0, "excluded": 0, "heldout_documents": 0}
+
+    def texts(heldout: bool) -> Iterator[str]:
+        for nct_id, text in documents(snapshot.iter_rows(named=True)):
+            if is_heldout(nct_id, settings.heldout, settings.seed) != heldout:
+                continue
+            if nct_id in exclude:
+                counts["excluded"] += 1
+            elif not text:
+                counts["empty"] += 1
+            else:
+                counts["heldout_documents" if heldout else "documents"] += 1
+                yield text
+            if progress:
+                progress(1)
+
+    with atomic_folder(out) as folder:
+        sizes = {}
+        for name, heldout in (("train", False), ("heldout", True)):
+            stream = pack(
+                tokenise(texts(heldout), tokenizer),
+                block_size=settings.block_size,
+                cls_id=tokenizer.cls_token_id,
+                sep_id=tokenizer.sep_token_id,
+            )
+            sizes[name] = write_blocks(folder / f"{name}.parquet", stream)
+        if not sizes["train"][0] or not sizes["heldout"][0]:
+            raise DataError(
+                f"{out}: {counts['documents']} training and {counts['heldout_documents']} held-out documents; "
+                "both are needed: give a larger snapshot or another held-out share"
+            )
+        corpus = Corpus(
+            **counts,
+            blocks=sizes["train"][0],
+            tokens=sizes["train"][1],
+            heldout_blocks=sizes["heldout"][0],
+            heldout_tokens=sizes["heldout"][1],
+            block_size=settings.block_size,
+            tokenizer=tokenizer.name_or_path,
+            tokenizer_sha256=tokenizer_fingerprint(tokenizer),
+            settings=asdict(settings),
+        )
+        write_json(folder / "corpus.json", asdict(corpus))
+        tokenizer.save_pretrained(folder / "tokenizer")
+    return corpus
+
+
+def tokenise(texts: Iterable[str], tokenizer: PreTrainedTokenizerFast) -> Iterator[list[int]]:
+    """Token ids of each text, without special tokens; batches run on all cores in Rust."""
+    texts = iter(texts)
+    while batch := list(itertools.islice(texts, _TOKENISER_BATCH)):
+        yield from tokenizer(
+            batch,
+            add_special_tokens=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )["input_ids"]

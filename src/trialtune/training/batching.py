@@ -1,0 +1,89 @@
+"""Batches as pure functions of the step: masked blocks, and texts grouped by length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from trialtune.corpus.blocks import Blocks
+from trialtune.corpus.masking import Masker
+from trialtune.training.loop import step_seed
+
+# Texts are sorted by length inside windows of this many batches: little padding, order still random.
+_WINDOW = 50
+
+
+@lru_cache(maxsize=4)
+def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
+    """The order of `count` items in one pass, the same for the same seed and epoch."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(step_seed(seed, epoch)))
+
+
+@dataclass(frozen=True)
+class MaskedBatches:
+    """Masked blocks in random order; every pass has its own order, every step its own masks."""
+
+    blocks: Blocks
+    masker: Masker
+    batch_size: int
+    seed: int
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        """`input_ids`, `labels` and `attention_mask` of a step, each [batch_size, block_size]."""
+        count, chosen = len(self.blocks), []
+        for position in range(step * self.batch_size, (step + 1) * self.batch_size):
+            epoch, offset = divmod(position, count)
+            chosen.append(permutation(count, self.seed, epoch)[offset])
+        rows = torch.stack(chosen)
+        input_ids, labels = self.masker(self.blocks.input_ids[rows], seed=step_seed(self.seed, step))
+        return {"input_ids": input_ids, "labels": labels, "attention_mask": self.blocks.attention_mask[rows]}
+
+    def epoch(self, step: int) -> float:
+        return step * self.batch_size / len(self.blocks)
+
+
+@dataclass(frozen=True)
+class TextBatches:
+    """Labelled texts, batched with others of about their length and padded to the longest only."""
+
+    input_ids: Sequence[Sequence[int]]
+    targets: torch.Tensor  # [texts, labels] 0/1 for multi-label, [texts] class numbers otherwise
+    batch_size: int
+    pad_id: int
+    seed: int
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        """`input_ids` and `attention_mask` [batch, longest], `labels` of one step."""
+        epoch, index = divmod(step, self.per_epoch)
+        rows = self._rows(epoch)[index]
+        return {**pad([self.input_ids[row] for row in rows], self.pad_id), "labels": self.targets[rows]}
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of one pass over the texts."""
+        return -(-len(self.input_ids) // self.batch_size)
+
+    def epoch(self, step: int) -> float:
+        return step / self.per_epoch
+
+    def _rows(self, epoch: int) -> list[list[int]]:
+        order = permutation(len(self.input_ids), self.seed, epoch).tolist()
+        window = _WINDOW * self.batch_size
+        by_length = [
+            row
+            for start in range(0, len(order), window)
+            for row in sorted(order[start : start + window], key=lambda row: len(self.input_ids[row]))
+        ]
+        batches = [by_length[i : i + self.batch_size] for i in range(0, len(by_length), self.batch_size)]
+        return [batches[i] for i in permutation(len(batches), self.seed + 1, epoch).tolist()]
+
+
+def pad(sequences: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask` [batch, longest] of token id lists."""
+    tensors = [torch.tensor(ids) for ids in sequences]
+    return {
+        "input_ids": pad_sequence(tensors, batch_first=True, padding_value=pad_id),
+        "attention_mask": pad_sequence([torch.ones_like(ids) for ids in tensors], batch_first=True),
+    }
