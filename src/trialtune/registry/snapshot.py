@@ -1,0 +1,173 @@
+"""The snapshot: one Parquet row a trial, made from any source, with what was refused set beside it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from trialtune.errors import DataError, UsageError
+from trialtune.files import atomic_file, sha256_of
+from trialtune.registry.parquet import SnapshotWriter, writing
+from trialtune.registry.quarantine import NothingUsable, Quarantine
+from trialtune.registry.records import SNAPSHOT_SCHEMA, content_hash
+from trialtune.registry.rows import Row, bad_row
+from trialtune.registry.sources import read_rows, source_files
+
+_PROGRESS_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import did; read = kept + quarantined, and `reasons` counts the quarantined by kind."""
+
+    read: int
+    kept: int
+    quarantined: int
+    reasons: dict[str, int]
+    out: Path
+    quarantine: Path | None
+    data_timestamp: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as JSON-able values."""
+        quarantine = str(self.quarantine) if self.quarantine else None
+        return {**vars(self), "out": str(self.out), "quarantine": quarantine}
+
+
+def import_source(
+    source: Path,
+    out: Path,
+    *,
+    encoding: str = "utf-8",
+    data_timestamp: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ImportSummary:
+    """Import a file or folder of trials into a snapshot; refused rows go to `<stem>.quarantine.jsonl`.
+
+    `data_timestamp` says how old the data is (default: the newest file's modification time, UTC);
+    `progress` is told the number of rows read. The same files give the same bytes.
+    Raises UsageError and DataError as `read_rows` does, and DataError when no row is usable.
+    """
+    files = source_files(source)
+    if out.suffix != ".parquet" or out.is_dir():
+        raise UsageError(f"{out}: a snapshot is a Parquet file; give --out a name ending in .parquet")
+    if out.resolve() in {file.resolve() for file in files}:
+        raise UsageError(f"{out}: this is the source itself; give the snapshot another name")
+    timestamp = data_timestamp or _newest(files)
+    metadata = {"source": source.resolve().name, "data_timestamp": timestamp}
+    if source.is_file():
+        metadata["source_sha256"] = sha256_of(source)
+    quarantine = Quarantine(out.with_name(f"{out.stem}.quarantine.jsonl"))
+    kept = 0
+    with (
+        writing(out),
+        quarantine,
+        atomic_file(out) as temporary,
+        SnapshotWriter(temporary, metadata) as writer,
+    ):
+        for number, row in enumerate(_first_of_each(read_rows(source, encoding=encoding)), start=1):
+            if row.record is None:
+                quarantine.add(row)
+            else:
+                own = row.record["data_timestamp"]
+                row.record["data_timestamp"] = data_timestamp or own or timestamp
+                writer.add(row.record)
+                kept += 1
+            if progress and number % _PROGRESS_ROWS == 0:
+                progress(number)
+        _refuse_useless(source, kept, quarantine)
+    if progress:
+        progress(kept + quarantine.count)
+    return ImportSummary(
+        read=kept + quarantine.count,
+        kept=kept,
+        quarantined=quarantine.count,
+        reasons=dict(quarantine.reasons.most_common()),
+        out=out,
+        quarantine=quarantine.path if quarantine.count else None,
+        data_timestamp=timestamp,
+    )
+
+
+def read_snapshot(path: Path) -> pl.DataFrame:
+    """The snapshot as a frame of `SNAPSHOT_SCHEMA`'s columns; DataError when the file is not a snapshot."""
+    return scan_snapshot(path).collect()
+
+
+def scan_snapshot(path: Path) -> pl.LazyFrame:
+    """The snapshot as a lazy frame; DataError when the file is not a snapshot."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; run trialtune registry import first")
+    frame = pl.scan_parquet(path)
+    try:
+        found = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file; run trialtune registry import first") from error
+    wanted = pl.from_arrow(SNAPSHOT_SCHEMA.empty_table())
+    assert isinstance(wanted, pl.DataFrame)
+    missing = [name for name in wanted.columns if name not in found]
+    if missing:
+        raise DataError(
+            f"{path}: not a snapshot, it has no column {', '.join(missing)};"
+            " run trialtune registry import first"
+        )
+    other = [name for name, kind in wanted.schema.items() if found[name] != kind]
+    if other:
+        raise DataError(
+            f"{path}: not a snapshot, its column {', '.join(other)} is of another type;"
+            " run trialtune registry import first"
+        )
+    return frame
+
+
+def snapshot_metadata(path: Path) -> dict[str, str]:
+    """What the snapshot says of its origin: version, source, source_sha256, data_timestamp."""
+    scan_snapshot(path)
+    stored = pq.read_schema(path).metadata or {}
+    prefix = b"trialtune."
+    return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}
+
+
+def _first_of_each(rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows with their hashes; a later row of the same NCT id becomes a refused one."""
+    seen: dict[str, tuple[str, int, str]] = {}
+    for row in rows:
+        if row.record is None:
+            yield row
+            continue
+        nct_id, digest = row.record["nct_id"], content_hash(row.record)
+        row.record["row_hash"] = digest
+        if nct_id not in seen:
+            seen[nct_id] = (row.file, row.number, digest)
+            yield row
+        else:
+            file, number, first = seen[nct_id]
+            kind = "same content" if digest == first else "other content"
+            reason = f"duplicate NCT id, {kind}: {nct_id} is already in {file} row {number}"
+            yield bad_row(row.file, row.number, reason, row.record)
+
+
+def _refuse_useless(source: Path, kept: int, quarantine: Quarantine) -> None:
+    reasons = quarantine.reasons
+    if reasons["undecodable bytes"] > kept:
+        raise NothingUsable(
+            f"{source}: {reasons['undecodable bytes']} of {kept + quarantine.count} rows do not decode;"
+            f" the file is in another encoding: name it with --encoding (such as cp1252). See {quarantine.path}"
+        )
+    if kept:
+        return
+    if not reasons:
+        raise NothingUsable(f"{source}: it holds no trial; check that it is the right file")
+    told = ", ".join(f"{kind} ({count})" for kind, count in reasons.most_common(3))
+    raise NothingUsable(
+        f"{source}: none of its {quarantine.count} rows is usable: {told}. See {quarantine.path}"
+    )
+
+
+def _newest(files: list[Path]) -> str:
+    newest = max(file.stat().st_mtime for file in files)
+    return datetime.fromtimestamp(int(newest), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,67 @@
+"""Opening text whose encoding may not be the one that was named, and reading it piece by piece."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TextIO, cast
+
+from trialtune.errors import DataError, UsageError
+
+#: A line longer than this is no study; reading it whole could fill the memory.
+LONGEST_LINE = 1 << 28
+
+_HEAD_BYTES = 4096
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@contextmanager
+def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO]:
+    """Text of a byte stream; bytes that do not decode become lone surrogates, to be found row by row.
+
+    Raises UsageError for an unknown encoding, DataError when the file plainly has another one.
+    """
+    try:
+        codec = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise UsageError(f"--encoding {encoding}: no such encoding; try utf-8, utf-16 or cp1252") from error
+    buffered = io.BufferedReader(cast(io.RawIOBase, handle), 1 << 16)
+    if codec == "utf-8":
+        _refuse_other_encoding(buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES], label)
+        codec = "utf-8-sig"
+    with io.TextIOWrapper(buffered, codec, errors="surrogateescape", newline="") as text:
+        yield text
+
+
+def lines(text: TextIO) -> Iterator[str]:
+    """Lines, none longer than `LONGEST_LINE`: a longer one comes in pieces."""
+    return iter(lambda: text.readline(LONGEST_LINE), "")
+
+
+def undecodable(text: str) -> str | None:
+    """Why a piece of text could not be decoded; None when it could."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        byte = ord(text[error.start]) - 0xDC00
+        return (
+            f"undecodable bytes: byte 0x{byte & 0xFF:02x} at character {error.start + 1} of the row;"
+            " if the whole file is in another encoding, name it with --encoding (such as cp1252)"
+        )
+    return None
+
+
+def _refuse_other_encoding(head: bytes, label: str) -> None:
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            raise DataError(
+                f"{label}: the file is {name.upper()}, not UTF-8; run again with --encoding {name}"
+            )
+    if len(head) >= 4 and head.count(0) > len(head) // 4:
+        name = "utf-16-be" if head[0] == 0 else "utf-16-le"
+        raise DataError(f"{label}: the file looks like UTF-16, not UTF-8; run again with --encoding {name}")
