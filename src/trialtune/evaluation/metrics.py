@@ -1,0 +1,96 @@
+"""How good one set of predictions is, per class and on average."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from trialtune.errors import DataError
+
+_BINS = 15
+
+
+def score(
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    labels: Sequence[str],
+    *,
+    kind: str,
+    probabilities: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Metrics of `predicted` against `gold`, both boolean [rows, labels], as a JSON-able dict.
+
+    A class without a gold example has null precision, recall and F1 and is left out of the macro
+    average. `accuracy` is the share of rows whose label set is exactly right; `ece` is null without
+    `probabilities` [rows, labels]. Raises DataError when the shapes disagree or no row has a label.
+    """
+    check_shapes(labels, gold=gold, predicted=predicted, probabilities=probabilities)
+    *values, support = _scores(gold, predicted, average=None)
+    by_class = np.array(values)  # [precision, recall, f1] x labels
+    present = support > 0
+    if not present.any():
+        raise DataError("no scored row has a label")
+    total = int(support.sum())
+    averages = {
+        "micro": _entry(_scores(gold, predicted, average="micro")[:3], total),
+        "macro": _entry(by_class[:, present].mean(axis=1), total),
+        "weighted": _entry(_scores(gold, predicted, average="weighted")[:3], total),
+        "samples": _entry(_scores(gold, predicted, average="samples")[:3], total),
+    }
+    return {
+        "n": len(gold),
+        **{f"{name}_f1": entry["f1"] for name, entry in averages.items()},
+        "accuracy": float((gold == predicted).all(axis=1).mean()),
+        "ece": None if probabilities is None else expected_calibration_error(probabilities, gold, kind=kind),
+        "per_class": {
+            label: _entry(by_class[:, i] if present[i] else None, support[i])
+            for i, label in enumerate(labels)
+        },
+        "averages": averages,
+    }
+
+
+def expected_calibration_error(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> float:
+    """Mean gap between stated and actual probability over 15 bins of equal width (Naeini et al., 2015).
+
+    Multi-label: each label as a yes/no question, averaged over labels. Multi-class: the top label.
+    """
+    if kind == "multi_label":
+        pairs = zip(probabilities.T, gold.T, strict=True)
+        return float(np.mean([_binned_gap(stated, true) for stated, true in pairs]))
+    top = probabilities.argmax(axis=1)
+    rows = np.arange(len(top))
+    return _binned_gap(probabilities[rows, top], gold[rows, top])
+
+
+def check_shapes(labels: Sequence[str], **arrays: np.ndarray | None) -> None:
+    """Raise DataError unless all arrays (None is skipped) are [rows, labels] with the same rows, > 0."""
+    given = {name: array for name, array in arrays.items() if array is not None}
+    shapes = {array.shape for array in given.values()}
+    wanted = {(rows, len(labels)) for rows in {shape[0] for shape in shapes if shape}}
+    if len(shapes) != 1 or shapes != wanted:
+        found = ", ".join(f"{name} {array.shape}" for name, array in given.items())
+        raise DataError(f"expected equally many rows of {len(labels)} labels each, found {found}")
+    if not next(iter(given.values())).size:
+        raise DataError("there are no rows to score")
+
+
+def _binned_gap(stated: np.ndarray, true: np.ndarray) -> float:
+    bins = np.minimum((stated * _BINS).astype(int), _BINS - 1)
+    # |sum of stated - sum of true| of a bin is its share of rows times its gap, times the row count.
+    gaps = np.bincount(bins, weights=stated - true, minlength=_BINS)
+    return float(np.abs(gaps).sum() / len(stated))
+
+
+def _scores(gold: np.ndarray, predicted: np.ndarray, *, average: str | None) -> tuple[Any, ...]:
+    # As 0/1 indicator columns, so that a one-label task is averaged by the same rules.
+    result: tuple[Any, ...] = precision_recall_fscore_support(
+        gold.astype(np.int8), predicted.astype(np.int8), average=average, zero_division=0
+    )
+    return result
+
+
+def _entry(values: Sequence[float] | np.ndarray | None, support: int) -> dict[str, Any]:
+    named = zip(("precision", "recall", "f1"), values if values is not None else (None,) * 3, strict=True)
+    return {**{name: None if v is None else float(v) for name, v in named}, "support": int(support)}

@@ -1,0 +1,143 @@
+"""Intervals: right on simulated systems, equal to the slow way, and put into honest words."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from trialtune.errors import DataError
+from trialtune.evaluation.intervals import compare, verdict
+from trialtune.evaluation.metrics import score
+
+LABELS = ["a", "b", "c", "d"]
+
+
+def truth(rows, labels=4, seed=0):
+    rng = np.random.default_rng(seed)
+    gold = rng.random((rows, labels)) < np.linspace(0.5, 0.1, labels)
+    gold[~gold.any(axis=1), 0] = True
+    return gold
+
+
+def system(gold, errors, seed):
+    return gold ^ (np.random.default_rng(seed).random(gold.shape) < errors)
+
+
+def test_identical_systems_do_not_differ():
+    gold = truth(200)
+    runs = [system(gold, 0.1, seed) for seed in (1, 2)]
+    result = compare(gold, runs, runs, LABELS, resamples=200)
+    for entry in (result["difference"]["micro_f1"], *result["difference"]["per_class"].values()):
+        assert entry == {"mean": 0, "low": 0, "high": 0}
+    assert verdict(result["difference"]).startswith("No measurable difference")
+
+
+def test_equally_good_systems_have_no_measurable_difference():
+    gold = truth(300)
+    base = [system(gold, 0.1, seed) for seed in (1, 2, 3)]
+    adapted = [system(gold, 0.1, seed) for seed in (4, 5, 6)]
+    difference = compare(gold, base, adapted, LABELS, resamples=300)["difference"]
+    assert difference["macro_f1"]["low"] < 0 < difference["macro_f1"]["high"]
+    assert verdict(difference).startswith("No measurable difference")
+
+
+def test_a_clearly_better_system_has_a_positive_interval_and_says_so():
+    gold = truth(300)
+    base = [system(gold, 0.25, seed) for seed in (1, 2)]
+    adapted = [system(gold, 0.05, seed) for seed in (3, 4)]
+    result = compare(gold, base, adapted, LABELS, resamples=300)
+    assert result["difference"]["macro_f1"]["low"] > 0
+    assert result["difference"]["micro_f1"]["low"] > 0
+    assert verdict(result["difference"]).startswith(
+        "The adapted encoder is better: adapted minus base, macro-F1 +"
+    )
+    reverse = compare(gold, adapted, base, LABELS, resamples=300)["difference"]
+    assert verdict(reverse).startswith("The base encoder is better")
+    low, high = result["systems"]["base"]["intervals"]["macro_f1"]
+    assert low < result["systems"]["base"]["macro_f1"] < high
+    assert result["systems"]["base"]["spread"]["macro_f1"] > 0
+    json.dumps(result, allow_nan=False)
+
+
+def test_equals_the_straightforward_way():
+    gold = truth(40, seed=5)
+    base = [system(gold, 0.2, seed) for seed in (1, 2)]
+    adapted = [system(gold, 0.15, seed) for seed in (3, 4)]
+    resamples, rows = 50, len(gold)
+    result = compare(gold, base, adapted, LABELS, resamples=resamples, seed=9)
+    counts = np.random.default_rng(9).multinomial(rows, np.full(rows, 1 / rows), size=resamples)
+    slow = {"micro_f1": [], "macro_f1": [], "a": []}
+    for count in counts:
+        drawn = np.repeat(np.arange(rows), count)
+        means = []
+        for runs in (base, adapted):
+            scores = [score(gold[drawn], run[drawn], LABELS, kind="multi_label") for run in runs]
+            rows_of = [(s["micro_f1"], s["macro_f1"], s["per_class"]["a"]["f1"]) for s in scores]
+            means.append(np.mean(rows_of, axis=0))
+        for name, before, after in zip(slow, *means, strict=True):
+            slow[name].append(after - before)
+    fast = {**result["difference"], **result["difference"]["per_class"]}
+    for name, values in slow.items():
+        wanted = np.percentile(values, [2.5, 97.5])
+        assert [fast[name]["low"], fast[name]["high"]] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_interval_covers_the_true_difference_about_as_often_as_it_says():
+    wide = truth(20_000, seed=7)
+    base, adapted = system(wide, 0.2, 1), system(wide, 0.15, 2)
+    full = compare(wide, [base], [adapted], LABELS, resamples=1)["difference"]["micro_f1"]["mean"]
+    covered = 0
+    for start in range(0, 20_000, 200):
+        part = slice(start, start + 200)
+        entry = compare(wide[part], [base[part]], [adapted[part]], LABELS, resamples=200)["difference"][
+            "micro_f1"
+        ]
+        covered += entry["low"] <= full <= entry["high"]
+    assert 87 <= covered <= 100
+
+
+def test_a_class_without_examples_has_no_numbers():
+    gold = truth(50)
+    gold[:, 3] = False
+    predicted = system(gold, 0.1, 1)
+    result = compare(gold, [predicted], [gold], LABELS, resamples=50)
+    assert result["difference"]["per_class"]["d"] is None
+    assert result["systems"]["base"]["intervals"]["per_class"]["d"] is None
+    assert result["systems"]["base"]["per_class"]["d"]["f1"] is None
+    assert result["systems"]["base"]["spread"] == {"micro_f1": 0, "macro_f1": 0}
+
+
+def test_probabilities_give_the_calibration_error():
+    gold = truth(60)
+    stated = gold * 0.8 + 0.1
+    result = compare(gold, [gold], [gold], LABELS, probabilities=([stated], [stated]), resamples=10)
+    assert result["systems"]["adapted"]["ece"] == pytest.approx(0.1)
+    assert compare(gold, [gold], [gold], LABELS, resamples=10)["systems"]["base"]["ece"] is None
+
+
+def test_metrics_that_disagree_are_both_told():
+    up, down = {"mean": 0.1, "low": 0.05, "high": 0.2}, {"mean": -0.1, "low": -0.2, "high": -0.05}
+    unclear = {"mean": 0.01, "low": -0.1, "high": 0.1}
+    mixed = verdict({"micro_f1": up, "macro_f1": down})
+    assert mixed.startswith("The base encoder is better") and "adapted encoder is better in micro-F1" in mixed
+    partly = verdict({"micro_f1": up, "macro_f1": unclear})
+    assert partly.startswith("The adapted encoder is better: adapted minus base, micro-F1 +0.100")
+    assert "no measurable difference in macro-F1" in partly
+    assert "micro-F1 +0.100" in verdict({"micro_f1": up, "macro_f1": up}, metric="micro_f1").split(" and ")[0]
+
+
+def test_the_usual_size_is_quick():
+    gold = truth(500, labels=17)
+    runs = [system(gold, 0.1, seed) for seed in range(5)]
+    start = time.perf_counter()
+    compare(gold, runs, runs[::-1], [str(i) for i in range(17)], resamples=1000)
+    assert time.perf_counter() - start < 5
+
+
+def test_unequal_shapes_and_missing_runs_are_refused():
+    gold = truth(10)
+    with pytest.raises(DataError, match="seed"):
+        compare(gold, [], [gold], LABELS)
+    with pytest.raises(DataError, match="rows"):
+        compare(gold, [gold], [gold[:5]], LABELS)
