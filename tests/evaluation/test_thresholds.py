@@ -30,7 +30,6 @@ def simulated(rng, rows, positives_at):
     gold = np.zeros((rows, 2), dtype=bool)
     gold[:, 0] = rng.random(rows) < 0.5
     gold[:positives_at, 1] = True
-    gold[~gold.any(axis=1), 0] = True
     centres = np.where(gold, [0.8, 0.3], [0.5, 0.1])
     return np.clip(centres + rng.normal(0, 0.03, gold.shape), 0, 1), gold
 
