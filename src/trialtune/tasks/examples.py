@@ -42,6 +42,16 @@ class Labelled:
     quarantined: tuple[dict[str, Any], ...]  # each dropped row: where, row (from 1), nct_id, reason, value
 
     @property
+    def counts(self) -> dict[str, Any]:
+        """What became of the rows, as JSON-able numbers."""
+        return {
+            "read": self.read,
+            "kept": len(self.frame),
+            "unlabelled": self.unlabelled,
+            "dropped": self.dropped,
+        }
+
+    @property
     def trainable(self) -> pl.DataFrame:
         """The rows that may be trained on: those marked `dev` or `test` are left out."""
         if "split" not in self.frame.columns:

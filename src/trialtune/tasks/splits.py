@@ -15,7 +15,9 @@ _SHOWN = 5
 
 def normalise(text: str) -> str:
     """`text` with case, width variants, punctuation and spacing taken out: equal means same wording."""
-    return _NOT_ALPHANUMERIC.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    # Folding can undo the normal form of a few letters, so it is restored.
+    return _NOT_ALPHANUMERIC.sub(" ", unicodedata.normalize("NFKC", folded)).strip()
 
 
 def split_examples(

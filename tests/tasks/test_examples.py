@@ -1,0 +1,197 @@
+"""Labelled examples from every table form, with every row accounted for."""
+
+import polars as pl
+import pytest
+
+from trialtune.errors import DataError
+from trialtune.tasks import get_task, load_examples
+from trialtune.tasks.splits import check_no_overlap
+from trialtune.tasks.stop_reasons import load_gold, text_hash
+
+STOP, SEX = get_task("stop-reasons"), get_task("sex")
+
+
+def load(task, columns, **options):
+    return load_examples(task, pl.DataFrame(columns, **options), where="file.csv")
+
+
+def accounted(result):
+    kept = result.frame.height + sum(result.unlabelled.values()) + sum(result.dropped.values())
+    return kept == result.read and len(result.quarantined) == sum(result.dropped.values())
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [["Negative", "Interim_Analysis"], ["Covid19"]],
+        ["Interim_Analysis,Negative", "Covid19"],
+        ["negative; interim analysis", " COVID19 "],
+        ["Negative|Interim-Analysis|Negative", "Covid19"],
+    ],
+)
+def test_labels_may_be_lists_or_divided_strings(labels):
+    result = load(STOP, {"text": ["Futile at interim look", "Pandemic"], "labels": labels})
+    assert result.frame["labels"].to_list() == [["Negative", "Interim_Analysis"], ["Covid19"]]
+    assert result.frame["nct_id"].to_list() == [None, None]
+    assert result.frame.columns == ["nct_id", "text", "labels"]
+    assert accounted(result)
+
+
+def test_categories_are_labels_too():
+    frame = pl.DataFrame({"text": ["x y"], "label": ["Negative"]}, schema_overrides={"label": pl.Categorical})
+    assert load_examples(STOP, frame, where="t").frame["labels"].to_list() == [["Negative"]]
+
+
+def test_rows_without_a_label_are_counted_and_bad_rows_listed():
+    result = load(
+        STOP,
+        {
+            "NCT ID": ["nct00000001 ", "NCT1", "NCT00000003", "NCT00000004", None],
+            "text": ["Slow accrual", "Toxicity", " - ", "Other", "No money"],
+            "labels": [
+                "Insufficient_Enrollment",
+                "Safety_Sideeffects",
+                "Negative",
+                None,
+                "Business_Administrative",
+            ],
+            "source": list("abcde"),
+        },
+    )
+    assert result.frame["nct_id"].to_list() == ["NCT00000001", None]
+    assert result.frame["source"].to_list() == ["a", "e"]
+    assert result.unlabelled == {"no label": 1}
+    assert result.dropped == {"NCT id is not NCT and eight digits": 1, "empty text": 1}
+    assert [(row["row"], row["where"], row["value"]) for row in result.quarantined] == [
+        (2, "file.csv", "NCT1"),
+        (3, "file.csv", "-"),
+    ]
+    assert accounted(result)
+
+
+def test_an_enormous_text_is_left_out():
+    result = load(STOP, {"text": ["x " * 600_000, "Toxicity"], "labels": ["Negative", "Safety_Sideeffects"]})
+    assert result.frame.height == 1
+    assert "longer than 1,000,000 characters" in result.quarantined[0]["reason"]
+    assert len(result.quarantined[0]["value"]) <= 200
+
+
+def test_an_unknown_label_is_named_with_its_row_and_the_nearest():
+    with pytest.raises(
+        DataError, match=r"file.csv, row 2, labels: 'Safety' is no label .*'Safety_Sideeffects'"
+    ):
+        load(STOP, {"text": ["a b", "c d"], "labels": ["Negative", "Safety"]})
+    with pytest.raises(DataError, match=r"row 1, sex: 'Femal' .*'FEMALE'"):
+        load(SEX, {"text": ["a b"], "sex": ["Femal"]})
+
+
+def test_missing_columns_are_named():
+    with pytest.raises(DataError, match=r"has the columns title, labels; stop-reasons needs text and labels"):
+        load(STOP, {"title": ["a"], "labels": ["Negative"]})
+    with pytest.raises(DataError, match=r"nct_id and why_stopped"):
+        load(STOP, {"text": ["a"]})
+    with pytest.raises(DataError, match=r"sex or gender"):
+        load(SEX, {"brief_title": ["a"]})
+
+
+@pytest.mark.parametrize("column", ["text", "labels"])
+def test_a_column_of_numbers_is_refused(column):
+    columns = {"text": ["a"], "labels": ["Negative"], column: [3]}
+    with pytest.raises(DataError, match=f"column {column} holds Int64"):
+        load(STOP, columns)
+
+
+def test_a_table_without_a_usable_row_is_refused():
+    with pytest.raises(DataError, match="no labelled row for stop-reasons"):
+        load(STOP, {"text": ["", "x"], "labels": ["Negative", ""]})
+
+
+def test_a_snapshot_gets_the_shipped_labels_unless_its_text_changed():
+    gold = load_gold()
+    fact = gold.row(by_predicate=pl.col("text_hash") == text_hash("Slow accrual"), named=True)
+    other = gold.row(by_predicate=pl.col("text_hash") == text_hash("Lack of funding"), named=True)
+    result = load(
+        STOP,
+        {
+            "nct_id": [fact["nct_id"], other["nct_id"], "NCT99999999", "NCT99999998"],
+            "why_stopped": ["Slow\naccrual.", "Words that nobody labelled", "Some reason", None],
+            "text": ["A whole document"] * 4,
+            "sex": ["ALL"] * 4,
+        },
+    )
+    assert result.frame.rows() == [
+        (fact["nct_id"], "Slow accrual.", ["Insufficient_Enrollment"], fact["split"])
+    ]
+    assert result.dropped == {"text changed since it was labelled": 1}
+    assert result.unlabelled == {"no label for this trial": 1, "no why_stopped": 1}
+    assert result.quarantined[0]["nct_id"] == other["nct_id"]
+    assert accounted(result)
+
+
+def test_own_labels_beside_why_stopped_are_used_as_they_are():
+    result = load(
+        STOP,
+        {"nct_id": ["NCT00000001"], "text": [None], "why_stopped": ["Slow\naccrual"], "labels": ["Negative"]},
+    )
+    assert result.frame.row(0) == ("NCT00000001", "Slow accrual", ["Negative"])
+
+
+@pytest.mark.parametrize("column", ["sex", "gender", "Sex", "label"])
+def test_the_sex_column_in_its_many_spellings(column):
+    values = ["All", "ALL", "Both", "female", "Male", "F", "None", None, ""]
+    result = load(SEX, {"text": [f"trial {value}" for value in values], column: values})
+    assert [names[0] for names in result.frame["labels"]] == ["ALL", "ALL", "ALL", "FEMALE", "MALE", "FEMALE"]
+    assert result.unlabelled == {"no label": 3}
+    assert accounted(result)
+
+
+def test_two_sexes_in_one_row_are_refused():
+    with pytest.raises(DataError, match="takes one label"):
+        load(SEX, {"text": ["a b"], "labels": [["MALE", "FEMALE"]]})
+
+
+def test_the_sex_text_is_built_from_free_text_only():
+    result = load(
+        SEX,
+        {
+            "nct_id": ["NCT00000001"],
+            "brief_title": ["Iron"],
+            "eligibility": ["Inclusion Criteria:\n- Adults\nGender: Female"],
+            "minimum_age": ["18 Years"],
+            "sex": ["FEMALE"],
+        },
+    )
+    assert result.frame["text"].to_list() == ["Iron. Inclusion Criteria: - Adults."]
+
+
+def test_a_ready_made_text_loses_its_structured_answers():
+    result = load(SEX, {"text": ["A trial of iron.\nGender: All\nAdults"], "sex": ["ALL"]})
+    assert result.frame["text"].to_list() == ["A trial of iron. Adults."]
+
+
+def test_dev_rows_are_not_trainable():
+    result = load(
+        STOP, {"text": ["a b", "c d", "e f"], "labels": ["Negative"] * 3, "split": ["train", "dev", None]}
+    )
+    assert result.trainable["text"].to_list() == ["a b", "e f"]
+
+
+def test_the_real_trials(shared_data):
+    trials = pl.read_parquet(shared_data / "trials.parquet")
+    stop = load_examples(STOP, trials, where="trials.parquet")
+    assert dict(stop.frame["split"].value_counts().iter_rows()) == {"train": 1_732, "dev": 44}
+    assert stop.dropped == {"text changed since it was labelled": 7}
+    assert accounted(stop)
+    sex = load_examples(SEX, trials, where="trials.parquet")
+    counts = dict(sex.frame["labels"].list.first().value_counts().iter_rows())
+    assert counts == {"ALL": 11_403, "MALE": 1_312, "FEMALE": 726}
+    assert accounted(sex)
+
+
+def test_the_real_dev_file_shares_nothing_with_the_training_file(shared_data):
+    train, dev = (
+        load_examples(STOP, pl.read_parquet(shared_data / f"stop_reasons_{name}.parquet"), where=name).frame
+        for name in ("train", "dev")
+    )
+    assert (train.height, dev.height) == (19_339, 500)
+    check_no_overlap(train, dev)
