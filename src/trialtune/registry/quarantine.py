@@ -34,14 +34,13 @@ class Quarantine:
 
     def add(self, row: Row) -> None:
         """Write one refused row down, and count it under the kind of its first reason."""
-        reason = row.reason or "unknown"
-        self.reasons[reason.partition(":")[0]] += 1
+        self.reasons[row.kind or "unknown"] += 1
         nct_id = row.raw.get("nct_id")
         entry = {
             "file": row.file,
             "row": row.number,
             "nct_id": nct_id if is_nct_id(nct_id) else None,
-            "reason": reason,
+            "reason": row.reason,
             "raw": dict(row.raw),
         }
         if self._handle is None:

@@ -224,14 +224,14 @@ def _too_long(record: Mapping[str, Any]) -> list[str]:
 
 
 def _undecodable(record: Mapping[str, Any]) -> list[str]:
-    found = []
-    for field, value in record.items():
-        match = re.search("[\ud800-\udfff]", "\n".join(_flat([value])))
-        if match and "\udc80" <= match[0] <= "\udcff":
-            found.append(f"undecodable bytes: {field} holds byte 0x{ord(match[0]) - 0xDC00:02x}")
-        elif match:
-            found.append(f"lone surrogate: {field} holds half a character, U+{ord(match[0]):04X}")
-    return found
+    halves = {
+        field: re.search("[\ud800-\udfff]", "\n".join(_flat([value]))) for field, value in record.items()
+    }
+    return [
+        f"undecodable text: {field} holds U+{ord(half[0]):04X}, half a character or a byte that is not UTF-8"
+        for field, half in halves.items()
+        if half
+    ]
 
 
 def _flat(cells: Iterable[object]) -> Iterable[str]:

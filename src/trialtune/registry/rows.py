@@ -19,6 +19,11 @@ class Row:
     reason: str | None = None
     raw: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str | None:
+        """The kind of the first reason, for counting; None for a usable row."""
+        return None if self.reason is None else self.reason.partition("; ")[0].partition(":")[0]
+
 
 def bad_row(file: str, number: int, reason: str, raw: Mapping[str, Any]) -> Row:
     """A row that cannot be used; long fields are cut and say how long they were."""
@@ -27,7 +32,6 @@ def bad_row(file: str, number: int, reason: str, raw: Mapping[str, Any]) -> Row:
 
 def record_row(file: str, number: int, record: Record) -> Row:
     """The record's row, good or bad by the record's own problems."""
-    record["source"] = record["source"] or file
     reasons = problems(record)
     if reasons:
         return bad_row(file, number, "; ".join(reasons), record)

@@ -156,7 +156,8 @@ def _refuse_useless(source: Path, kept: int, quarantine: Quarantine) -> None:
     if reasons["undecodable bytes"] > kept:
         raise NothingUsable(
             f"{source}: {reasons['undecodable bytes']} of {kept + quarantine.count} rows do not decode;"
-            f" the file is in another encoding: name it with --encoding (such as cp1252). See {quarantine.path}"
+            " the file is in another encoding: name it with --encoding (such as cp1252)."
+            f" See {quarantine.path}"
         )
     if kept:
         return

@@ -28,7 +28,10 @@ def read_rows(path: Path, *, encoding: str = "utf-8") -> Iterator[Row]:
     files = source_files(path)
     for file in files:
         label = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        yield from _guarded(file, _file_rows(file, label, encoding, alone=len(files) == 1))
+        for row in _guarded(file, _file_rows(file, label, encoding, alone=len(files) == 1)):
+            if row.record is not None:
+                row.record["source"] = row.record["source"] or file.name
+            yield row
 
 
 def source_files(path: Path) -> list[Path]:
