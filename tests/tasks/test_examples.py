@@ -108,19 +108,19 @@ def test_a_table_without_a_usable_row_is_refused():
 
 def test_a_snapshot_gets_the_shipped_labels_unless_its_text_changed():
     gold = load_gold()
-    fact = gold.row(by_predicate=pl.col("text_hash") == text_hash("Slow accrual"), named=True)
-    other = gold.row(by_predicate=pl.col("text_hash") == text_hash("Lack of funding"), named=True)
+    fact = gold.row(by_predicate=pl.col("text_hash") == text_hash("No participants enrolled"), named=True)
+    other = gold.row(by_predicate=pl.col("text_hash") == text_hash("Funding"), named=True)
     result = load(
         STOP,
         {
             "nct_id": [fact["nct_id"], other["nct_id"], "NCT99999999", "NCT99999998"],
-            "why_stopped": ["Slow\naccrual.", "Words that nobody labelled", "Some reason", None],
+            "why_stopped": ["No participants\nenrolled.", "Words that nobody labelled", "Some reason", None],
             "text": ["A whole document"] * 4,
             "sex": ["ALL"] * 4,
         },
     )
     assert result.frame.rows() == [
-        (fact["nct_id"], "Slow accrual.", ["Insufficient_Enrollment"], fact["split"])
+        (fact["nct_id"], "No participants enrolled.", ["Insufficient_Enrollment"], fact["split"])
     ]
     assert result.dropped == {"text changed since it was labelled": 1}
     assert result.unlabelled == {"no label for this trial": 1, "no why_stopped": 1}
