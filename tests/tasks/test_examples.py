@@ -62,7 +62,7 @@ def test_rows_without_a_label_are_counted_and_bad_rows_listed():
     assert result.frame["source"].to_list() == ["a", "e"]
     assert result.unlabelled == {"no label": 1}
     assert result.dropped == {"NCT id is not NCT and eight digits": 1, "empty text": 1}
-    assert [(row["row"], row["where"], row["value"]) for row in result.quarantined] == [
+    assert [(row["row"], row["file"], row["value"]) for row in result.quarantined] == [
         (2, "file.csv", "NCT1"),
         (3, "file.csv", "-"),
     ]
@@ -94,7 +94,7 @@ def test_missing_columns_are_named():
         load(SEX, {"brief_title": ["a"]})
 
 
-@pytest.mark.parametrize("column", ["text", "labels"])
+@pytest.mark.parametrize("column", ["nct_id", "text", "why_stopped", "labels"])
 def test_a_column_of_numbers_is_refused(column):
     columns = {"text": ["a"], "labels": ["Negative"], column: [3]}
     with pytest.raises(DataError, match=f"column {column} holds Int64"):
@@ -167,6 +167,17 @@ def test_the_sex_text_is_built_from_free_text_only():
 def test_a_ready_made_text_loses_its_structured_answers():
     result = load(SEX, {"text": ["A trial of iron.\nGender: All\nAdults"], "sex": ["ALL"]})
     assert result.frame["text"].to_list() == ["A trial of iron. Adults."]
+
+
+def test_a_snapshot_s_document_is_not_taken_for_its_stop_reason():
+    columns = {"text": ["A whole document", "Toxicity"], "why_stopped": ["Slow accrual", None]}
+    result = load(STOP, {**columns, "labels": ["Insufficient_Enrollment", "Safety_Sideeffects"]})
+    assert result.frame["text"].to_list() == ["Slow accrual", "Toxicity"]
+
+
+def test_a_title_beside_a_ready_made_text_replaces_nothing():
+    result = load(SEX, {"brief_title": ["Iron"], "text": ["Adults with anaemia"], "sex": ["ALL"]})
+    assert result.frame["text"].to_list() == ["Iron. Adults with anaemia."]
 
 
 def test_dev_rows_are_not_trainable():

@@ -39,7 +39,7 @@ class Labelled:
     read: int
     unlabelled: dict[str, int]  # reason -> rows that nobody labelled: nothing is wrong with them
     dropped: dict[str, int]  # reason -> rows that had to be left out
-    quarantined: tuple[dict[str, Any], ...]  # each dropped row: where, row (from 1), nct_id, reason, value
+    quarantined: tuple[dict[str, Any], ...]  # each dropped row: file, row (from 1), nct_id, reason, value
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -71,6 +71,7 @@ def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
     table = _prepared(frame)
     label_column = next((name for name in task.label_columns if name in table.columns), None)
     has_text = "text" in table.columns or any(name in table.columns for name in task.fields)
+    _need_text(table, ("nct_id", "text", *task.fields), where)
     collected = _Collected(task, where)
     if label_column and has_text:
         collected.take_labelled(table, label_column)
@@ -93,15 +94,13 @@ class _Collected:
         self.known = {_key(label): label for label in task.labels} | dict(task.synonyms)
 
     def take_labelled(self, table: pl.DataFrame, label_column: str) -> None:
-        """Rows whose labels stand in `label_column`; `text` wins over text built from other columns."""
-        _need_text(table, "text", self.where)
+        """Rows whose labels stand in `label_column`; `text` is read where the task's columns are empty."""
         labels = _label_lists(table[label_column], self.where)
         self._note_extra(table)
         for row, names in zip(table.iter_rows(named=True), labels, strict=True):
             resolved = self._resolve(names, row, label_column)
             if resolved:
-                own = row.get("text")
-                self._add(row, self._clean(own) if own else self.task.build_text(row), resolved)
+                self._add(row, self.task.build_text(row) or self._clean(row.get("text") or ""), resolved)
             else:
                 self.unlabelled[NO_LABEL] += 1
 
@@ -155,7 +154,7 @@ class _Collected:
     def _drop(self, row: dict[str, Any], reason: str, value: str) -> None:
         self.quarantined.append(
             {
-                "where": self.where,
+                "file": self.where,
                 "row": row["row"],
                 "nct_id": row.get("nct_id"),
                 "reason": reason,
@@ -196,9 +195,10 @@ def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
     return table.drop("row", strict=False).with_row_index("row", offset=1)
 
 
-def _need_text(table: pl.DataFrame, column: str, where: str) -> None:
-    if column in table.columns and table.schema[column] not in (pl.String, pl.Null):
-        raise DataError(f"{where}: column {column} holds {table.schema[column]}; it must hold text")
+def _need_text(table: pl.DataFrame, columns: Iterable[str], where: str) -> None:
+    for column in columns:
+        if table.schema.get(column, pl.String) not in (pl.String, pl.Null, pl.List(pl.String)):
+            raise DataError(f"{where}: column {column} holds {table.schema[column]}; it must hold text")
 
 
 def _label_lists(column: pl.Series, where: str) -> list[list[str]]:

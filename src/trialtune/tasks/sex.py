@@ -15,6 +15,7 @@ FIELDS = (
     "eligibility_criteria",
     "brief_summary",
     "detailed_description",
+    "text",  # what a source without separate fields brings
 )
 
 # A published comparison also lists a class `None`: records of the old registry without an answer.
