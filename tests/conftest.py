@@ -1,10 +1,21 @@
-"""Fixtures shared by all tests: the real data of the project, when it is at hand."""
+"""Fixtures shared by all tests: the project's real data when at hand, and a tiny encoder."""
 
 from pathlib import Path
 
 import pytest
+import torch
+from tokenizers import BertWordPieceTokenizer
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrainedTokenizerFast
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Enough words for a small WordPiece vocabulary; everything else is spelled in letters.
+_WORDS = """
+the study of patients with cancer and diabetes in adults aged 18 years or older was stopped because
+recruitment was slow and funding ran out inclusion criteria exclusion criteria pregnant women men male
+female sponsor decision safety concern adverse events lack of efficacy interim analysis treatment dose
+placebo randomized trial outcome measure weeks title summary conditions eligibility interventions
+"""
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +24,30 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real data at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """A BERT tokeniser of a few hundred word pieces, letters and digits among them."""
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    letters = " ".join(2 * chr(code) for code in range(33, 127))  # each as a beginning and as a continuation
+    trainer.train_from_iterator([_WORDS, letters] * 20, vocab_size=800, min_frequency=2)
+    return BertTokenizerFast(tokenizer_object=trainer._tokenizer, model_max_length=128)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tiny_tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a random two-layer BERT masked language model with `tiny_tokenizer`."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tiny_tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    folder = tmp_path_factory.mktemp("encoder") / "tiny"
+    BertForMaskedLM(config).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return str(folder)

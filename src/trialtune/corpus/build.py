@@ -2,28 +2,30 @@
 
 import hashlib
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
 from trialtune.corpus.blocks import pack, write_blocks
 from trialtune.corpus.documents import documents
 from trialtune.errors import DataError
-from trialtune.files import atomic_folder, read_json, write_json
+from trialtune.files import atomic_folder, fingerprint, read_json, write_json
+from trialtune.settings import Settings
 
 _TOKENISER_BATCH = 512  # documents a call: enough to keep every core of the Rust tokeniser busy
 
 
-@dataclass(frozen=True)
-class CorpusSettings:
+class CorpusSettings(Settings):
     """How a snapshot becomes blocks."""
 
-    block_size: int = 128  # tokens a block, [CLS] and [SEP] included
-    heldout: float = 0.05  # share of trials kept out of training, for scoring the language model
+    block_size: int = Field(128, ge=16, le=8192, description="tokens a block, [CLS] and [SEP] included")
+    heldout: float = Field(0.05, gt=0, lt=1, description="share of trials kept out of training, to score on")
     seed: int = 13
 
 
@@ -54,7 +56,9 @@ class Corpus:
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
     """SHA-256 of the tokeniser's vocabulary and rules: two equal ones give the same ids."""
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    del rules["truncation"], rules["padding"]  # the last call's options, not the tokeniser's
+    return fingerprint(rules)
 
 
 def is_heldout(nct_id: str, share: float, seed: int) -> bool:
@@ -117,7 +121,7 @@ def build_corpus(
             block_size=settings.block_size,
             tokenizer=tokenizer.name_or_path,
             tokenizer_sha256=tokenizer_fingerprint(tokenizer),
-            settings=asdict(settings),
+            settings=settings.model_dump(),
         )
         write_json(folder / "corpus.json", asdict(corpus))
         tokenizer.save_pretrained(folder / "tokenizer")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
 
 from trialtune.errors import DataError
@@ -31,6 +32,21 @@ def build_classifier(
     torch.manual_seed(seed)
     model: PreTrainedModel = load_model(AutoModelForSequenceClassification, encoder, config=config)
     return merge_adapter(model, adapter) if adapter else model
+
+
+def start_bias(model: PreTrainedModel, targets: torch.Tensor) -> None:
+    """Set a fresh head's bias to the labels' log-odds (log-frequencies for multi-class) in `targets`.
+
+    The head then starts at the base rates instead of spending its first steps on them.
+    """
+    classes = model.config.num_labels
+    share = targets.mean(dim=0) if targets.ndim == 2 else torch.bincount(targets, minlength=classes) / len(targets)
+    share = share.clamp(1e-3, 1 - 1e-3)
+    *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
+    if last.out_features != classes or last.bias is None:
+        return  # a family whose head ends otherwise learns its bias from zero
+    with torch.no_grad():
+        last.bias.copy_(share.logit() if targets.ndim == 2 else share.log())
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -1,14 +1,15 @@
 """LoRA adapters of the encoder, in files that open in every kind of model."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
+from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from trialtune.errors import DataError, UsageError
+from trialtune.settings import Settings
 
 # Every linear layer of an encoder block; the head and the pooler are not adapted.
 _ALL_LINEAR = {
@@ -16,16 +17,15 @@ _ALL_LINEAR = {
 }
 
 
-@dataclass(frozen=True)
-class LoraSettings:
+class LoraSettings(Settings):
     """Shape of the adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
 
-    r: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] = ("all-linear",)
-    use_rslora: bool = False  # scale by alpha / sqrt(r): https://arxiv.org/abs/2312.03732
-    use_dora: bool = False  # https://arxiv.org/abs/2402.09353
+    r: int = Field(8, ge=1)
+    alpha: int = Field(16, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target_modules: tuple[str, ...] = Field(("all-linear",), min_length=1)
+    use_rslora: bool = Field(False, description="scale by alpha / sqrt(r): https://arxiv.org/abs/2312.03732")
+    use_dora: bool = Field(False, description="weight-decomposed LoRA: https://arxiv.org/abs/2402.09353")
 
 
 def add_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
@@ -37,7 +37,7 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     targets = encoder_targets(model, settings.target_modules)
     config = LoraConfig(
         r=settings.r,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type, unused-ignore]
+        lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=targets,
         use_rslora=settings.use_rslora,
@@ -95,4 +95,4 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     if all(value.abs().sum() == 0 for name, value in adapted.named_parameters() if "lora_B" in name):
         raise DataError(f"{folder}: no weight of this adapter fits the encoder; was it made for another one?")
     merged: PreTrainedModel = adapted.merge_and_unload()
-    return merged
+    return merged.requires_grad_(True)  # PEFT froze it

@@ -59,6 +59,8 @@ class MaskedLM(nn.Module):
         self, input_ids: torch.Tensor, labels: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> MaskedOutput:
         """Score a batch: `input_ids` and `labels` [batch, length]; labels IGNORE where not masked."""
+        if attention_mask is not None and bool(attention_mask.all()):
+            attention_mask = None  # full blocks take the attention kernel without a mask, which is faster
         masked = labels != IGNORE
         if self.head is None:
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits[masked]

@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import model_validator
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file, write_json
@@ -15,6 +16,7 @@ from trialtune.registry.ids import read_ids
 from trialtune.registry.parquet import filter_rows, writing
 from trialtune.registry.records import CONTENT_FIELDS, SNAPSHOT_SCHEMA, is_nct_id
 from trialtune.registry.snapshot import scan_snapshot
+from trialtune.settings import Settings
 
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 
@@ -42,21 +44,22 @@ class DiffSummary:
         return {**vars(self), "out": str(self.out)}
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(Settings):
     """Where a snapshot is cut in two: exactly one of an NCT id, a date (may be partial), a file of ids."""
 
     nct_id: str | None = None
     date: str | None = None
     ids: Path | None = None
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _one_and_valid(self) -> Self:
         if sum(value is not None for value in (self.nct_id, self.date, self.ids)) != 1:
             raise UsageError("a cut is one of nct_id, date and ids; give exactly one of them")
         if self.nct_id is not None and not is_nct_id(self.nct_id):
             raise UsageError(f"cut nct_id {self.nct_id!r}: not an NCT id (NCT and eight digits)")
         if self.date is not None and not _DATE.fullmatch(self.date):
             raise UsageError(f"cut date {self.date!r}: not a date; write it as 2021-11-30, 2021-11 or 2021")
+        return self
 
     def __str__(self) -> str:
         if self.ids is not None:

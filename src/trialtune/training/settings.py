@@ -1,25 +1,27 @@
 """What the training loop is told."""
 
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import Field
+
+from trialtune.settings import Settings
 
 
-@dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(Settings):
     """Settings of one training run; a step is one optimiser update."""
 
-    steps: int = 400
-    batch_size: int = 16
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.01
-    warmup: float = 0.06  # share of the steps over which the rate rises from 0
-    schedule: str = "linear"  # "linear" or "cosine" decay to 0, or "constant"
-    max_grad_norm: float = 1.0
-    evaluate_every: int = 100  # steps; scoring also happens before the first and after the last
-    checkpoint_every: int = 200  # steps
-    keep_checkpoints: int = 2
-    precision: str = "auto"  # "bf16", "fp32", or "auto": bf16 where the processor computes in it
+    steps: int = Field(400, ge=1)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(0.06, ge=0, le=1, description="share of the steps over which the rate rises from 0")
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    max_grad_norm: float = Field(1.0, gt=0)
+    evaluate_every: int = Field(100, ge=1, description="steps; also before the first and after the last")
+    checkpoint_every: int = Field(200, ge=1, description="steps")
+    keep_checkpoints: int = Field(2, ge=1)
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where it is native")
     seed: int = 13
 
 

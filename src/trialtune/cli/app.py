@@ -1,0 +1,62 @@
+"""The `trialtune` command and its groups."""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trialtune import __version__
+
+app = typer.Typer(
+    name="trialtune",
+    help="Adapt a BERT encoder to ClinicalTrials.gov text, prove whether it helped, label the registry.",
+    epilog="Add --debug to any command for a traceback when something goes wrong.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Encoder = Annotated[
+    str, typer.Option("--encoder", help="A folder, a Hub id, or embedded:minilm-l6.", show_default=False)
+]
+Out = Annotated[Path, typer.Option("--out", help="Where the result is written.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    quieten()
+
+
+def quieten() -> None:
+    """Leave the libraries' notes to --debug: fresh heads and adapters are what we ask them for."""
+    import transformers  # noqa: PLC0415 - seconds of import that --help and --version do without
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module=r"(transformers|peft|torch|accelerate)\b")
+
+
+def emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+    """Print a result: as JSON for programs, else by `show` for people."""
+    if as_json:
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+    else:
+        show(result)
+
+
+def example(*lines: str) -> str:
+    """The example that ends a command's help."""
+    return "[bold]Example[/]\n\n" + "\n\n".join(f"  {line}" for line in lines)
+
+
+from trialtune.cli import classify, experiment, pretrain, registry  # noqa: E402, F401 - they register commands

@@ -1,0 +1,201 @@
+"""`trialtune finetune`, `evaluate`, `compare`, `predict`: classifiers and what they say."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
+
+TaskName = Annotated[str, typer.Argument(help="stop-reasons or sex.", show_default=False)]
+Data = Annotated[
+    Path,
+    typer.Option("--data", help="A snapshot, or a .parquet/.csv/.jsonl table with text and labels.", show_default=False),
+]
+Labels = Annotated[
+    Path | None, typer.Option(help="A table of nct_id and labels for the snapshot's trials, instead of the shipped ones.")
+]
+Epochs = Annotated[float, typer.Option(min=0.01, help="Passes over the training rows.")]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate.")]
+MaxLength = Annotated[int | None, typer.Option(min=8, help="Tokens a text; the task's own default when not given.")]
+
+
+@app.command(
+    epilog=example("trialtune finetune stop-reasons --data snapshot.parquet --encoder base/ --adapter adapter/ --out clf/")
+)
+def finetune(
+    task: TaskName,
+    data: Data,
+    encoder: Encoder,
+    out: Out,
+    adapter: Annotated[Path | None, typer.Option(help="An adapter folder, merged in first.")] = None,
+    labels: Labels = None,
+    epochs: Epochs = 4.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows a step.")] = 32,
+    learning_rate: LearningRate = 2e-4,
+    max_length: MaxLength = None,
+    seed: Annotated[int, typer.Option(help="Seed of head, order and calibration rows.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier; thresholds are tuned on rows kept out of training."""
+    from trialtune.console import console, training_bar  # noqa: PLC0415
+    from trialtune.stages.examples import read_examples  # noqa: PLC0415
+    from trialtune.stages.finetune import FinetuneSettings  # noqa: PLC0415
+    from trialtune.stages.finetune import finetune as run  # noqa: PLC0415
+    from trialtune.tasks.task import get_task  # noqa: PLC0415
+
+    chosen = get_task(task)
+    labelled = read_examples(chosen, data, labels, quarantine=out.with_name(f"{out.name}.quarantine.jsonl"))
+    settings = FinetuneSettings(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, max_length=max_length, seed=seed
+    )
+    with training_bar(f"{task}") as report:
+        summary = run(
+            chosen, labelled.trainable, encoder, out, settings=settings, adapter=adapter, report=report
+        )
+    summary["data"] = labelled.counts
+
+    def show(result: dict[str, Any]) -> None:
+        console.print(f"rows: {result['data']}", markup=False)
+        scores = result["calibration"]
+        typer.echo(
+            f"on {result['rows']['calibration']} calibration rows, which chose the thresholds: "
+            f"micro-F1 {scores['micro_f1']:.3f}, macro-F1 {scores['macro_f1']:.3f}"
+        )
+        typer.echo(f"written to {out}")
+
+    emit(summary, as_json, show)
+
+
+@app.command(epilog=example("trialtune evaluate clf/ --data dev.parquet --out metrics.json"))
+def evaluate(
+    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    data: Data,
+    out: Out,
+    labels: Labels = None,
+    drop_overlap: Annotated[bool, typer.Option(help="Leave out rows seen in training instead of refusing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a classifier on labelled rows that it has not seen."""
+    from trialtune.console import bar  # noqa: PLC0415
+    from trialtune.files import write_json  # noqa: PLC0415
+    from trialtune.reports.tables import metrics_to_rich  # noqa: PLC0415
+    from trialtune.stages.evaluate import evaluate as run  # noqa: PLC0415
+    from trialtune.stages.evaluate import open_classifier  # noqa: PLC0415
+    from trialtune.stages.examples import read_examples  # noqa: PLC0415
+    from trialtune.tasks.task import get_task  # noqa: PLC0415
+
+    *_, name = open_classifier(classifier)
+    labelled = read_examples(
+        get_task(name), data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl")
+    )
+    with bar("scoring texts") as progress:
+        metrics, _ = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
+    metrics["data"] = {"file": str(data), **labelled.counts}
+    write_json(out, metrics)
+    emit(metrics, as_json, lambda result: stdout().print(metrics_to_rich(result)))
+
+
+@app.command(
+    epilog=example(
+        "trialtune compare stop-reasons --data train.parquet --test dev.parquet "
+        "--encoder base/ --adapter adapter/ --seeds 1,2,3 --out comparison/"
+    )
+)
+def compare(
+    task: TaskName,
+    data: Data,
+    encoder: Encoder,
+    adapter: Annotated[Path, typer.Option(help="The adapter whose worth is asked.", show_default=False)],
+    out: Out,
+    test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
+    labels: Labels = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated seeds; each trains two classifiers.")] = "1,2,3",
+    epochs: Epochs = 4.0,
+    learning_rate: LearningRate = 2e-4,
+    max_length: MaxLength = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
+    from trialtune.console import training_bar  # noqa: PLC0415
+    from trialtune.cli.experiment import announce  # noqa: PLC0415
+    from trialtune.errors import UsageError  # noqa: PLC0415
+    from trialtune.files import sha256_of  # noqa: PLC0415
+    from trialtune.reports.tables import to_rich  # noqa: PLC0415
+    from trialtune.stages.compare import Comparison  # noqa: PLC0415
+    from trialtune.stages.examples import SplitSettings, divide, read_examples  # noqa: PLC0415
+    from trialtune.stages.finetune import FinetuneSettings  # noqa: PLC0415
+    from trialtune.tasks.task import get_task  # noqa: PLC0415
+
+    if not all(seed.strip().isdigit() for seed in seeds.split(",")):
+        raise UsageError(f"--seeds {seeds!r}: write whole numbers, for example 1,2,3")
+    chosen = get_task(task)
+    examples = out / "examples"
+    labelled = read_examples(chosen, data, labels, quarantine=examples / "train.quarantine.jsonl")
+    tested = read_examples(chosen, test, labels, quarantine=examples / "test.quarantine.jsonl").frame if test else None
+    divide(chosen, labelled.trainable, tested, examples, settings=SplitSettings())
+    comparison = Comparison(
+        task=chosen,
+        train=examples / "train.parquet",
+        test=examples / "test.parquet",
+        encoder=encoder,
+        adapter=adapter,
+        out=out,
+        settings=FinetuneSettings(epochs=epochs, learning_rate=learning_rate, max_length=max_length),
+        seeds=[int(seed) for seed in seeds.split(",")],
+    )
+    weights = [sha256_of(file) for file in sorted(adapter.glob("*.safetensors"))]
+    inputs = [encoder, *weights, sha256_of(comparison.train), sha256_of(comparison.test)]
+    for step in comparison.steps(*inputs, bar=training_bar):
+        announce(step.name, None)
+        record = step.run()
+        announce(step.name, record)
+    emit(record["result"], as_json, lambda result: stdout().print(to_rich(result), result["verdict"]))
+
+
+@app.command(epilog=example("trialtune predict clf/ 'Slow accrual and loss of funding'"))
+def predict(
+    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
+    input_: Annotated[Path | None, typer.Option("--input", help="A table with a text column, or a snapshot.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label texts, or the rows of a table."""
+    from trialtune.console import bar  # noqa: PLC0415
+    from trialtune.errors import UsageError  # noqa: PLC0415
+    from trialtune.stages.predict import predict as run  # noqa: PLC0415
+    from trialtune.stages.examples import read_table  # noqa: PLC0415
+    from trialtune.stages.predict import write_table  # noqa: PLC0415
+
+    if bool(texts) == bool(input_):
+        raise UsageError("give texts or --input FILE, and not both")
+    if texts == ["-"]:
+        texts = [line.rstrip("\n") for line in sys.stdin]
+    rows = read_table(input_) if input_ else pl.DataFrame({"text": texts})
+    with bar("scoring texts", len(rows)) as progress:
+        predicted = run(classifier, rows, progress=progress)
+    if output:
+        write_table(predicted, output)
+
+    def show(result: dict[str, Any]) -> None:
+        if output:
+            typer.echo(f"{result['n']:,} rows written to {output}")
+            return
+        table = Table("text", "labels", "probability of each")
+        for row in result["predictions"]:
+            likely = [f"{row[label]:.2f}" for label in row["labels"] or []]
+            table.add_row(Text(row["text"]), "\n".join(row["labels"] or ["(no text)"]), "\n".join(likely))
+        stdout().print(table)
+
+    emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
+
+
+def stdout() -> Console:
+    """A console for results."""
+    return Console(highlight=False)

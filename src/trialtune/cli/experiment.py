@@ -1,0 +1,86 @@
+"""`trialtune run` and `trialtune recipes`: whole experiments."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trialtune.cli.app import AsJson, app, emit, example
+
+
+@app.command(
+    epilog=example(
+        "trialtune run quick",
+        "trialtune run registry --set data=snapshot.parquet --set adapt.lora.r=16 --out runs/mine",
+    )
+)
+def run(
+    recipe: Annotated[str, typer.Argument(help="A built-in recipe's name, or a YAML file.")],
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME when not given.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a whole experiment; finished steps are skipped, a killed run goes on where it was."""
+    from trialtune.console import console  # noqa: PLC0415
+    from trialtune.experiment.recipe import load_recipe  # noqa: PLC0415
+    from trialtune.experiment.run import Experiment  # noqa: PLC0415
+
+    chosen = load_recipe(recipe, set_ or [])
+    experiment = Experiment(chosen, out or Path("runs") / chosen.name)
+    if dry_run:
+        plan = [{"step": s.name, "folder": str(s.folder), "done": s.record() is not None} for s in experiment.steps()]
+
+        def show_plan(result: dict[str, Any]) -> None:
+            for step in result["steps"]:
+                typer.echo(f"{'done ' if step['done'] else 'to do'}  {step['step']:32} {step['folder']}")
+
+        emit({"recipe": chosen.model_dump(mode="json"), "steps": plan}, as_json, show_plan)
+        return
+    if chosen.data == "sample":
+        console.print("[bold]Made-up sample data:[/] this run shows that everything works, nothing about real trials.")
+    metrics = experiment.run(announce)
+
+    def show(result: dict[str, Any]) -> None:
+        from rich.console import Console  # noqa: PLC0415
+
+        from trialtune.reports.tables import to_rich  # noqa: PLC0415
+
+        results = Console(highlight=False)
+        for comparison in result["tasks"].values():
+            results.print(to_rich(comparison))
+            results.print(f"{comparison['task']}: {comparison['verdict']}\n")
+        if result["made_up"]:
+            results.print("These numbers come from made-up sample data; they say nothing about real trials.")
+        results.print(f"report: {experiment.out / 'report' / 'index.html'}", soft_wrap=True)
+
+    emit(metrics, as_json, show)
+
+
+def announce(name: str, record: dict[str, Any] | None) -> None:
+    """Tell on stderr what is being done and what was found done."""
+    from trialtune.console import console  # noqa: PLC0415
+
+    if record is None:
+        console.print(f"[dim]{name} ...[/]" if console.is_terminal else f"{name} ...")
+    else:
+        console.print(f"{name}: {record['seconds']:.0f} s")
+
+
+@app.command(epilog=example("trialtune recipes"))
+def recipes(as_json: AsJson = False) -> None:
+    """List the built-in recipes."""
+    import yaml  # noqa: PLC0415
+
+    from trialtune.experiment.recipe import builtin_recipes  # noqa: PLC0415
+
+    found = {
+        name: {"file": str(path), "description": yaml.safe_load(path.read_text(encoding="utf-8"))["description"]}
+        for name, path in builtin_recipes().items()
+    }
+
+    def show(result: dict[str, Any]) -> None:
+        for name, recipe in result.items():
+            typer.echo(f"{name}\n  {recipe['description'].strip()}\n  {recipe['file']}\n")
+
+    emit(found, as_json, show)

@@ -1,0 +1,70 @@
+"""`trialtune registry ...`: snapshots of the registry and what differs between them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trialtune.cli.app import AsJson, Out, app, emit, example
+
+registry = typer.Typer(help="Build snapshots of the registry and compare them.", no_args_is_help=True)
+app.add_typer(registry, name="registry")
+
+
+@registry.command("import", epilog=example("trialtune registry import studies.jsonl.gz --out snapshot.parquet"))
+def import_(
+    source: Annotated[Path, typer.Argument(help="v2 JSON/JSONL, CSV, Parquet (.gz, .zip too), or a folder of them.")],
+    out: Out,
+    encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON files.")] = "utf-8",
+    data_timestamp: Annotated[str | None, typer.Option(help="When the data were taken; else the file's date.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read trials of any supported form into one snapshot: a Parquet row a trial."""
+    from trialtune.console import bar, console  # noqa: PLC0415
+    from trialtune.registry.snapshot import import_source  # noqa: PLC0415
+
+    with bar("importing trials") as progress:
+        summary = import_source(
+            source, out, encoding=encoding, data_timestamp=data_timestamp, progress=progress
+        )
+
+    def show(result: dict[str, Any]) -> None:
+        console.print(f"read {result['read']:,} = kept {result['kept']:,} + quarantined {result['quarantined']:,}")
+        for reason, count in result["reasons"].items():
+            console.print(f"  {count:,}  {reason}", markup=False)
+        if result["quarantine"]:
+            console.print(f"quarantined rows: {result['quarantine']}")
+        typer.echo(result["out"])
+
+    emit(summary.as_dict(), as_json, show)
+
+
+@registry.command(epilog=example("trialtune registry diff new.parquet --base old.parquet --out changes/"))
+def diff(
+    new: Annotated[Path, typer.Argument(help="The newer snapshot.")],
+    base: Annotated[Path, typer.Option(help="The older snapshot, or a list of NCT ids (.txt, .csv, .parquet).")],
+    out: Out,
+    as_json: AsJson = False,
+) -> None:
+    """Find the trials that are new, changed or gone against a base."""
+    from trialtune.registry.diff import diff_snapshots  # noqa: PLC0415
+
+    def show(result: dict[str, Any]) -> None:
+        for name in ("total", "base", "new", "changed", "unchanged", "removed", "bad_ids"):
+            typer.echo(f"{name:>10}  {'unknown' if result[name] is None else format(result[name], ',')}")
+
+    emit(diff_snapshots(new, base, out).as_dict(), as_json, show)
+
+
+@registry.command(epilog=example("trialtune registry sample --out sample/ --studies 500"))
+def sample(
+    out: Out,
+    studies: Annotated[int, typer.Option(min=50, help="How many trials to make up.")] = 2400,
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal files.")] = 13,
+    as_json: AsJson = False,
+) -> None:
+    """Make up a sample registry, for trying things out without real data."""
+    from trialtune.registry.sample import SampleSettings, write_sample  # noqa: PLC0415
+
+    folder = write_sample(out, SampleSettings(studies=studies, seed=seed))
+    emit({"out": str(folder), "studies": studies, "made_up": True}, as_json, lambda result: typer.echo(result["out"]))

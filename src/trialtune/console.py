@@ -1,0 +1,39 @@
+"""What a person sees while work goes on: lines and progress bars, all on stderr."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from trialtune.training.loop import Progress as TrainingProgress
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar; yields the function that moves it on by a number of items."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
+    """A progress bar of a training run, with the loss, the speed and the time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(label, total=None, loss=float("nan"), speed=0.0)
+
+        def show(now: TrainingProgress) -> None:
+            progress.update(task, completed=now.step, total=now.steps, loss=now.loss, speed=now.tokens_per_s)
+
+        yield show

@@ -1,0 +1,1 @@
+"""Recipes: an experiment described in a file, and run step by step."""

@@ -1,0 +1,220 @@
+"""A recipe as steps: registry -> cut -> examples -> corpus -> base -> adapt -> classifiers -> report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialtune.console import bar, training_bar
+from trialtune.corpus.build import build_corpus
+from trialtune.experiment.data import DataFiles, find_data
+from trialtune.experiment.environment import machine, versions
+from trialtune.experiment.recipe import Recipe, TaskRecipe
+from trialtune.files import read_json, sha256_of, write_json
+from trialtune.models.encoders import load_tokenizer
+from trialtune.registry.diff import split_by_cut
+from trialtune.registry.sample import write_sample
+from trialtune.registry.snapshot import import_source, read_snapshot
+from trialtune.reports.report import write_report
+from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.compare import Comparison
+from trialtune.stages.examples import divide, read_examples
+from trialtune.stages.step import Step
+from trialtune.tasks.task import Task, get_task
+
+SAMPLE = "sample"
+
+
+@dataclass
+class Experiment:
+    """A recipe, the folder it runs in, and the records of the steps done so far, by name."""
+
+    recipe: Recipe
+    out: Path
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, announce: Callable[[str, dict[str, Any] | None], None]) -> dict[str, Any]:
+        """Do every step that is not done; returns what `metrics.json` holds.
+
+        `announce` is told of each step before (without) and after (with its record) the work.
+        """
+        for step in self.steps():
+            announce(step.name, None)
+            self.records[step.name] = step.run()
+            announce(step.name, self.records[step.name])
+        metrics: dict[str, Any] = read_json(self.out / "metrics.json")
+        return metrics
+
+    def steps(self) -> list[Step]:
+        """All steps in order. Nothing is done here but hashing the input files."""
+        recipe, out = self.recipe, self.out
+        steps: list[Step] = []
+
+        def add(step: Step) -> Step:
+            steps.append(step)
+            return step
+
+        source: tuple[Any, ...]
+        if recipe.data == SAMPLE:
+            made = add(Step("make sample", out / "sample", (recipe.sample,), self._make_sample))
+            source = (made.key,)
+        else:
+            source = tuple(_digests(self._files()))
+        imported = add(Step("import registry", out / "registry", source, self._import))
+        cut_inputs = (imported.key, recipe.cut, sha256_of(recipe.cut.ids) if recipe.cut.ids else None)
+        cut = add(Step("cut registry", out / "diff", cut_inputs, self._cut))
+        examples = {
+            name: add(
+                Step(
+                    f"examples {name}",
+                    out / "tasks" / name / "examples",
+                    (imported.key, *source, task.split),
+                    lambda name=name, task=task: self._examples(get_task(name), task),
+                )
+            )
+            for name, task in recipe.tasks.items()
+        }
+        tested = tuple(step.key for step in examples.values())
+        corpora = {
+            part: add(
+                Step(
+                    f"corpus {part}",
+                    out / "corpus" / part,
+                    (cut.key, *tested, recipe.corpus, recipe.encoder),
+                    lambda part=part: self._corpus(part),
+                )
+            )
+            for part in ("base", "new")
+        }
+        base_key = recipe.encoder
+        if recipe.base:
+            base_settings = recipe.base
+            base = Step("base", out / "base", (corpora["base"].key, base_settings), lambda: self._base(base_settings))
+            base_key = add(base).key
+        inputs = (base_key, corpora["new"].key, corpora["base"].key, recipe.adapt)
+        adapted = add(Step("adapt", out / "adapter", inputs, self._adapt))
+        for name in recipe.tasks:
+            comparison = self._comparison(name)
+            steps += comparison.steps(base_key, adapted.key, examples[name].key, bar=training_bar)
+        add(Step("report", out / "report", tuple(step.key for step in steps), self._report))
+        return steps
+
+    @property
+    def base_encoder(self) -> str:
+        """The encoder that plays the part of the un-adapted one."""
+        return str(self.out / "base") if self.recipe.base else self.recipe.encoder
+
+    def _files(self) -> DataFiles:
+        data = self.recipe.data
+        assert data is not None  # load_recipe has seen to it
+        return find_data(self.out / "sample" if data == SAMPLE else Path(data))
+
+    def _make_sample(self) -> dict[str, Any]:
+        write_sample(self.out / "sample", self.recipe.sample)
+        return {"studies": self.recipe.sample.studies, "made_up": True}
+
+    def _import(self) -> dict[str, Any]:
+        source = self._files().registry
+        with bar("importing trials") as progress:
+            summary = import_source(source, self.out / "registry" / "snapshot.parquet", progress=progress)
+        digest = sha256_of(source) if source.is_file() else None
+        return {**summary.as_dict(), "source": str(source), "source_sha256": digest}
+
+    def _cut(self) -> dict[str, Any]:
+        summary = split_by_cut(self._snapshot, self.recipe.cut, self.out / "diff")
+        return summary.as_dict()
+
+    @property
+    def _snapshot(self) -> Path:
+        return self.out / "registry" / "snapshot.parquet"
+
+    def _examples(self, task: Task, settings: TaskRecipe) -> dict[str, Any]:
+        files, out = self._files(), self.out / "tasks" / task.name / "examples"
+        source, test_source, labels = self._snapshot, None, None
+        if task.name == "stop-reasons":
+            source = files.stop_reasons_train or self._snapshot
+            test_source, labels = files.stop_reasons_test, files.stop_reasons_labels
+        labelled = read_examples(task, source, labels, quarantine=out / "train.quarantine.jsonl")
+        test = None
+        if test_source:
+            test = read_examples(task, test_source, None, quarantine=out / "test.quarantine.jsonl").frame
+        counts = divide(task, labelled.trainable, test, out, settings=settings.split)
+        held = test_source.name if test_source else f"{settings.split.test_share:.0%} of the labelled rows, held out"
+        return {**counts, "source": labelled.counts, "test_source": held}
+
+    def _corpus(self, part: str) -> dict[str, Any]:
+        snapshot = read_snapshot(self.out / "diff" / f"{part}.parquet")
+        tests = [pl.read_parquet(self.out / "tasks" / name / "examples" / "test.parquet") for name in self.recipe.tasks]
+        tested = frozenset(nct_id for rows in tests for nct_id in rows["nct_id"].drop_nulls())
+        with bar(f"reading {part} trials", 2 * len(snapshot)) as progress:
+            corpus = build_corpus(
+                snapshot,
+                load_tokenizer(self.recipe.encoder),
+                self.out / "corpus" / part,
+                settings=self.recipe.corpus,
+                exclude=tested,
+                progress=progress,
+            )
+        return {name: value for name, value in vars(corpus).items() if isinstance(value, int)}
+
+    def _base(self, settings: AdaptSettings) -> dict[str, Any]:
+        with training_bar("base") as report:
+            return adapt(
+                self.out / "corpus" / "base", self.recipe.encoder, self.out / "base", settings=settings, report=report
+            )
+
+    def _adapt(self) -> dict[str, Any]:
+        with training_bar("adapt") as report:
+            return adapt(
+                self.out / "corpus" / "new",
+                self.base_encoder,
+                self.out / "adapter",
+                settings=self.recipe.adapt,
+                old_corpus=self.out / "corpus" / "base",
+                report=report,
+            )
+
+    def _comparison(self, name: str) -> Comparison:
+        settings, folder = self.recipe.tasks[name], self.out / "tasks" / name
+        return Comparison(
+            task=get_task(name),
+            train=folder / "examples" / "train.parquet",
+            test=folder / "examples" / "test.parquet",
+            encoder=self.base_encoder,
+            adapter=self.out / "adapter",
+            out=folder,
+            settings=settings.finetune,
+            seeds=settings.seeds,
+        )
+
+    def _report(self) -> dict[str, Any]:
+        results = {name: record["result"] for name, record in self.records.items()}
+        imported, cut = results["import registry"], results["cut registry"]
+        tasks = {}
+        for name in self.recipe.tasks:
+            tasks[name] = results[f"compare {name}"]
+            tasks[name]["data"]["test_source"] = results[f"examples {name}"]["test_source"]
+        run = {
+            "name": self.recipe.name,
+            "made_up": self.recipe.data == SAMPLE,
+            "settings": self.recipe.model_dump(mode="json"),
+            "settings_note": self.recipe.description,
+            "data": {**imported, **cut, "cut": str(self.recipe.cut)},
+            "corpus": {part: results[f"corpus {part}"] for part in ("base", "new")}
+            | {"block_size": self.recipe.corpus.block_size},
+            "mlm": {"base": results.get("base"), "adapt": results["adapt"]},
+            "tasks": tasks,
+            "versions": versions(),
+            "machine": machine(),
+            "seconds": {name: record["seconds"] for name, record in self.records.items()},
+        }
+        write_json(self.out / "metrics.json", run)
+        return {"report": str(write_report(run, self.out / "report"))}
+
+
+def _digests(files: DataFiles) -> list[tuple[str, str]]:
+    """(name, SHA-256) of every input file, those inside a folder included."""
+    paths = [p for path in files.all for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()]
+    return [(path.name, sha256_of(path)) for path in paths]

@@ -1,0 +1,126 @@
+"""Continue masked-language-model training of an encoder on a corpus folder."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from trialtune.corpus.blocks import read_blocks
+from trialtune.corpus.build import Corpus, tokenizer_fingerprint
+from trialtune.corpus.masking import Masker
+from trialtune.errors import DataError
+from trialtune.evaluation.mlm import mlm_metrics, token_counts
+from trialtune.files import atomic_folder, fingerprint, write_json
+from trialtune.models.encoders import load_tokenizer
+from trialtune.models.lora import LoraSettings, add_lora, save_adapter
+from trialtune.models.mlm import MaskedLM, head_parameters, load_masked_lm, save_head, start_head_bias
+from trialtune.settings import Settings
+from trialtune.training.batching import MaskedBatches
+from trialtune.training.checkpoint import Checkpoints
+from trialtune.training.loop import Batch, Progress, train
+from trialtune.training.settings import TrainSettings
+
+
+class AdaptSettings(Settings):
+    """How an encoder is trained further."""
+
+    method: Literal["lora", "full"] = Field("lora", description="full trains every weight")
+    train: TrainSettings = TrainSettings()
+    lora: LoraSettings = LoraSettings()
+    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of tokens masked in training")
+    evaluation_blocks: int = Field(300, ge=1, description="held-out blocks scored, at fixed 15% masks")
+
+
+def adapt(
+    corpus: Path,
+    encoder: str,
+    out: Path,
+    *,
+    settings: AdaptSettings,
+    old_corpus: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Train on `corpus` and write `out`; returns what `out/metrics.json` holds.
+
+    "lora" writes a PEFT adapter folder (with `mlm_head.safetensors` when the encoder had no head),
+    "full" a plain `transformers` masked-LM folder. Scored on held-out text of `corpus` before,
+    during and after, and on that of `old_corpus` (forgetting), at the same masks each time. A
+    killed run continues from `out/checkpoints`. Raises DataError when the corpus was built with
+    another tokeniser.
+    """
+    tokenizer = load_tokenizer(encoder)
+    described = Corpus.read(corpus)
+    if described.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
+        raise DataError(
+            f"{corpus}: built with the tokeniser of {described.tokenizer!r}, which is not that of {encoder!r}; "
+            f"run `trialtune corpus build ... --encoder {encoder}`"
+        )
+    pad_id = tokenizer.pad_token_id
+    blocks = read_blocks(corpus / "train.parquet", pad_id=pad_id)
+    heldout = read_blocks(corpus / "heldout.parquet", pad_id=pad_id).head(settings.evaluation_blocks)
+    old = None
+    if old_corpus:
+        old = read_blocks(old_corpus / "heldout.parquet", pad_id=pad_id).head(settings.evaluation_blocks)
+
+    torch.manual_seed(settings.train.seed)  # a fresh head and the LoRA matrices start at random
+    model, has_head = load_masked_lm(encoder)
+    if not has_head:
+        start_head_bias(model, token_counts(blocks, model.config.vocab_size))
+    adapter = add_lora(model, settings.lora) if settings.method == "lora" else None
+    if adapter and not has_head:
+        for parameter in head_parameters(model).values():
+            parameter.requires_grad = True
+
+    masker = Masker(tokenizer.mask_token_id, len(tokenizer), tuple(tokenizer.all_special_ids))
+
+    def score(scored: nn.Module) -> dict[str, Any]:
+        measured: dict[str, Any] = mlm_metrics(scored, heldout, masker)
+        return measured | {"old": mlm_metrics(scored, old, masker)} if old else measured
+
+    outcome = train(
+        MaskedLM(model),
+        MaskedBatches(
+            blocks,
+            replace(masker, probability=settings.mlm_probability),
+            batch_size=settings.train.batch_size,
+            seed=settings.train.seed,
+        ),
+        _loss,
+        settings=settings.train,
+        evaluate=score,
+        checkpoints=Checkpoints(
+            out / "checkpoints",
+            fingerprint=fingerprint(settings, asdict(described), encoder),
+            keep=settings.train.keep_checkpoints,
+        ),
+        report=report,
+    )
+    first, last = outcome.history[0], outcome.history[-1]
+    metrics = {
+        "encoder": encoder,
+        "method": settings.method,
+        "fresh_head": not has_head,
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        **asdict(outcome),
+        "forgetting": {"before": first["old"], "after": last["old"]} if old else None,
+        "settings": settings.model_dump(mode="json"),
+    }
+    with atomic_folder(out) as folder:
+        if adapter:
+            save_adapter(adapter, folder, encoder=encoder)
+            if not has_head:
+                save_head(model, folder)
+        else:
+            model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def _loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+    loss: torch.Tensor = model(batch["input_ids"], batch["labels"], batch["attention_mask"]).loss
+    return loss

@@ -1,0 +1,57 @@
+"""Score a classifier folder on labelled rows that it has not seen."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trialtune.errors import DataError
+from trialtune.evaluation.metrics import score
+from trialtune.evaluation.thresholds import Decision
+from trialtune.files import read_json
+from trialtune.inference.predictor import Predictor
+from trialtune.tasks.seen import drop_seen
+from trialtune.tasks.targets import label_lists, multi_hot
+
+_SHOWN = 5
+
+
+def open_classifier(folder: Path) -> tuple[Predictor, Decision, str]:
+    """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
+    described = read_json(folder / "training.json")
+    predictor = Predictor.load(folder, max_length=described["max_length"])
+    return predictor, Decision.load(folder), described["task"]
+
+
+def evaluate(
+    folder: Path,
+    examples: pl.DataFrame,
+    *,
+    drop_overlap: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Score `folder` on rows of `nct_id`, `text`, `labels`.
+
+    Returns the metrics, and the rows with `predicted` and `probabilities` columns. Raises DataError
+    when rows were seen in training, unless `drop_overlap` leaves those out.
+    """
+    unseen, seen = drop_seen(examples, folder)
+    if len(seen) and not drop_overlap:
+        shown = "; ".join(f"{row['nct_id']} {row['text'][:60]!r}" for row in seen.head(_SHOWN).to_dicts())
+        raise DataError(
+            f"{len(seen)} of {len(examples)} rows were seen in training {folder}, by NCT id or text: {shown}. "
+            "Scores on them would mean nothing: take them out, or use --drop-overlap"
+        )
+    if unseen.is_empty():
+        raise DataError(f"no row is left to score: {folder} has seen all {len(examples)} in training")
+    predictor, decision, task = open_classifier(folder)
+    probabilities = predictor.probabilities(unseen["text"].to_list(), progress=progress)
+    predicted = decision.decide(probabilities)
+    gold = multi_hot(unseen["labels"], predictor.labels)
+    metrics = score(gold, predicted, predictor.labels, kind=predictor.kind, probabilities=probabilities)
+    rows = unseen.with_columns(
+        pl.Series("predicted", label_lists(predicted, predictor.labels), dtype=pl.List(pl.String)),
+        pl.Series("probabilities", probabilities.tolist(), dtype=pl.List(pl.Float32)),
+    )
+    return {"task": task, **metrics, "overlap_dropped": len(seen)}, rows

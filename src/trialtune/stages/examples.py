@@ -1,0 +1,91 @@
+"""The labelled rows of a task, divided into a training and a test part that share nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from trialtune.errors import DataError
+from trialtune.files import atomic_file
+from trialtune.settings import Settings
+from trialtune.tasks.examples import Labelled, load_examples
+from trialtune.tasks.splits import check_no_overlap, drop_overlap, split_examples
+from trialtune.tasks.task import Task
+
+
+class SplitSettings(Settings):
+    """How rows are divided and drawn."""
+
+    test_share: float = Field(0.2, gt=0, lt=1, description="of the rows, when the data bring no test file")
+    max_train: int | None = Field(None, ge=50, description="rows, drawn evenly over the label sets")
+    max_test: int | None = Field(None, ge=20, description="rows, drawn at random")
+    untested_sources: tuple[str, ...] = Field((), description="rows of these sources never enter the test part")
+    seed: int = 13
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a Parquet, CSV or JSON Lines table; raises DataError naming the file."""
+    try:
+        match path.suffix.lower():
+            case ".parquet":
+                return pl.read_parquet(path)
+            case ".csv":
+                return pl.read_csv(path, infer_schema=False)
+            case ".jsonl" | ".ndjson":
+                return pl.read_ndjson(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+    raise DataError(f"{path}: unknown kind of table; give .parquet, .csv or .jsonl")
+
+
+def divide(
+    task: Task,
+    labelled: pl.DataFrame,
+    test: pl.DataFrame | None,
+    out: Path,
+    *,
+    settings: SplitSettings,
+) -> dict[str, Any]:
+    """Write `out/train.parquet` and `out/test.parquet`; returns their sizes.
+
+    With `test` given, training rows that share its trials or wording are dropped; otherwise a share
+    of the groups of like rows becomes the test part.
+    """
+    if test is not None:
+        train, overlapping = drop_overlap(labelled, test)
+        dropped = len(overlapping)
+    else:
+        shares = {"train": 1 - settings.test_share, "test": settings.test_share}
+        parts = split_examples(labelled, fractions=shares, seed=settings.seed, kind=task.kind)
+        train, test, dropped = parts["train"], parts["test"], 0
+        for source in settings.untested_sources:
+            test = test.filter(~pl.col("source").str.contains(source, literal=True).fill_null(False))
+    if settings.max_train:
+        shuffled = train.sample(fraction=1.0, shuffle=True, seed=settings.seed)
+        turn = pl.int_range(pl.len()).over(pl.col("labels").list.join(","))
+        train = shuffled.sort(turn, maintain_order=True).head(settings.max_train)
+    if settings.max_test and len(test) > settings.max_test:
+        test = test.sample(settings.max_test, seed=settings.seed)
+    check_no_overlap(train, test)
+    for name, rows in (("train", train), ("test", test)):
+        with atomic_file(out / f"{name}.parquet") as path:
+            rows.write_parquet(path)
+    return {"train": len(train), "test": len(test), "overlap_dropped": dropped}
+
+
+def read_examples(task: Task, path: Path, labels: Path | None, *, quarantine: Path) -> Labelled:
+    """The task's labelled rows of a table or snapshot file; rows left out go to `quarantine`.
+
+    `labels`, a table of `nct_id` and `labels`, takes the place of the shipped labels.
+    """
+    rows = read_table(path)
+    if labels is not None:
+        rows = rows.drop("labels", strict=False).join(read_table(labels).select("nct_id", "labels"), on="nct_id")
+    labelled = load_examples(task, rows, where=str(path))
+    if labelled.quarantined:
+        with atomic_file(quarantine) as temporary:
+            pl.DataFrame(labelled.quarantined).write_ndjson(temporary)
+    return labelled

@@ -1,0 +1,143 @@
+"""Train a classifier on an encoder, base or adapted, and tune its decisions on rows kept aside."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from pydantic import Field
+from torch import nn
+
+from trialtune.evaluation.metrics import score
+from trialtune.evaluation.thresholds import tune_decision
+from trialtune.files import atomic_folder, fingerprint, write_json
+from trialtune.inference.predictor import Predictor, encode
+from trialtune.models.classifier import build_classifier, save_classifier, start_bias
+from trialtune.models.encoders import load_tokenizer
+from trialtune.settings import Settings
+from trialtune.tasks.seen import write_seen
+from trialtune.tasks.splits import split_examples
+from trialtune.tasks.targets import multi_hot
+from trialtune.tasks.task import Task
+from trialtune.training.batching import TextBatches
+from trialtune.training.checkpoint import Checkpoints
+from trialtune.training.loop import Batch, Progress, train
+from trialtune.training.settings import TrainSettings
+
+
+class FinetuneSettings(Settings):
+    """How a classifier is trained; base and adapted encoders get the same."""
+
+    epochs: float = Field(4.0, gt=0)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    max_length: int | None = Field(None, ge=8, description="tokens; the task's own default when not set")
+    calibration: float = Field(0.1, gt=0, lt=0.5, description="share of the rows that tunes the thresholds")
+    precision: str = "auto"
+    seed: int = 1
+
+
+def finetune(
+    task: Task,
+    examples: pl.DataFrame,
+    encoder: str,
+    out: Path,
+    *,
+    settings: FinetuneSettings,
+    adapter: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Train on `examples` (`nct_id`, `text`, `labels`) and write the classifier folder `out`.
+
+    The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
+    `training.json` (settings and scores on the calibration rows) and `seen.parquet`, the hashes of
+    every text and the ids of every trial it has seen, so that it is never scored on them.
+    """
+    parts = split_examples(
+        examples,
+        fractions={"train": 1 - settings.calibration, "calibration": settings.calibration},
+        seed=settings.seed,
+        kind=task.kind,
+    )
+    max_length = settings.max_length or task.max_length
+    tokenizer = load_tokenizer(encoder)
+    model = build_classifier(encoder, list(task.labels), kind=task.kind, adapter=adapter, seed=settings.seed)
+    batches = TextBatches(
+        encode(parts["train"]["text"].to_list(), tokenizer, max_length=max_length),
+        _targets(task, parts["train"]),
+        batch_size=settings.batch_size,
+        pad_id=tokenizer.pad_token_id,
+        seed=settings.seed,
+    )
+    start_bias(model, batches.targets)
+    schedule = TrainSettings(
+        steps=math.ceil(settings.epochs * batches.per_epoch),
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        precision=settings.precision,
+        seed=settings.seed,
+    )
+    outcome = train(
+        model,
+        batches,
+        _loss(task.kind, batches.targets),
+        settings=schedule,
+        checkpoints=Checkpoints(
+            out / "checkpoints",
+            fingerprint=fingerprint(settings, encoder, adapter, examples["text"].to_list()),
+        ),
+        report=report,
+    )
+    predictor = Predictor(model, tokenizer, max_length=max_length, precision=settings.precision)
+    probabilities = predictor.probabilities(parts["calibration"]["text"].to_list())
+    gold = multi_hot(parts["calibration"]["labels"], predictor.labels)
+    decision = tune_decision(probabilities, gold, kind=task.kind, labels=predictor.labels)
+    summary = {
+        "task": task.name,
+        "encoder": encoder,
+        "adapter": str(adapter) if adapter else None,
+        "max_length": max_length,
+        "rows": {name: len(part) for name, part in parts.items()},
+        "tokens": outcome.tokens,
+        "tokens_per_s": outcome.tokens_per_s,
+        "seconds": outcome.seconds,
+        "calibration": score(
+            gold,
+            decision.decide(probabilities),
+            predictor.labels,
+            kind=task.kind,
+            probabilities=probabilities,
+        ),
+        "settings": settings.model_dump(mode="json"),
+    }
+    with atomic_folder(out) as folder:
+        save_classifier(model, tokenizer, folder)
+        decision.save(folder)
+        write_seen(examples, folder)
+        write_json(folder / "training.json", summary)
+    return summary
+
+
+def _targets(task: Task, rows: pl.DataFrame) -> torch.Tensor:
+    """What the loss compares with: [rows, labels] 0/1 for multi-label, [rows] class numbers otherwise."""
+    table = torch.from_numpy(multi_hot(rows["labels"], list(task.labels)))
+    return table.float() if task.kind == "multi_label" else table.int().argmax(dim=1)
+
+
+def _loss(kind: str, gold: torch.Tensor) -> Callable[[nn.Module, Batch], torch.Tensor]:
+    """Cross entropy of the task's kind; rare classes weigh more, by the root of their rarity."""
+    weight = None
+    if kind == "multi_class":
+        counts = torch.bincount(gold).clamp(min=1).float()
+        weight = (counts.sum() / counts).sqrt()
+        weight = weight / weight.mean()
+
+    def loss_of(model: nn.Module, batch: Batch) -> torch.Tensor:
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
+        if weight is None:
+            return nn.functional.binary_cross_entropy_with_logits(logits, batch["labels"])
+        return nn.functional.cross_entropy(logits, batch["labels"], weight=weight.to(logits.device))
+
+    return loss_of

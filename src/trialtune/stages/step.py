@@ -1,0 +1,57 @@
+"""A step of an experiment: done once, skipped when nothing it depends on has changed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialtune import __version__
+from trialtune.errors import DataError
+from trialtune.files import fingerprint, read_json, write_json
+
+_RECORD = "step.json"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A named piece of work that fills `folder` and returns something JSON-able.
+
+    `inputs` is everything the result depends on: settings, and the keys of earlier steps.
+    """
+
+    name: str
+    folder: Path
+    inputs: tuple[Any, ...]
+    build: Callable[[], Any]
+
+    @property
+    def key(self) -> str:
+        """Equal for equal inputs: the same in every run folder and on every machine."""
+        return fingerprint(__version__, self.name, *self.inputs)
+
+    def record(self) -> dict[str, Any] | None:
+        """What an earlier run left of this very step, None when it must be (re)done."""
+        try:
+            record: dict[str, Any] = read_json(self.folder / _RECORD)
+            whole = all((self.folder / name).stat().st_size == size for name, size in record["files"].items())
+        except (DataError, OSError, KeyError):
+            return None
+        return record if whole and record["key"] == self.key else None
+
+    def run(self) -> dict[str, Any]:
+        """Do the work unless it is done; returns the record: `result`, `seconds`, `files`."""
+        if record := self.record():
+            return record
+        started = time.perf_counter()
+        (self.folder / _RECORD).unlink(missing_ok=True)
+        result = self.build()
+        files = [file for file in self.folder.rglob("*") if file.is_file()]
+        record = {
+            "key": self.key,
+            "result": result,
+            "seconds": round(time.perf_counter() - started, 1),
+            "files": {str(file.relative_to(self.folder)): file.stat().st_size for file in sorted(files)},
+        }
+        write_json(self.folder / _RECORD, record)
+        return record
