@@ -17,6 +17,7 @@ def load(task, columns, **options):
 
 def accounted(result):
     kept = result.frame.height + sum(result.unlabelled.values()) + sum(result.dropped.values())
+    assert result.counts["kept"] == result.frame.height
     return kept == result.read and len(result.quarantined) == sum(result.dropped.values())
 
 
