@@ -1,5 +1,6 @@
 """The words of a made-up study record: titles, descriptions, arms, outcomes and eligibility criteria."""
 
+import re
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -8,6 +9,12 @@ from trialtune.registry.sample.conditions import Condition
 from trialtune.registry.sample.phrases import capitalised, fill, load_bank
 from trialtune.registry.sample.sexes import SexText
 
+_DRUG_LIKE = {"Drug", "Biological", "Genetic", "Dietary Supplement"}
+# Sentences that fit only patients, and those that fit only something given in doses.
+_OF_PATIENTS = re.compile(
+    r"diagnosis|[Tt]reatment of|Treatment options|Hospital visits|guidelines|Life expectancy"
+)
+_OF_DOSES = re.compile(r"dose|allerg|Tolerability|Neither the participant")
 _CODES = ("QLM", "VRX", "ZN", "HBT", "ORD", "TKL")
 
 
@@ -30,7 +37,9 @@ def plan_body(condition: Condition, sex: SexText, rng: Random) -> Plan:
     if kind == "Drug" and rng.random() < (0.5 if condition.area == "healthy" else 0.12):
         drug = f"{rng.choice(_CODES)}-{rng.randrange(101, 9999)}"
     others = [name.partition(": ")[2] for name in condition.interventions]
-    others = [name for name in others if name != drug] + ["placebo", "usual care", "standard treatment"]
+    others = [name for name in others if name != drug] + ["usual care", "standard treatment"]
+    if kind in _DRUG_LIKE:
+        others.append("placebo")
     control = rng.choice(others)
     measures = tuple(rng.sample(condition.measures, len(condition.measures)))
     facts = rng.sample(condition.facts, len(condition.facts))
@@ -96,7 +105,9 @@ def write_arms(plan: Plan, rng: Random) -> dict[str, Any]:
                 "interventionNames": [f"{kind}: {label}"],
             }
         )
-        interventions.append({"type": kind.upper().replace(" ", "_"), "name": label, "armGroupLabels": [label]})
+        interventions.append(
+            {"type": kind.upper().replace(" ", "_"), "name": label, "armGroupLabels": [label]}
+        )
     return {"armGroups": arms, "interventions": interventions}
 
 
@@ -162,7 +173,15 @@ def _sentences(bank: str, count: int, plan: Plan, rng: Random) -> list[str]:
     lines: Any = load_bank("body.yaml")
     for key in bank.split("/"):
         lines = lines[key]
-    return [_filled(line, plan, rng) for line in rng.sample(lines, count)]
+    fitting = [line for line in lines if _fits(line, plan)]
+    return [_filled(line, plan, rng) for line in rng.sample(fitting, count)]
+
+
+def _fits(line: str, plan: Plan) -> bool:
+    healthy = plan.condition.area == "healthy" or plan.condition.name == "Contraception"
+    if healthy and _OF_PATIENTS.search(line):
+        return False
+    return plan.kind in _DRUG_LIKE or not _OF_DOSES.search(line)
 
 
 def _filled(line: str, plan: Plan, rng: Random) -> str:

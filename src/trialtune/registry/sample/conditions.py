@@ -9,8 +9,10 @@ from trialtune.registry.sample.phrases import load_bank
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition; `sex` is set where only one sex has it, `lean` is the sex most patients have, `since` the first
-    year in which there were patients."""
+    """One condition: `sex` is set where only one sex has it, `lean` is the sex most patients have.
+
+    Ages are in years; `since` is the first year in which there were patients; `pregnant` if all of them are.
+    """
 
     name: str
     area: str
@@ -25,6 +27,7 @@ class Condition:
     sex: str | None
     lean: str | None
     since: int
+    pregnant: bool
 
     @property
     def of_children(self) -> bool:
@@ -54,6 +57,7 @@ def _condition(name: str, entry: dict[str, Any]) -> Condition:
         sex=entry.get("sex"),
         lean=entry.get("lean"),
         since=entry.get("since", 0),
+        pregnant=entry.get("pregnant", False),
     )
 
 

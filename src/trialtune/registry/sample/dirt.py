@@ -55,7 +55,9 @@ def _cut_line(study: Study, before: Study) -> str:
 
 
 def _control_characters(study: Study, before: Study) -> str:
-    return as_line(_rewritten(study, lambda text: text.replace(" of ", " of\x00 ").replace(". ", ".\x0b ") + "\x07"))
+    return as_line(
+        _rewritten(study, lambda text: text.replace(" of ", " of\x00 ").replace(". ", ".\x0b ") + "\x07")
+    )
 
 
 def _html_entities(study: Study, before: Study) -> str:

@@ -31,7 +31,9 @@ def write_sample(folder: Path, settings: SampleSettings) -> Path:
     `settings.dirty` of the lines, evenly spread, are spoiled; labels of studies lost that way are left out.
     """
     lines, ids, labels = [], [], []
-    turns = {(2 * turn + 1) * settings.studies // (2 * settings.dirty): turn for turn in range(settings.dirty)}
+    turns = {
+        (2 * turn + 1) * settings.studies // (2 * settings.dirty): turn for turn in range(settings.dirty)
+    }
     before = None
     for place, sample in enumerate(generate_studies(settings)):
         line, saved = as_line(sample.study), True
@@ -46,7 +48,7 @@ def write_sample(folder: Path, settings: SampleSettings) -> Path:
         # No time and no name in the gzip header, so that equal content means equal bytes.
         temporary.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
     with atomic_file(folder / STOP_REASONS) as temporary:
-        schema = {"nct_id": pl.String, "labels": pl.List(pl.String)}
+        schema = pl.Schema({"nct_id": pl.String(), "labels": pl.List(pl.String)})
         pl.DataFrame({"nct_id": ids, "labels": labels}, schema=schema).write_parquet(temporary)
     with atomic_file(folder / README) as temporary:
         values = {"studies": settings.studies, "seed": settings.seed, "dirty": settings.dirty}

@@ -36,10 +36,10 @@ def _as_lines(value: Any) -> Any:
 
 
 def fill(template: str, rng: Random, slots: Slots, values: Mapping[str, str] | None = None) -> str:
-    """Fill the innermost holes until none is left: `{a|b}` picks one side, `{name}` a value or a slot's line."""
+    """Fill the innermost holes until none is left: `{a|b}` picks a side, `{name}` a value or slot line."""
 
     def choose(match: re.Match[str]) -> str:
-        hole = match[1]
+        hole = str(match[1])
         if "|" in hole:
             return rng.choice(hole.split("|"))
         if values and hole in values:

@@ -8,7 +8,9 @@ from trialtune.registry.sample.conditions import Condition, all_conditions
 from trialtune.registry.sample.phrases import capitalised, fill, load_bank
 
 SHARES = {"ALL": 0.70, "FEMALE": 0.16, "MALE": 0.14}
-_NOUN = re.compile(r"\b(patients|people|adults|volunteers|couples|pregnancies|children|infants|adolescents)\b")
+_NOUN = re.compile(
+    r"\b(patients|people|adults|volunteers|couples|pregnancies|children|infants|adolescents)\b"
+)
 _ADJECTIVE = {"FEMALE": "female", "MALE": "male", "ALL": "male and female"}
 
 
@@ -49,7 +51,7 @@ def write_sex(sex: str, condition: Condition, ages: dict[str, str], rng: Random)
         _tell_all(text, condition, ages, rng)
     else:
         _tell_one(text, sex, condition, ages, rng)
-    if not condition.of_children:
+    if not condition.of_children and not condition.pregnant:
         _mention(text, sex, ages, rng)
     return text
 
@@ -66,21 +68,22 @@ def _tell_all(text: SexText, condition: Condition, ages: dict[str, str], rng: Ra
     if rng.random() < 0.15:
         text.sentences.append(_line("told", "ALL", ages, rng, text.people))
     if rng.random() < 0.30:
-        text.inclusion.append(_line("eligible", "ALL", ages, rng))
+        text.inclusion.append(_line(_eligible(condition), "ALL", ages, rng))
 
 
 def _tell_one(text: SexText, sex: str, condition: Condition, ages: dict[str, str], rng: Random) -> None:
     # Where the condition itself tells the sex, registries often say no more.
-    chance = 0.5 if condition.sex else 1.0
-    ways = [way for way, p in (("eligible", 0.6), ("barred", 0.22), ("told", 0.25)) if rng.random() < p * chance]
-    renamed = rng.random() < 0.25 * chance
+    chances = {"eligible": 0.35} if condition.sex else {"eligible": 0.6, "barred": 0.22, "told": 0.25}
+    ways = [way for way, chance in chances.items() if rng.random() < chance]
+    renamed = rng.random() < 0.2
     if not ways and not renamed and not condition.sex:
         ways = [rng.choice(("eligible", "eligible", "barred", "told"))]
     if renamed:
         text.people = _people_of(sex, condition, rng)
     for way in ways:
         place = {"eligible": text.inclusion, "barred": text.exclusion, "told": text.sentences}[way]
-        place.append(_line(way, sex, ages, rng, text.people))
+        bank = _eligible(condition) if way == "eligible" else way
+        place.append(_line(bank, sex, ages, rng, text.people))
 
 
 def _mention(text: SexText, sex: str, ages: dict[str, str], rng: Random) -> None:
@@ -91,8 +94,12 @@ def _mention(text: SexText, sex: str, ages: dict[str, str], rng: Random) -> None
             line = _line(bank, kind, ages, rng)
             if rng.random() < chance and line not in place:
                 place.append(line)
-    if rng.random() < 0.35:
+    if not text.sentences and rng.random() < 0.35:
         text.sentences.append(fill(rng.choice(load_bank("sex.yaml")["beside_summary"]), rng, {}))
+
+
+def _eligible(condition: Condition) -> str:
+    return "eligible_children" if condition.of_children else "eligible"
 
 
 def _line(bank: str, sex: str, ages: dict[str, str], rng: Random, people: str = "patients") -> str:

@@ -10,7 +10,9 @@ from trialtune.registry.sample.phrases import capitalised, fill, load_bank
 
 Labels = tuple[str, ...]
 
-_WITHDRAWN = re.compile(r"never|not take place|not start|nobody|zero|no (part|pat|accr|enr)|prior to|before enr", re.I)
+_WITHDRAWN = re.compile(
+    r"never|not take place|not start|nobody|zero|no (part|pat|accr|enr)|prior to|before enr", re.I
+)
 _SUSPENDED = re.compile(r"pending|awaiting|paused?\b|on hold|until|temporar|under (revision|repair)", re.I)
 _AFTER_START = {
     "Endpoint_Met",
@@ -20,6 +22,7 @@ _AFTER_START = {
     "Safety_Sideeffects",
     "Success",
 }
+_PANDEMIC_YEAR = 2020
 # Labels whose texts say nothing else, so no framing such as "the study was stopped because".
 _BARE = {"Invalid_Reason", "No_Context"}
 _ABBREVIATIONS = (
@@ -57,8 +60,8 @@ def plan_labels(count: int, rng: Random) -> list[Labels]:
     return [tuple(sorted(labels)) for labels in sets[:count]]
 
 
-def write_reason(labels: Labels, rng: Random) -> StopReason:
-    """A reason that states exactly `labels`: a stock phrase, or a framed, soiled sentence of its own."""
+def write_reason(labels: Labels, year: int, rng: Random) -> StopReason:
+    """A reason that states exactly `labels`, for a trial begun in `year`: a stock phrase or a sentence."""
     if len(labels) == 1 and rng.random() < 0.34:
         text = _stock_phrase(labels[0], rng)
         return StopReason(text, _status(text, labels, rng), labels)
@@ -72,7 +75,12 @@ def write_reason(labels: Labels, rng: Random) -> StopReason:
         values = {hole: core, "status": status.lower()}
         text = fill(rng.choice(bank["frames"][style]), rng, bank["slots"], values)
     if rng.random() < 0.2 and "No_Context" not in labels:
-        text = _with_aside(text, labels, status, rng)
+        barred = set(labels)
+        if status == "WITHDRAWN" or _BARE.intersection(labels):
+            barred.add("started")
+        if year < _PANDEMIC_YEAR - 2:
+            barred.add("Covid19")
+        text = _with_aside(text, barred, rng)
     return StopReason(_soil(text, rng), status, labels)
 
 
@@ -119,14 +127,12 @@ def _status(text: str, labels: Labels, rng: Random) -> str:
     return rng.choices(("TERMINATED", "WITHDRAWN", "SUSPENDED"), (66, 29, 5))[0]
 
 
-def _with_aside(text: str, labels: Labels, status: str, rng: Random) -> str:
+def _with_aside(text: str, barred: set[str], rng: Random) -> str:
     bank = _bank()
-    never_began = status == "WITHDRAWN" or bool(_BARE.intersection(labels))
-    contradicted = {*labels, "started"} if never_began else set(labels)
     fitting = [
         line
         for keys, lines in bank["asides"].items()
-        if contradicted.isdisjoint(keys.split(", "))
+        if barred.isdisjoint(keys.split(", "))
         for line in lines
     ]
     aside = fill(rng.choice(fitting), rng, bank["slots"])

@@ -130,7 +130,7 @@ def _status(start: date, labels: Labels | None, rng: Random) -> dict[str, Any]:
         updated = max(updated, _PANDEMIC + timedelta(days=rng.randint(0, 400)))
     module: dict[str, Any] = {"overallStatus": _running_status(start, rng)}
     if labels:
-        reason = write_reason(labels, rng)
+        reason = write_reason(labels, start.year, rng)
         module = {"overallStatus": reason.status, "whyStopped": reason.text}
     # Older records often give the month only.
     started = start.isoformat() if start.year > 2016 or rng.random() < 0.4 else f"{start:%Y-%m}"
