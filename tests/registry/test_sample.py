@@ -22,11 +22,11 @@ from sklearn.svm import LinearSVC
 from trialtune.errors import UsageError
 from trialtune.registry.sample import SampleSettings, SampleStudy, generate_studies, write_sample
 
-LABELS = {
-    "Another_Study", "Business_Administrative", "Covid19", "Endpoint_Met", "Ethical_Reason",
-    "Insufficient_Data", "Insufficient_Enrollment", "Interim_Analysis", "Invalid_Reason", "Logistics_Resources",
-    "Negative", "No_Context", "Regulatory", "Safety_Sideeffects", "Study_Design", "Study_Staff_Moved", "Success",
-}  # fmt: skip
+LABELS = set(
+    """Another_Study Business_Administrative Covid19 Endpoint_Met Ethical_Reason Insufficient_Data
+    Insufficient_Enrollment Interim_Analysis Invalid_Reason Logistics_Resources Negative No_Context
+    Regulatory Safety_Sideeffects Study_Design Study_Staff_Moved Success""".split()
+)
 MODULES = {
     "identificationModule", "statusModule", "descriptionModule", "conditionsModule", "designModule",
     "armsInterventionsModule", "outcomesModule", "eligibilityModule",
