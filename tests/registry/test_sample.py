@@ -22,11 +22,25 @@ from sklearn.svm import LinearSVC
 from trialtune.errors import UsageError
 from trialtune.registry.sample import SampleSettings, SampleStudy, generate_studies, write_sample
 
-LABELS = set(
-    """Another_Study Business_Administrative Covid19 Endpoint_Met Ethical_Reason Insufficient_Data
-    Insufficient_Enrollment Interim_Analysis Invalid_Reason Logistics_Resources Negative No_Context
-    Regulatory Safety_Sideeffects Study_Design Study_Staff_Moved Success""".split()
-)
+LABELS = {
+    "Another_Study",
+    "Business_Administrative",
+    "Covid19",
+    "Endpoint_Met",
+    "Ethical_Reason",
+    "Insufficient_Data",
+    "Insufficient_Enrollment",
+    "Interim_Analysis",
+    "Invalid_Reason",
+    "Logistics_Resources",
+    "Negative",
+    "No_Context",
+    "Regulatory",
+    "Safety_Sideeffects",
+    "Study_Design",
+    "Study_Staff_Moved",
+    "Success",
+}
 MODULES = {
     "identificationModule", "statusModule", "descriptionModule", "conditionsModule", "designModule",
     "armsInterventionsModule", "outcomesModule", "eligibilityModule",
