@@ -4,7 +4,14 @@ import polars as pl
 import pytest
 
 from trialtune.corpus.blocks import read_blocks
-from trialtune.corpus.build import Corpus, CorpusSettings, build_corpus, is_heldout, tokenise, tokenizer_fingerprint
+from trialtune.corpus.build import (
+    Corpus,
+    CorpusSettings,
+    build_corpus,
+    is_heldout,
+    tokenise,
+    tokenizer_fingerprint,
+)
 from trialtune.errors import DataError
 
 SETTINGS = CorpusSettings(block_size=32, heldout=0.2)
@@ -22,7 +29,8 @@ def test_counts_add_up_and_nothing_is_lost(tmp_path, tiny_tokenizer) -> None:
     assert (corpus.excluded, corpus.empty) == (2, 20)
     assert corpus == Corpus.read(tmp_path / "c")
     seen = "".join(
-        tiny_tokenizer.decode(row) for row in read_blocks(tmp_path / "c" / "train.parquet", pad_id=0).input_ids
+        tiny_tokenizer.decode(row)
+        for row in read_blocks(tmp_path / "c" / "train.parquet", pad_id=0).input_ids
     )
     kept = [n for n in range(200) if n % 10 and n not in (3, 4)]
     trained = [n for n in kept if not is_heldout(f"NCT{n:08d}", 0.2, SETTINGS.seed)]

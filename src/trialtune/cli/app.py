@@ -38,7 +38,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def quieten() -> None:
     """Leave the libraries' notes to --debug: fresh heads and adapters are what we ask them for."""
-    import transformers  # noqa: PLC0415 - seconds of import that --help and --version do without
+    import transformers
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     transformers.logging.set_verbosity_error()

@@ -15,18 +15,25 @@ from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
 TaskName = Annotated[str, typer.Argument(help="stop-reasons or sex.", show_default=False)]
 Data = Annotated[
     Path,
-    typer.Option("--data", help="A snapshot, or a .parquet/.csv/.jsonl table with text and labels.", show_default=False),
+    typer.Option(
+        "--data", help="A snapshot, or a .parquet/.csv/.jsonl table with text and labels.", show_default=False
+    ),
 ]
 Labels = Annotated[
-    Path | None, typer.Option(help="A table of nct_id and labels for the snapshot's trials, instead of the shipped ones.")
+    Path | None,
+    typer.Option(help="A table of nct_id and labels for the snapshot's trials, instead of the shipped ones."),
 ]
 Epochs = Annotated[float, typer.Option(min=0.01, help="Passes over the training rows.")]
 LearningRate = Annotated[float, typer.Option(help="Peak learning rate.")]
-MaxLength = Annotated[int | None, typer.Option(min=8, help="Tokens a text; the task's own default when not given.")]
+MaxLength = Annotated[
+    int | None, typer.Option(min=8, help="Tokens a text; the task's own default when not given.")
+]
 
 
 @app.command(
-    epilog=example("trialtune finetune stop-reasons --data snapshot.parquet --encoder base/ --adapter adapter/ --out clf/")
+    epilog=example(
+        "trialtune finetune stop-reasons --data snapshot.parquet --encoder base/ --adapter adapter/ --out clf"
+    )
 )
 def finetune(
     task: TaskName,
@@ -43,11 +50,11 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier; thresholds are tuned on rows kept out of training."""
-    from trialtune.console import console, training_bar  # noqa: PLC0415
-    from trialtune.stages.examples import read_examples  # noqa: PLC0415
-    from trialtune.stages.finetune import FinetuneSettings  # noqa: PLC0415
-    from trialtune.stages.finetune import finetune as run  # noqa: PLC0415
-    from trialtune.tasks.task import get_task  # noqa: PLC0415
+    from trialtune.console import console, training_bar
+    from trialtune.stages.examples import read_examples
+    from trialtune.stages.finetune import FinetuneSettings
+    from trialtune.stages.finetune import finetune as run
+    from trialtune.tasks.task import get_task
 
     chosen = get_task(task)
     labelled = read_examples(chosen, data, labels, quarantine=out.with_name(f"{out.name}.quarantine.jsonl"))
@@ -78,17 +85,19 @@ def evaluate(
     data: Data,
     out: Out,
     labels: Labels = None,
-    drop_overlap: Annotated[bool, typer.Option(help="Leave out rows seen in training instead of refusing.")] = False,
+    drop_overlap: Annotated[
+        bool, typer.Option(help="Leave out rows seen in training instead of refusing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a classifier on labelled rows that it has not seen."""
-    from trialtune.console import bar  # noqa: PLC0415
-    from trialtune.files import write_json  # noqa: PLC0415
-    from trialtune.reports.tables import metrics_to_rich  # noqa: PLC0415
-    from trialtune.stages.evaluate import evaluate as run  # noqa: PLC0415
-    from trialtune.stages.evaluate import open_classifier  # noqa: PLC0415
-    from trialtune.stages.examples import read_examples  # noqa: PLC0415
-    from trialtune.tasks.task import get_task  # noqa: PLC0415
+    from trialtune.console import bar
+    from trialtune.files import write_json
+    from trialtune.reports.tables import metrics_to_rich
+    from trialtune.stages.evaluate import evaluate as run
+    from trialtune.stages.evaluate import open_classifier
+    from trialtune.stages.examples import read_examples
+    from trialtune.tasks.task import get_task
 
     *_, name = open_classifier(classifier)
     labelled = read_examples(
@@ -122,22 +131,26 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
-    from trialtune.console import training_bar  # noqa: PLC0415
-    from trialtune.cli.experiment import announce  # noqa: PLC0415
-    from trialtune.errors import UsageError  # noqa: PLC0415
-    from trialtune.files import sha256_of  # noqa: PLC0415
-    from trialtune.reports.tables import to_rich  # noqa: PLC0415
-    from trialtune.stages.compare import Comparison  # noqa: PLC0415
-    from trialtune.stages.examples import SplitSettings, divide, read_examples  # noqa: PLC0415
-    from trialtune.stages.finetune import FinetuneSettings  # noqa: PLC0415
-    from trialtune.tasks.task import get_task  # noqa: PLC0415
+    from trialtune.cli.experiment import announce
+    from trialtune.console import training_bar
+    from trialtune.errors import UsageError
+    from trialtune.files import sha256_of
+    from trialtune.reports.tables import to_rich
+    from trialtune.stages.compare import Comparison
+    from trialtune.stages.examples import SplitSettings, divide, read_examples
+    from trialtune.stages.finetune import FinetuneSettings
+    from trialtune.tasks.task import get_task
 
     if not all(seed.strip().isdigit() for seed in seeds.split(",")):
         raise UsageError(f"--seeds {seeds!r}: write whole numbers, for example 1,2,3")
     chosen = get_task(task)
     examples = out / "examples"
     labelled = read_examples(chosen, data, labels, quarantine=examples / "train.quarantine.jsonl")
-    tested = read_examples(chosen, test, labels, quarantine=examples / "test.quarantine.jsonl").frame if test else None
+    tested = (
+        read_examples(chosen, test, labels, quarantine=examples / "test.quarantine.jsonl").frame
+        if test
+        else None
+    )
     divide(chosen, labelled.trainable, tested, examples, settings=SplitSettings())
     comparison = Comparison(
         task=chosen,
@@ -162,16 +175,20 @@ def compare(
 def predict(
     classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
-    input_: Annotated[Path | None, typer.Option("--input", help="A table with a text column, or a snapshot.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")] = None,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="A table with a text column, or a snapshot.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
-    from trialtune.console import bar  # noqa: PLC0415
-    from trialtune.errors import UsageError  # noqa: PLC0415
-    from trialtune.stages.predict import predict as run  # noqa: PLC0415
-    from trialtune.stages.examples import read_table  # noqa: PLC0415
-    from trialtune.stages.predict import write_table  # noqa: PLC0415
+    from trialtune.console import bar
+    from trialtune.errors import UsageError
+    from trialtune.stages.examples import read_table
+    from trialtune.stages.predict import predict as run
+    from trialtune.stages.predict import write_table
 
     if bool(texts) == bool(input_):
         raise UsageError("give texts or --input FILE, and not both")

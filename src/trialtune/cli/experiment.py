@@ -17,19 +17,24 @@ from trialtune.cli.app import AsJson, app, emit, example
 def run(
     recipe: Annotated[str, typer.Argument(help="A built-in recipe's name, or a YAML file.")],
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME when not given.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a whole experiment; finished steps are skipped, a killed run goes on where it was."""
-    from trialtune.console import console  # noqa: PLC0415
-    from trialtune.experiment.recipe import load_recipe  # noqa: PLC0415
-    from trialtune.experiment.run import Experiment  # noqa: PLC0415
+    from trialtune.console import console
+    from trialtune.experiment.recipe import load_recipe
+    from trialtune.experiment.run import Experiment
 
     chosen = load_recipe(recipe, set_ or [])
     experiment = Experiment(chosen, out or Path("runs") / chosen.name)
     if dry_run:
-        plan = [{"step": s.name, "folder": str(s.folder), "done": s.record() is not None} for s in experiment.steps()]
+        plan = [
+            {"step": s.name, "folder": str(s.folder), "done": s.record() is not None}
+            for s in experiment.steps()
+        ]
 
         def show_plan(result: dict[str, Any]) -> None:
             for step in result["steps"]:
@@ -38,13 +43,15 @@ def run(
         emit({"recipe": chosen.model_dump(mode="json"), "steps": plan}, as_json, show_plan)
         return
     if chosen.data == "sample":
-        console.print("[bold]Made-up sample data:[/] this run shows that everything works, nothing about real trials.")
+        console.print(
+            "[bold]Made-up sample data:[/] this run shows that everything works, nothing about real trials."
+        )
     metrics = experiment.run(announce)
 
     def show(result: dict[str, Any]) -> None:
-        from rich.console import Console  # noqa: PLC0415
+        from rich.console import Console
 
-        from trialtune.reports.tables import to_rich  # noqa: PLC0415
+        from trialtune.reports.tables import to_rich
 
         results = Console(highlight=False)
         for comparison in result["tasks"].values():
@@ -59,7 +66,7 @@ def run(
 
 def announce(name: str, record: dict[str, Any] | None) -> None:
     """Tell on stderr what is being done and what was found done."""
-    from trialtune.console import console  # noqa: PLC0415
+    from trialtune.console import console
 
     if record is None:
         console.print(f"[dim]{name} ...[/]" if console.is_terminal else f"{name} ...")
@@ -70,12 +77,15 @@ def announce(name: str, record: dict[str, Any] | None) -> None:
 @app.command(epilog=example("trialtune recipes"))
 def recipes(as_json: AsJson = False) -> None:
     """List the built-in recipes."""
-    import yaml  # noqa: PLC0415
+    import yaml
 
-    from trialtune.experiment.recipe import builtin_recipes  # noqa: PLC0415
+    from trialtune.experiment.recipe import builtin_recipes
 
     found = {
-        name: {"file": str(path), "description": yaml.safe_load(path.read_text(encoding="utf-8"))["description"]}
+        name: {
+            "file": str(path),
+            "description": yaml.safe_load(path.read_text(encoding="utf-8"))["description"],
+        }
         for name, path in builtin_recipes().items()
     }
 

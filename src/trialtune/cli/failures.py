@@ -16,11 +16,20 @@ def explain(error: BaseException) -> tuple[str, int]:
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
-        return f"error: the disk is full ({text}); free some space, then the same command goes on from here", 1
+        return (
+            f"error: the disk is full ({text}); free some space, then the same command goes on from here",
+            1,
+        )
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "Permission denied" in text:
         return f"error: no permission ({text}); choose another place with --out", 1
     if isinstance(error, OSError):
         return f"error: {text}", 1
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return f"error: out of memory ({text.splitlines()[0] if text else 'MemoryError'}); halve the batch size", 1
-    return f"error: unexpected {type(error).__name__}: {text}; add --debug to see where, and please report it", 1
+        return (
+            f"error: out of memory ({text.splitlines()[0] if text else 'MemoryError'}); halve the batch size",
+            1,
+        )
+    return (
+        f"error: unexpected {type(error).__name__}: {text}; add --debug to see where, and please report it",
+        1,
+    )

@@ -11,7 +11,9 @@ corpus = typer.Typer(help="Turn a snapshot into packed blocks of tokens.", no_ar
 app.add_typer(corpus, name="corpus")
 
 
-@corpus.command(epilog=example("trialtune corpus build snapshot.parquet --encoder embedded:minilm-l6 --out corpus/"))
+@corpus.command(
+    epilog=example("trialtune corpus build snapshot.parquet --encoder embedded:minilm-l6 --out corpus/")
+)
 def build(
     snapshot: Annotated[Path, typer.Argument(help="A snapshot, or the new.parquet of a diff.")],
     encoder: Encoder,
@@ -21,10 +23,10 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Compose, clean, tokenise and pack the free text of every trial."""
-    from trialtune.console import bar  # noqa: PLC0415
-    from trialtune.corpus.build import CorpusSettings, build_corpus  # noqa: PLC0415
-    from trialtune.models.encoders import load_tokenizer  # noqa: PLC0415
-    from trialtune.registry.snapshot import read_snapshot  # noqa: PLC0415
+    from trialtune.console import bar
+    from trialtune.corpus.build import CorpusSettings, build_corpus
+    from trialtune.models.encoders import load_tokenizer
+    from trialtune.registry.snapshot import read_snapshot
 
     rows = read_snapshot(snapshot)
     with bar("reading trials", 2 * len(rows)) as progress:  # once for training, once for the held-out part
@@ -56,13 +58,17 @@ def adapt(
     corpus_dir: Annotated[Path, typer.Argument(help="A folder made by `trialtune corpus build`.")],
     encoder: Encoder,
     out: Out,
-    method: Annotated[Literal["lora", "full"], typer.Option(help="lora: an adapter; full: all weights.")] = "lora",
+    method: Annotated[
+        Literal["lora", "full"], typer.Option(help="lora: an adapter; full: all weights.")
+    ] = "lora",
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 400,
     batch_size: Annotated[int, typer.Option(min=1, help="Blocks a step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-4,
     rank: Annotated[int, typer.Option(min=1, help="LoRA rank.")] = 8,
     alpha: Annotated[int, typer.Option(min=1, help="LoRA alpha.")] = 16,
-    target_modules: Annotated[str, typer.Option(help="Comma-separated layer names, or all-linear.")] = "all-linear",
+    target_modules: Annotated[
+        str, typer.Option(help="Comma-separated layer names, or all-linear.")
+    ] = "all-linear",
     mlm_probability: Annotated[float, typer.Option(help="Share of tokens masked in training.")] = 0.15,
     old_corpus: Annotated[Path | None, typer.Option(help="A corpus to watch for forgetting.")] = None,
     precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option(help="Arithmetic.")] = "auto",
@@ -70,11 +76,11 @@ def adapt(
     as_json: AsJson = False,
 ) -> None:
     """Continue masked-language-model training; a killed run goes on where it was."""
-    from trialtune.console import training_bar  # noqa: PLC0415
-    from trialtune.models.lora import LoraSettings  # noqa: PLC0415
-    from trialtune.stages.adapt import AdaptSettings  # noqa: PLC0415
-    from trialtune.stages.adapt import adapt as run  # noqa: PLC0415
-    from trialtune.training.settings import TrainSettings  # noqa: PLC0415
+    from trialtune.console import training_bar
+    from trialtune.models.lora import LoraSettings
+    from trialtune.stages.adapt import AdaptSettings
+    from trialtune.stages.adapt import adapt as run
+    from trialtune.training.settings import TrainSettings
 
     settings = AdaptSettings(
         method=method,
@@ -90,9 +96,7 @@ def adapt(
     def show(result: dict[str, Any]) -> None:
         typer.echo(f"{'step':>6} {'accuracy':>9} {'loss':>7} {'perplexity':>10}")
         for entry in result["history"]:
-            typer.echo(
-                f"{entry['step']:>6} {entry['accuracy']:>9.4f} {entry['loss']:>7.3f} {entry['perplexity']:>10.2f}"
-            )
+            typer.echo("{step:>6} {accuracy:>9.4f} {loss:>7.3f} {perplexity:>10.2f}".format(**entry))
         typer.echo(f"{result['tokens_per_s']:,.0f} tokens/s; written to {out}")
 
     emit(metrics, as_json, show)

@@ -11,17 +11,23 @@ registry = typer.Typer(help="Build snapshots of the registry and compare them.",
 app.add_typer(registry, name="registry")
 
 
-@registry.command("import", epilog=example("trialtune registry import studies.jsonl.gz --out snapshot.parquet"))
+@registry.command(
+    "import", epilog=example("trialtune registry import studies.jsonl.gz --out snapshot.parquet")
+)
 def import_(
-    source: Annotated[Path, typer.Argument(help="v2 JSON/JSONL, CSV, Parquet (.gz, .zip too), or a folder of them.")],
+    source: Annotated[
+        Path, typer.Argument(help="v2 JSON/JSONL, CSV, Parquet (.gz, .zip too), or a folder of them.")
+    ],
     out: Out,
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON files.")] = "utf-8",
-    data_timestamp: Annotated[str | None, typer.Option(help="When the data were taken; else the file's date.")] = None,
+    data_timestamp: Annotated[
+        str | None, typer.Option(help="When the data were taken; else the file's date.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read trials of any supported form into one snapshot: a Parquet row a trial."""
-    from trialtune.console import bar, console  # noqa: PLC0415
-    from trialtune.registry.snapshot import import_source  # noqa: PLC0415
+    from trialtune.console import bar, console
+    from trialtune.registry.snapshot import import_source
 
     with bar("importing trials") as progress:
         summary = import_source(
@@ -29,7 +35,9 @@ def import_(
         )
 
     def show(result: dict[str, Any]) -> None:
-        console.print(f"read {result['read']:,} = kept {result['kept']:,} + quarantined {result['quarantined']:,}")
+        console.print(
+            f"read {result['read']:,} = kept {result['kept']:,} + quarantined {result['quarantined']:,}"
+        )
         for reason, count in result["reasons"].items():
             console.print(f"  {count:,}  {reason}", markup=False)
         if result["quarantine"]:
@@ -42,12 +50,14 @@ def import_(
 @registry.command(epilog=example("trialtune registry diff new.parquet --base old.parquet --out changes/"))
 def diff(
     new: Annotated[Path, typer.Argument(help="The newer snapshot.")],
-    base: Annotated[Path, typer.Option(help="The older snapshot, or a list of NCT ids (.txt, .csv, .parquet).")],
+    base: Annotated[
+        Path, typer.Option(help="The older snapshot, or a list of NCT ids (.txt, .csv, .parquet).")
+    ],
     out: Out,
     as_json: AsJson = False,
 ) -> None:
     """Find the trials that are new, changed or gone against a base."""
-    from trialtune.registry.diff import diff_snapshots  # noqa: PLC0415
+    from trialtune.registry.diff import diff_snapshots
 
     def show(result: dict[str, Any]) -> None:
         for name in ("total", "base", "new", "changed", "unchanged", "removed", "bad_ids"):
@@ -64,7 +74,11 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Make up a sample registry, for trying things out without real data."""
-    from trialtune.registry.sample import SampleSettings, write_sample  # noqa: PLC0415
+    from trialtune.registry.sample import SampleSettings, write_sample
 
     folder = write_sample(out, SampleSettings(studies=studies, seed=seed))
-    emit({"out": str(folder), "studies": studies, "made_up": True}, as_json, lambda result: typer.echo(result["out"]))
+    emit(
+        {"out": str(folder), "studies": studies, "made_up": True},
+        as_json,
+        lambda result: typer.echo(result["out"]),
+    )

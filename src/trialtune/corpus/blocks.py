@@ -87,7 +87,7 @@ class Blocks:
 
     def head(self, count: int) -> "Blocks":
         """An evenly spread choice of at most `count` blocks."""
-        chosen = torch.linspace(0, len(self) - 1, min(count, len(self))).long().unique()
+        chosen = torch.linspace(0, len(self) - 1, min(count, len(self))).long()
         return Blocks(self.input_ids[chosen], self.attention_mask[chosen])
 
 
@@ -96,7 +96,9 @@ def read_blocks(path: Path, *, pad_id: int) -> Blocks:
     try:
         column = pq.read_table(path, columns=["input_ids"])["input_ids"].combine_chunks()
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path}: cannot read blocks ({error}); run `trialtune corpus build` again") from error
+        raise DataError(
+            f"{path}: cannot read blocks ({error}); run `trialtune corpus build` again"
+        ) from error
     if len(column) == 0:
         raise DataError(f"{path}: no blocks; the corpus has too little text")
     lengths = np.asarray(column.value_lengths())

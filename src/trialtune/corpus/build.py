@@ -109,7 +109,7 @@ def build_corpus(
             sizes[name] = write_blocks(folder / f"{name}.parquet", stream)
         if not sizes["train"][0] or not sizes["heldout"][0]:
             raise DataError(
-                f"{out}: {counts['documents']} training and {counts['heldout_documents']} held-out documents; "
+                f"{out}: {counts['documents']} training, {counts['heldout_documents']} held-out documents; "
                 "both are needed: give a larger snapshot or another held-out share"
             )
         corpus = Corpus(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Experiment:
                     f"examples {name}",
                     out / "tasks" / name / "examples",
                     (imported.key, *source, task.split),
-                    lambda name=name, task=task: self._examples(get_task(name), task),
+                    partial(self._examples, get_task(name), task),
                 )
             )
             for name, task in recipe.tasks.items()
@@ -83,15 +84,16 @@ class Experiment:
                     f"corpus {part}",
                     out / "corpus" / part,
                     (cut.key, *tested, recipe.corpus, recipe.encoder),
-                    lambda part=part: self._corpus(part),
+                    partial(self._corpus, part),
                 )
             )
             for part in ("base", "new")
         }
         base_key = recipe.encoder
         if recipe.base:
-            base_settings = recipe.base
-            base = Step("base", out / "base", (corpora["base"].key, base_settings), lambda: self._base(base_settings))
+            base = Step(
+                "base", out / "base", (corpora["base"].key, recipe.base), partial(self._base, recipe.base)
+            )
             base_key = add(base).key
         inputs = (base_key, corpora["new"].key, corpora["base"].key, recipe.adapt)
         adapted = add(Step("adapt", out / "adapter", inputs, self._adapt))
@@ -141,12 +143,19 @@ class Experiment:
         if test_source:
             test = read_examples(task, test_source, None, quarantine=out / "test.quarantine.jsonl").frame
         counts = divide(task, labelled.trainable, test, out, settings=settings.split)
-        held = test_source.name if test_source else f"{settings.split.test_share:.0%} of the labelled rows, held out"
+        held = (
+            test_source.name
+            if test_source
+            else f"{settings.split.test_share:.0%} of the labelled rows, held out"
+        )
         return {**counts, "source": labelled.counts, "test_source": held}
 
     def _corpus(self, part: str) -> dict[str, Any]:
         snapshot = read_snapshot(self.out / "diff" / f"{part}.parquet")
-        tests = [pl.read_parquet(self.out / "tasks" / name / "examples" / "test.parquet") for name in self.recipe.tasks]
+        tests = [
+            pl.read_parquet(self.out / "tasks" / name / "examples" / "test.parquet")
+            for name in self.recipe.tasks
+        ]
         tested = frozenset(nct_id for rows in tests for nct_id in rows["nct_id"].drop_nulls())
         with bar(f"reading {part} trials", 2 * len(snapshot)) as progress:
             corpus = build_corpus(
@@ -162,7 +171,11 @@ class Experiment:
     def _base(self, settings: AdaptSettings) -> dict[str, Any]:
         with training_bar("base") as report:
             return adapt(
-                self.out / "corpus" / "base", self.recipe.encoder, self.out / "base", settings=settings, report=report
+                self.out / "corpus" / "base",
+                self.recipe.encoder,
+                self.out / "base",
+                settings=settings,
+                report=report,
             )
 
     def _adapt(self) -> dict[str, Any]:
@@ -216,5 +229,7 @@ class Experiment:
 
 def _digests(files: DataFiles) -> list[tuple[str, str]]:
     """(name, SHA-256) of every input file, those inside a folder included."""
-    paths = [p for path in files.all for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()]
+    paths = [
+        p for path in files.all for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()
+    ]
     return [(path.name, sha256_of(path)) for path in paths]

@@ -40,7 +40,11 @@ def start_bias(model: PreTrainedModel, targets: torch.Tensor) -> None:
     The head then starts at the base rates instead of spending its first steps on them.
     """
     classes = model.config.num_labels
-    share = targets.mean(dim=0) if targets.ndim == 2 else torch.bincount(targets, minlength=classes) / len(targets)
+    share = (
+        targets.mean(dim=0)
+        if targets.ndim == 2
+        else torch.bincount(targets, minlength=classes) / len(targets)
+    )
     share = share.clamp(1e-3, 1 - 1e-3)
     *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
     if last.out_features != classes or last.bias is None:

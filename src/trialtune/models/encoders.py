@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
@@ -26,7 +27,7 @@ def locate(name: str) -> str:
     if folder.is_dir():
         if not (folder / "config.json").is_file() or not any((folder / file).is_file() for file in _WEIGHTS):
             raise DataError(
-                f"{folder}: not an encoder folder; it needs config.json, tokenizer files and model.safetensors"
+                f"{folder}: not an encoder folder; it needs config.json, model.safetensors and a tokeniser"
             )
     elif name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UsageError(
@@ -79,9 +80,11 @@ def _load(auto_class: Any, name: str, **options: Any) -> Any:
     location = locate(name)
     try:
         return auto_class.from_pretrained(location, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         mend = (
-            "is the folder complete?" if Path(location).is_dir() else "is the id right and the network reachable?"
+            "is the folder complete?"
+            if Path(location).is_dir()
+            else "is the id right and the network reachable?"
         )
         raise DataError(f"encoder {name!r} cannot be loaded ({reason}); {mend}") from error

@@ -87,7 +87,9 @@ def save_adapter(model: PeftModel, folder: Path, *, encoder: str) -> None:
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Fold an adapter folder into the model's own weights; raises DataError when it does not fit."""
     if not (folder / "adapter_config.json").is_file():
-        raise DataError(f"{folder}: not an adapter folder (no adapter_config.json); make one with `trialtune adapt`")
+        raise DataError(
+            f"{folder}: not an adapter folder (no adapter_config.json); make one with `trialtune adapt`"
+        )
     try:
         adapted = PeftModel.from_pretrained(model, str(folder))
     except (ValueError, RuntimeError) as error:

@@ -100,7 +100,9 @@ def start_head_bias(model: PreTrainedModel, counts: torch.Tensor) -> None:
 
 def save_head(model: PreTrainedModel, folder: Path) -> None:
     """Write the head's own parameters to `folder/mlm_head.safetensors`."""
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in head_parameters(model).items()}
+    tensors = {
+        name: value.detach().cpu().contiguous().clone() for name, value in head_parameters(model).items()
+    }
     with atomic_file(folder / HEAD_FILE) as path:
         save_file(tensors, path, metadata={"format": "pt"})
 

@@ -56,7 +56,7 @@ def adapt(
     described = Corpus.read(corpus)
     if described.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
         raise DataError(
-            f"{corpus}: built with the tokeniser of {described.tokenizer!r}, which is not that of {encoder!r}; "
+            f"{corpus}: built with the tokeniser of {described.tokenizer!r}, not that of {encoder!r}; "
             f"run `trialtune corpus build ... --encoder {encoder}`"
         )
     pad_id = tokenizer.pad_token_id

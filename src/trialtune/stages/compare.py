@@ -80,13 +80,22 @@ class Comparison:
     def _compare(self) -> dict[str, Any]:
         labels = list(self.task.labels)
         scored = {
-            system: [pl.read_parquet(self._scores(system, seed) / "predictions.parquet") for seed in self.seeds]
+            system: [
+                pl.read_parquet(self._scores(system, seed) / "predictions.parquet") for seed in self.seeds
+            ]
             for system in SYSTEMS
         }
-        predicted = [[multi_hot(rows["predicted"], labels) for rows in scored[system]] for system in SYSTEMS]
-        stated = [[np.array(rows["probabilities"].to_list()) for rows in scored[system]] for system in SYSTEMS]
+        base, adapted = ([multi_hot(rows["predicted"], labels) for rows in scored[s]] for s in SYSTEMS)
+        stated = {s: [np.array(rows["probabilities"].to_list()) for rows in scored[s]] for s in SYSTEMS}
         gold = multi_hot(scored["base"][0]["labels"], labels)
-        result = compare(gold, *predicted, labels, kind=self.task.kind, probabilities=(stated[0], stated[1]))
+        result = compare(
+            gold,
+            base,
+            adapted,
+            labels,
+            kind=self.task.kind,
+            probabilities=(stated["base"], stated["adapted"]),
+        )
         trained = read_json(self.out / "classifiers" / f"base-seed-{self.seeds[0]}" / "training.json")
         comparison = {
             "task": self.task.name,

@@ -40,7 +40,7 @@ def evaluate(
     if len(seen) and not drop_overlap:
         shown = "; ".join(f"{row['nct_id']} {row['text'][:60]!r}" for row in seen.head(_SHOWN).to_dicts())
         raise DataError(
-            f"{len(seen)} of {len(examples)} rows were seen in training {folder}, by NCT id or text: {shown}. "
+            f"{len(seen)} of {len(examples)} rows were seen in training {folder}, by id or text: {shown}. "
             "Scores on them would mean nothing: take them out, or use --drop-overlap"
         )
     if unseen.is_empty():

@@ -20,7 +20,9 @@ class SplitSettings(Settings):
     test_share: float = Field(0.2, gt=0, lt=1, description="of the rows, when the data bring no test file")
     max_train: int | None = Field(None, ge=50, description="rows, drawn evenly over the label sets")
     max_test: int | None = Field(None, ge=20, description="rows, drawn at random")
-    untested_sources: tuple[str, ...] = Field((), description="rows of these sources never enter the test part")
+    untested_sources: tuple[str, ...] = Field(
+        (), description="rows of these sources never enter the test part"
+    )
     seed: int = 13
 
 
@@ -61,8 +63,9 @@ def divide(
         shares = {"train": 1 - settings.test_share, "test": settings.test_share}
         parts = split_examples(labelled, fractions=shares, seed=settings.seed, kind=task.kind)
         train, test, dropped = parts["train"], parts["test"], 0
-        for source in settings.untested_sources:
-            test = test.filter(~pl.col("source").str.contains(source, literal=True).fill_null(False))
+        if "source" in test.columns:
+            for source in settings.untested_sources:
+                test = test.filter(~pl.col("source").str.contains(source, literal=True).fill_null(False))
     if settings.max_train:
         shuffled = train.sample(fraction=1.0, shuffle=True, seed=settings.seed)
         turn = pl.int_range(pl.len()).over(pl.col("labels").list.join(","))
@@ -83,7 +86,9 @@ def read_examples(task: Task, path: Path, labels: Path | None, *, quarantine: Pa
     """
     rows = read_table(path)
     if labels is not None:
-        rows = rows.drop("labels", strict=False).join(read_table(labels).select("nct_id", "labels"), on="nct_id")
+        rows = rows.drop("labels", strict=False).join(
+            read_table(labels).select("nct_id", "labels"), "nct_id", "left"
+        )
     labelled = load_examples(task, rows, where=str(path))
     if labelled.quarantined:
         with atomic_file(quarantine) as temporary:

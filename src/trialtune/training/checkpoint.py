@@ -46,7 +46,9 @@ class Checkpoints:
         for index, entry in moments.items():
             tensors.update({f"optimizer/{index}/{key}": value for key, value in entry.items()})
         with atomic_folder(self.folder / f"step-{state.step:07d}") as folder:
-            save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, folder / _TENSORS)
+            save_file(
+                {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, folder / _TENSORS
+            )
             marks = {"fingerprint": self.fingerprint, "sha256": sha256_of(folder / _TENSORS)}
             write_json(folder / _STATE, {**marks, "run": asdict(state)})
         for old in self._folders()[: -self.keep]:

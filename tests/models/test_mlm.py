@@ -1,0 +1,99 @@
+"""The head on masked positions alone equals the dense path, in every family."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import (
+    AutoModelForMaskedLM,
+    BertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    ModernBertConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+)
+
+from trialtune.corpus.masking import IGNORE, Masker
+from trialtune.models.mlm import MaskedLM, head_parameters, load_head, save_head, start_head_bias
+
+SHAPE = {
+    "vocab_size": 99,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "pad_token_id": 0,
+}
+CONFIGS = [
+    BertConfig(**SHAPE),
+    RobertaConfig(**SHAPE),
+    XLMRobertaConfig(**SHAPE),
+    DistilBertConfig(vocab_size=99, dim=32, n_layers=2, n_heads=2, hidden_dim=48, pad_token_id=0),
+    ElectraConfig(**SHAPE, embedding_size=16),
+    ModernBertConfig(**SHAPE, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2),
+]
+
+
+def build(config):
+    torch.manual_seed(0)
+    return AutoModelForMaskedLM.from_config(config, attn_implementation="eager").eval()
+
+
+def batch():
+    ids = torch.randint(5, 99, (4, 24), generator=torch.Generator().manual_seed(1))
+    attention = torch.ones_like(ids)
+    ids[3, 16:], attention[3, 16:] = 0, 0
+    masked, labels = Masker(4, 99, (0, 1, 2, 3, 4), probability=0.3)(ids, seed=2)
+    return masked, labels, attention
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)
+def test_equals_the_dense_path_in_loss_and_every_gradient(config) -> None:
+    input_ids, labels, attention = batch()
+    dense = build(config)
+    plain = dense(input_ids=input_ids, attention_mask=attention, labels=labels)
+    plain.loss.backward()
+    ours = build(config)
+    wrapped = MaskedLM(ours)
+    assert wrapped.head is not None
+    output = wrapped(input_ids, labels, attention)
+    output.loss.backward()
+    torch.testing.assert_close(output.loss, plain.loss)
+    assert output.count == (labels != IGNORE).sum()
+    chosen = labels != IGNORE
+    assert output.correct == (plain.logits.argmax(-1)[chosen] == labels[chosen]).sum()
+    gradients = dict(ours.named_parameters())
+    for name, parameter in dense.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(gradients[name].grad, parameter.grad, msg=name, rtol=1e-4, atol=1e-6)
+
+
+def test_an_unknown_family_takes_the_dense_path() -> None:
+    input_ids, labels, attention = batch()
+    model = build(CONFIGS[0])
+    known = MaskedLM(model)
+    unknown = MaskedLM(model)
+    unknown.head = None
+    torch.testing.assert_close(
+        known(input_ids, labels, attention).loss, unknown(input_ids, labels, attention).loss
+    )
+
+
+def test_head_round_trip_and_tied_decoder(tmp_path) -> None:
+    model, other = build(CONFIGS[0]), build(CONFIGS[0])
+    start_head_bias(model, torch.arange(99))
+    save_head(model, tmp_path)
+    # the tied matrix belongs to the encoder and is not in the head's file
+    assert all(tensor.shape != (99, 32) for tensor in load_file(tmp_path / "mlm_head.safetensors").values())
+    load_head(other, tmp_path)
+    for name, value in head_parameters(model).items():
+        assert torch.equal(head_parameters(other)[name], value)
+    assert other.get_output_embeddings().weight is other.get_input_embeddings().weight
+
+
+def test_a_fresh_bias_gives_the_unigram_distribution() -> None:
+    model = build(CONFIGS[0])
+    counts = torch.arange(99)
+    start_head_bias(model, counts)
+    expected = (counts + 1.0) / (counts + 1.0).sum()
+    torch.testing.assert_close(model.get_output_embeddings().bias.softmax(0), expected)
