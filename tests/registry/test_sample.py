@@ -4,7 +4,6 @@ import gzip
 import json
 import re
 import statistics
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -50,10 +49,7 @@ SMALL = SampleSettings(studies=90, seed=4, dirty=9)
 
 @pytest.fixture(scope="module")
 def samples() -> list[SampleStudy]:
-    began = time.process_time()
-    made = list(generate_studies(SampleSettings()))
-    assert time.process_time() - began < 5
-    return made
+    return list(generate_studies(SampleSettings()))
 
 
 @pytest.fixture(scope="module")
