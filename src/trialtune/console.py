@@ -22,7 +22,7 @@ console = Console(stderr=True, highlight=False)
 def bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A progress bar; yields the function that moves it on by a number of items."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=total)
         yield lambda count: progress.advance(task, count)
 
@@ -37,7 +37,7 @@ def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=None, loss=float("nan"), speed=0.0)
 
         def show(now: TrainingProgress) -> None:

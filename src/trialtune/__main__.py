@@ -1,0 +1,5 @@
+"""`python -m trialtune` is `trialtune`."""
+
+from trialtune.cli import main
+
+main()

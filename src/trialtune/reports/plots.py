@@ -1,0 +1,278 @@
+"""Plots of a run, drawn with Matplotlib's object API: inline SVG for the page, PNG for elsewhere."""
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+from trialtune.files import atomic_file
+from trialtune.reports.tables import NO_EXAMPLES, Row, comparison_rows, score_text
+
+# Light values, told apart by lightness as well as hue; in SVG each becomes the page's CSS variable
+# of that name, so that a dark page brings its own. PNG files keep these on white.
+COLOURS = {
+    "ink": "#1d2733",
+    "muted": "#5c6875",
+    "line": "#d9dee4",
+    "base": "#8995a3",
+    "adapted": "#0b62a8",
+    "old": "#bf5209",
+    "paper": "#fefefe",
+}
+_STYLE: Any = {
+    "font.size": 12,
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.fonttype": "none",  # text stays text: selectable, and set in the page's font
+    "svg.hashsalt": "trialtune",  # equal figures get equal ids
+    "text.parse_math": False,  # a class name may hold a $
+    "text.color": COLOURS["ink"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.edgecolor": COLOURS["line"],
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 13,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 10,
+    "axes.unicode_minus": True,
+    "grid.color": COLOURS["line"],
+    "grid.linewidth": 0.8,
+    "xtick.color": COLOURS["line"],
+    "ytick.color": COLOURS["line"],
+    "xtick.labelcolor": COLOURS["muted"],
+    "ytick.labelcolor": COLOURS["ink"],
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+}
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_PIXELS_PER_INCH = 72  # one SVG unit is then one point of type
+_LABEL_LENGTH = 26
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure with a file-safe name and a sentence that says what it shows."""
+
+    name: str
+    summary: str
+    figure: Figure
+
+    def svg(self) -> str:
+        """The figure as an <svg> element for a page: no prolog, page colours, ids its own."""
+        with rc_context(_STYLE):
+            text = _render_svg(self.figure)
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<style\b.*?</style>", "", text, flags=re.DOTALL)
+        text = re.sub(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', r"<svg \1>", text, count=1)
+        text = re.sub(r'\bid="', f'id="{self.name}-', text)
+        text = re.sub(r'(href="|url\()#', rf"\g<1>#{self.name}-", text)
+        for name, value in COLOURS.items():
+            text = text.replace(value, f"var(--{name})")
+        return text
+
+    def save_png(self, path: Path) -> None:
+        """Write the figure on white at 200 dots per inch."""
+        with rc_context(_STYLE), atomic_file(path) as temporary:
+            no_software = {"Software": None}
+            self.figure.savefig(temporary, format="png", dpi=200, facecolor="white", metadata=no_software)
+
+
+def learning_curves(stage: str, stage_result: Mapping[str, Any]) -> list[Plot]:
+    """MLM accuracy, loss and perplexity on held-out text against tokens seen: three plots.
+
+    `stage_result` is one entry of a run's `mlm`; its forgetting, if any, gives the dashed line.
+    """
+    history = stage_result["history"]
+    forgetting = stage_result.get("forgetting")
+    return [
+        _learning_curve(f"{stage}-{measure}", measure, title, history, forgetting)
+        for measure, title in (
+            ("accuracy", "Masked-token accuracy"),
+            ("loss", "Loss"),
+            ("perplexity", "Perplexity"),
+        )
+    ]
+
+
+def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
+    """F1 of every class, micro and macro, base above adapted, whiskers their 95% intervals."""
+    rows = _plotted_rows(comparison)
+    with rc_context(_STYLE):
+        figure, axes = _row_axes([row.name for row in rows])
+        for place, row in enumerate(rows):
+            if row.empty:
+                axes.text(0.01, place, NO_EXAMPLES, va="center", style="italic", color=COLOURS["muted"])
+                continue
+            for system, offset in (("base", -0.19), ("adapted", 0.19)):
+                f1 = getattr(row, system).f1
+                if f1 is None:
+                    continue
+                axes.barh(place + offset, f1, height=0.34, color=COLOURS[system])
+                interval = _interval(comparison["systems"][system], row)
+                if interval is not None:
+                    axes.hlines(place + offset, *interval, color=COLOURS["ink"], linewidth=1.3)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("F1, whiskers 95% interval")
+        _legend(figure, {"base": "Base", "adapted": "Adapted"})
+    return Plot(f"{name}-f1", f"F1 of base and adapted per class, {comparison['task']}.", figure)
+
+
+def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
+    """Adapted minus base F1 with its paired 95% interval; filled where the interval excludes 0."""
+    rows = _plotted_rows(comparison)
+    with rc_context(_STYLE):
+        figure, axes = _row_axes([row.name for row in rows])
+        axes.axvline(0, color=COLOURS["muted"], linewidth=1)
+        for place, row in enumerate(rows):
+            if row.difference is None:
+                axes.text(0, place, f"  {NO_EXAMPLES}", va="center", style="italic", color=COLOURS["muted"])
+                continue
+            colour = COLOURS["base" if not row.arrow else "adapted" if row.arrow == "▲" else "old"]
+            if row.low is not None and row.high is not None:
+                axes.hlines(place, row.low, row.high, color=colour, linewidth=2)
+            face = colour if row.arrow else COLOURS["paper"]
+            axes.plot(row.difference, place, "o", markersize=7, mfc=face, mec=colour, mew=1.8)
+        reach = max((abs(v) for r in rows for v in (r.low, r.high, r.difference) if v is not None), default=0)
+        axes.set_xlim(-1.1 * max(reach, 0.01), 1.1 * max(reach, 0.01))
+        axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(_signed_tick))
+        axes.set_xlabel("Adapted − base F1, 95% interval")
+    clear = sum(bool(row.arrow) for row in rows)
+    summary = f"Difference in F1 per class, {comparison['task']}: {clear} of {len(rows)} intervals exclude 0."
+    return Plot(f"{name}-difference", summary, figure)
+
+
+def trials_by_year(years: Mapping[str, Mapping[str, int]]) -> Plot:
+    """Trials by start year, {year: {"base": n, "new": n}}, the new ones stacked on the base ones."""
+    filled = _whole_range(years)
+    with rc_context(_STYLE):
+        figure = _figure(640, 250)
+        axes = figure.add_subplot()
+        base = [filled[year].get("base", 0) for year in filled]
+        new = [filled[year].get("new", 0) for year in filled]
+        axes.bar(list(filled), base, width=0.8, color=COLOURS["base"], label="Base")
+        axes.bar(list(filled), new, width=0.8, bottom=base, color=COLOURS["adapted"], label="New")
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.tick_params(axis="both", length=0)
+        axes.grid(axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("Start year")
+        _legend(figure, {"base": "Base trials", "adapted": "New trials"})
+    first, last = min(filled), max(filled)
+    return Plot("trials-by-year", f"Trials by start year, {first} to {last}: base and new.", figure)
+
+
+def _learning_curve(
+    name: str,
+    measure: str,
+    title: str,
+    history: Sequence[Mapping[str, Any]],
+    forgetting: Mapping[str, Any] | None,
+) -> Plot:
+    tokens = [entry["tokens"] for entry in history]
+    values = [_finite(entry[measure]) for entry in history]
+    shown = list(values)
+    with rc_context(_STYLE):
+        figure = _figure(340, 250)
+        axes = figure.add_subplot()
+        if forgetting:
+            old = [_finite(forgetting[moment][measure]) for moment in ("before", "after")]
+            shown += old
+            ends = [tokens[0], tokens[-1]]
+            axes.plot(ends, old, "s--", color=COLOURS["old"], markersize=5, linewidth=1.5)
+        axes.plot(tokens, values, color=COLOURS["adapted"], linewidth=2.2)
+        line = COLOURS["adapted"]
+        axes.plot(tokens[0], values[0], "o", markersize=8, mfc=COLOURS["paper"], mec=line, mew=2)
+        axes.plot(tokens[-1], values[-1], "o", markersize=6, color=line)
+        positive = [value for value in shown if value > 0]
+        if measure == "perplexity" and positive and max(positive) > 20 * min(positive):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_minor_locator(NullLocator())
+            title += " (log scale)"
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.grid(axis="y")
+        axes.tick_params(axis="both", length=0)
+        axes.tick_params(axis="y", labelcolor=COLOURS["muted"])
+        axes.margins(x=0.05, y=0.12)
+        axes.spines["left"].set_visible(False)
+        axes.set_title(title)
+        axes.set_xlabel("Tokens seen")
+    change = f"{score_text(values[0])} before, {score_text(values[-1])} after"
+    return Plot(name, f"{title} on held-out text: {change}.", figure)
+
+
+def _render_svg(figure: Figure) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
+    return out.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    inches = (width / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH)
+    return Figure(figsize=inches, dpi=_PIXELS_PER_INCH, layout="constrained")
+
+
+def _row_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
+    """Horizontal rows, the first on top, each with its name at the left."""
+    figure = _figure(480, 84 + 30 * len(names))
+    axes = figure.add_subplot()
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+    axes.tick_params(axis="both", length=0)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    return figure, axes
+
+
+def _legend(figure: Figure, names: Mapping[str, str]) -> None:
+    handles = [Patch(color=COLOURS[key], label=name) for key, name in names.items()]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, handlelength=1, handleheight=1)
+
+
+def _plotted_rows(comparison: Mapping[str, Any]) -> list[Row]:
+    rows = comparison_rows(comparison)
+    return [row for row in rows if row.kind == "class" or row.name in ("micro", "macro")]
+
+
+def _interval(metrics: Mapping[str, Any], row: Row) -> tuple[float, float] | None:
+    intervals = metrics.get("intervals", {})
+    if row.kind == "class":
+        found = intervals.get("per_class", {}).get(row.name)
+    else:
+        found = intervals.get(f"{row.name}_f1")
+    return None if found is None or None in found else (found[0], found[1])
+
+
+def _whole_range(years: Mapping[str, Mapping[str, int]]) -> dict[int, Mapping[str, int]]:
+    numbers = {int(year): counts for year, counts in years.items()}
+    return {year: numbers.get(year, {}) for year in range(min(numbers), max(numbers) + 1)}
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LABEL_LENGTH else f"{name[: _LABEL_LENGTH - 1]}…"
+
+
+def _signed_tick(value: float, _: int | None) -> str:
+    return f"{value:+.3g}".replace("-", "−") if value else "0"
+
+
+def _finite(value: float | None) -> float:
+    return value if value is not None and math.isfinite(value) else math.nan

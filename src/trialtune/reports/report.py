@@ -1,0 +1,117 @@
+"""The report of a run: one page that works without a network, and its tables and plots as files."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from trialtune.files import atomic_file
+from trialtune.reports import plots
+from trialtune.reports.plots import Plot
+from trialtune.reports.tables import (
+    NOTE,
+    Row,
+    change_text,
+    comparison_rows,
+    score_text,
+    signed_text,
+    to_csv,
+    to_markdown,
+)
+
+_PAGES = Environment(
+    loader=PackageLoader("trialtune.reports"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PAGES.filters.update(score=score_text, signed=signed_text, change=change_text)
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """One task on the page."""
+
+    name: str
+    comparison: Mapping[str, Any]
+    rows: list[Row]
+    bars: Plot
+    differences: Plot
+
+
+@dataclass(frozen=True)
+class StagePart:
+    """One stage of masked-language-model training on the page."""
+
+    name: str
+    title: str
+    result: Mapping[str, Any]
+    curves: list[Plot]
+
+
+def write_report(run: Mapping[str, Any], folder: Path) -> Path:
+    """Write `index.html`, and for each task a .md and .csv table; plots also as `plots/*.png`.
+
+    `run` is the content of a run's metrics.json. Returns the page's path.
+    """
+    tasks = [
+        TaskPart(
+            name,
+            comparison,
+            comparison_rows(comparison),
+            plots.class_bars(name, comparison),
+            plots.class_differences(name, comparison),
+        )
+        for name, comparison in run["tasks"].items()
+    ]
+    titles = {"base": "Base: trials before the cut", "adapt": "Adapted: trials after the cut"}
+    stages = [
+        StagePart(name, title, run["mlm"][name], plots.learning_curves(name, run["mlm"][name]))
+        for name, title in titles.items()
+        if run["mlm"].get(name)
+    ]
+    years = plots.trials_by_year(run["data"]["years"]) if run["data"].get("years") else None
+    page = _PAGES.get_template("report.html").render(
+        run=run,
+        tasks=tasks,
+        stages=stages,
+        years=years,
+        settings=list(_flat(run["settings"])),
+        note=NOTE,
+        colours=plots.COLOURS,
+        svg=lambda plot: Markup(plot.svg()),  # drawn here, its text escaped by Matplotlib
+    )
+    for task in tasks:
+        _write(folder / f"{task.name}.md", to_markdown(task.comparison))
+        _write(folder / f"{task.name}.csv", to_csv(task.comparison))
+    for plot in _plots(tasks, stages, years):
+        plot.save_png(folder / "plots" / f"{plot.name}.png")
+    _write(folder / "index.html", page)
+    return folder / "index.html"
+
+
+def _plots(tasks: list[TaskPart], stages: list[StagePart], years: Plot | None) -> Iterator[Plot]:
+    for task in tasks:
+        yield from (task.bars, task.differences)
+    for stage in stages:
+        yield from stage.curves
+    if years:
+        yield years
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as (dotted name, value) pairs."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,186 @@
+"""The comparison of one task as rows, and the rows as a terminal table, Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+AVERAGES = ("micro", "macro", "weighted", "samples")
+NO_EXAMPLES = "no examples"
+NOTE = "Bold with an arrow: the 95% interval of the difference (paired bootstrap) excludes 0."
+_MARKDOWN_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~"} | {"<": "&lt;", "&": "&amp;"})
+
+
+class Scores(NamedTuple):
+    """Scores of one system on one row, each 0 to 1; None where the row has no examples."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One class or one average: base and adapted side by side, and the F1 difference."""
+
+    name: str
+    kind: Literal["class", "average"]
+    base: Scores
+    adapted: Scores
+    support: float
+    difference: float | None  # adapted - base
+    low: float | None  # 95% interval of the difference; None where it was not computed
+    high: float | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether the scored data held no example of the class."""
+        return self.base.f1 is None and self.adapted.f1 is None
+
+    @property
+    def arrow(self) -> str:
+        """▲ or ▼ where the interval lies wholly above or below 0, else nothing."""
+        if self.low is None or self.high is None:
+            return ""
+        return "▲" if self.low > 0 else "▼" if self.high < 0 else ""
+
+
+def comparison_rows(comparison: Mapping[str, Any]) -> list[Row]:
+    """One row a class in task order, then the micro, macro, weighted and samples averages."""
+    base, adapted = comparison["systems"]["base"], comparison["systems"]["adapted"]
+    change = comparison["difference"]
+    classes = [
+        _row(
+            name, "class", base["per_class"][name], adapted["per_class"][name], change["per_class"].get(name)
+        )
+        for name in comparison["labels"]
+    ]
+    averages = [
+        _row(name, "average", base["averages"][name], adapted["averages"][name], change.get(f"{name}_f1"))
+        for name in AVERAGES
+    ]
+    return classes + averages
+
+
+def to_rich(comparison: Mapping[str, Any]) -> Table:
+    """The comparison as a terminal table."""
+    table = Table(
+        title=Text(f"{comparison['task']}: base and adapted"),
+        caption=Text(NOTE),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("Class", overflow="fold")
+    for system in ("Base", "Adapted"):
+        for score in ("P", "R", "F1"):
+            table.add_column(f"{system}\n{score}", justify="right", no_wrap=True)
+    table.add_column("Support", justify="right", no_wrap=True)
+    table.add_column("F1 difference\n95% interval", justify="left")
+    rows = comparison_rows(comparison)
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        cells = [Text(cell) for cell in _cells(row)]
+        cells[0].stylize("bold" if row.kind == "average" else "")
+        change = Text(change_text(row), style=_CHANGE_STYLE[row.arrow])
+        last_class = following is not None and row.kind != following.kind
+        table.add_row(*cells, change, end_section=last_class, style="dim" if row.empty else "")
+    return table
+
+
+_CHANGE_STYLE = {"▲": "bold green", "▼": "bold red", "": ""}
+
+
+def to_markdown(comparison: Mapping[str, Any]) -> str:
+    """The comparison as a Markdown document: heading, verdict, table, note."""
+    header = ["Class", "Base P", "Base R", "Base F1", "Adapted P", "Adapted R", "Adapted F1", "Support"]
+    lines = [
+        f"## {_markdown(comparison['task'])}",
+        "",
+        _markdown(comparison["verdict"]),
+        "",
+        _line([*header, "F1 difference [95% interval]"]),
+        _line(["---"] + ["---:"] * len(header)),
+    ]
+    for row in comparison_rows(comparison):
+        name, *cells = _cells(row)
+        change = change_text(row)
+        name = f"**{_markdown(name)}**" if row.kind == "average" else _markdown(name)
+        lines.append(_line([name, *cells, f"**{change}**" if row.arrow else change]))
+    return "\n".join([*lines, "", NOTE, ""])
+
+
+def to_csv(comparison: Mapping[str, Any]) -> str:
+    """The comparison as CSV at full precision; cells without a value are empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    scores = [f"{system}_{score}" for system in ("base", "adapted") for score in Scores._fields]
+    difference = ["f1_difference", "difference_low", "difference_high"]
+    writer.writerow(["name", "kind", *scores, "support", *difference])
+    for row in comparison_rows(comparison):
+        scored = [*row.base, *row.adapted, row.support]
+        writer.writerow([row.name, row.kind, *scored, row.difference, row.low, row.high])
+    return out.getvalue()
+
+
+def score_text(value: float | None) -> str:
+    """A score with three decimals, an en dash for none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed_text(value: float) -> str:
+    """A difference with its sign and three decimals; the minus is a real minus sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def interval_text(row: Row) -> str:
+    """The 95% interval of the difference in brackets, or nothing."""
+    return "" if row.low is None or row.high is None else f"[{signed_text(row.low)}, {signed_text(row.high)}]"
+
+
+def change_text(row: Row) -> str:
+    """Arrow, difference and interval of a row in one string."""
+    if row.empty:
+        return NO_EXAMPLES
+    if row.difference is None:
+        return "–"
+    return " ".join(part for part in (row.arrow, signed_text(row.difference), interval_text(row)) if part)
+
+
+def _row(
+    name: str,
+    kind: Literal["class", "average"],
+    base: Mapping[str, Any],
+    adapted: Mapping[str, Any],
+    difference: Mapping[str, Any] | None,
+) -> Row:
+    measured = difference or {}
+    mean = measured.get("mean")
+    if mean is None and base["f1"] is not None and adapted["f1"] is not None:
+        mean = adapted["f1"] - base["f1"]
+    return Row(
+        name=name,
+        kind=kind,
+        base=Scores(base["precision"], base["recall"], base["f1"]),
+        adapted=Scores(adapted["precision"], adapted["recall"], adapted["f1"]),
+        support=adapted["support"],
+        difference=mean,
+        low=measured.get("low"),
+        high=measured.get("high"),
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    return [row.name, *(score_text(score) for score in (*row.base, *row.adapted)), f"{row.support:,.0f}"]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.split()).translate(_MARKDOWN_SPECIAL)

@@ -1,0 +1,190 @@
+"""The command line as a user meets it: helpful, scriptable, and clear about what is wrong."""
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from trialtune.cli import app, main
+from trialtune.cli.failures import explain
+
+COMMANDS = [
+    ["run"],
+    ["recipes"],
+    ["registry", "import"],
+    ["registry", "diff"],
+    ["registry", "sample"],
+    ["corpus", "build"],
+    ["adapt"],
+    ["finetune"],
+    ["evaluate"],
+    ["compare"],
+    ["predict"],
+]
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def trialtune(*arguments: object, cwd: Path) -> Done:
+    """Run a command in this process, which has the heavy imports behind it."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    argv = ["trialtune", *map(str, arguments)]
+    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def test_every_command_has_help_with_an_example_and_json() -> None:
+    names = set()
+    for command in COMMANDS:
+        shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0
+        assert "Example" in shown.output
+        assert f"trialtune {' '.join(command)}" in shown.output
+        assert "--json" in shown.output
+        names.add(command[0])
+    assert set(typer.main.get_command(app).commands) == names
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, tiny_encoder) -> Path:
+    """A folder with a sample registry taken through every command, one after the other."""
+    folder = tmp_path_factory.mktemp("work")
+    steps = [
+        ("registry", "sample", "--out", "sample", "--studies", 400),
+        ("registry", "import", "sample/studies.jsonl.gz", "--out", "snap.parquet"),
+        ("corpus", "build", "snap.parquet", "--encoder", tiny_encoder, "--block-size", 64, "--out", "corpus"),
+        ("adapt", "corpus", "--encoder", tiny_encoder, "--steps", 6, "--out", "adapter"),
+        (
+            *(
+                "finetune",
+                "stop-reasons",
+                "--data",
+                "snap.parquet",
+                "--labels",
+                "sample/stop_reasons.parquet",
+            ),
+            *("--encoder", tiny_encoder, "--adapter", "adapter", "--epochs", 1, "--out", "clf"),
+        ),
+    ]
+    for step in steps:
+        done = trialtune(*step, "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (folder / f"{step[0]}.json").write_text(done.stdout)
+        json.loads(done.stdout)
+    return folder
+
+
+def test_import_counts_add_up_and_name_the_reasons(work) -> None:
+    summary = json.loads((work / "registry.json").read_text())
+    assert summary["read"] == 400 == summary["kept"] + summary["quarantined"]
+    assert sum(summary["reasons"].values()) >= summary["quarantined"] > 0
+    quarantined = pl.read_ndjson(work / summary["quarantine"])
+    assert len(quarantined) == summary["quarantined"]
+
+
+def test_predict_texts_stdin_and_files(work) -> None:
+    done = trialtune("predict", "clf", "slow recruitment", "funding ran out", "--json", cwd=work)
+    rows = json.loads(done.stdout)["predictions"]
+    assert [row["text"] for row in rows] == ["slow recruitment", "funding ran out"]
+    assert all(row["labels"] for row in rows)
+    pl.DataFrame({"text": ["slow recruitment", "", None]}).write_csv(work / "in.csv")
+    for suffix in ("parquet", "csv", "jsonl"):
+        done = trialtune("predict", "clf", "--input", "in.csv", "--output", f"out.{suffix}", cwd=work)
+        assert done.returncode == 0, done.stderr
+    out = pl.read_parquet(work / "out.parquet")
+    assert out["labels"].to_list() == [rows[0]["labels"], None, None]
+    assert pl.read_csv(work / "out.csv").height == pl.read_ndjson(work / "out.jsonl").height == 3
+    done = trialtune("predict", "clf", "--input", "snap.parquet", "--output", "all.parquet", cwd=work)
+    labelled = pl.read_parquet(work / "all.parquet")
+    snapshot = pl.read_parquet(work / "snap.parquet")
+    assert labelled["nct_id"].equals(snapshot["nct_id"])
+    assert labelled["labels"].is_null().equals(snapshot["why_stopped"].is_null())
+
+
+def test_evaluate_refuses_training_rows_and_scores_others(work) -> None:
+    labels = ("--labels", "sample/stop_reasons.parquet")
+    done = trialtune("evaluate", "clf", "--data", "snap.parquet", *labels, "--out", "m.json", cwd=work)
+    assert done.returncode == 1
+    assert "seen in training" in done.stderr
+    assert not (work / "m.json").exists()
+    rows = {"text": ["Not enough patients came", "The money was gone"]}
+    table = pl.DataFrame({**rows, "labels": ["Insufficient_Enrollment", "Business_Administrative"]})
+    table.write_csv(work / "new.csv")
+    done = trialtune("evaluate", "clf", "--data", "new.csv", "--out", "m.json", cwd=work)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((work / "m.json").read_text())
+    assert {"micro_f1", "macro_f1", "per_class", "n", "ece"} <= metrics.keys()
+    assert metrics["n"] == 2
+    assert metrics["per_class"]["Success"]["f1"] is None
+
+
+def test_what_is_wrong_is_said_in_one_message_with_the_right_exit_code(work, tiny_encoder) -> None:
+    (work / "no_id.csv").write_text("title,text\na,b\n")
+    (work / "empty").mkdir()
+    (work / "labels.csv").write_text("text,labels\nslow,Slow_Enrolment\n")
+    (work / "cut.jsonl.gz").write_bytes((work / "sample" / "studies.jsonl.gz").read_bytes()[:5000])
+    finetune = ("finetune", "stop-reasons", "--out", "x")
+    cases = [
+        (2, "did you mean 'quick'", ("run", "quikc")),
+        (2, "did you mean 'encoder'", ("run", "quick", "--set", "encodr=x")),
+        (2, "no such file", ("registry", "import", "nowhere.csv", "--out", "x.parquet")),
+        (1, "no_id.csv", ("registry", "import", "no_id.csv", "--out", "x.parquet")),
+        (1, "cut.jsonl.gz", ("registry", "import", "cut.jsonl.gz", "--out", "x.parquet")),
+        (1, "registry import", ("corpus", "build", "no_id.csv", "--encoder", tiny_encoder, "--out", "x")),
+        (1, "corpus build", ("adapt", "empty", "--encoder", tiny_encoder, "--out", "x")),
+        (1, "not an encoder folder", ("adapt", "corpus", "--encoder", "empty", "--out", "x")),
+        (
+            2,
+            "'query'",
+            ("adapt", "corpus", "--encoder", tiny_encoder, "--target-modules", "qq", "--out", "x"),
+        ),
+        (1, "'Insufficient_Enrollment'", (*finetune, "--data", "labels.csv", "--encoder", tiny_encoder)),
+        (2, "did you mean 'sex'", ("finetune", "sexes", "--data", "a", "--encoder", "b", "--out", "c")),
+        (1, "finetune", ("predict", "empty", "some text")),
+        (2, "--input", ("predict", "clf")),
+        (2, "Missing option", ("finetune", "sex")),
+    ]
+    for code, said, arguments in cases:
+        done = trialtune(*arguments, cwd=work)
+        assert (done.returncode, done.stdout) == (code, ""), (arguments, done.stderr)
+        assert said in done.stderr, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
+    assert not list(work.glob("x*"))
+
+
+def test_tracebacks_are_for_debug_alone(work) -> None:
+    command = [sys.executable, "-m", "trialtune", "predict", "empty", "text"]
+    plain, debug = (
+        subprocess.run([*command, *more], capture_output=True, text=True, check=False, cwd=work)
+        for more in ([], ["--debug"])
+    )
+    assert plain.returncode == 1
+    assert plain.stderr.startswith("error: ")
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
+
+
+def test_failures_of_the_machine_are_explained() -> None:
+    assert "disk is full" in explain(OSError(28, "No space left on device", "a.parquet"))[0]
+    assert "--out" in explain(PermissionError(13, "Permission denied", "a.parquet"))[0]
+    assert "batch size" in explain(RuntimeError("CUDA out of memory. Tried"))[0]
+    assert explain(KeyboardInterrupt())[1] == 130

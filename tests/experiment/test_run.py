@@ -1,0 +1,161 @@
+"""A whole experiment on a tiny encoder: it ends with a report, skips what is done, survives SIGKILL."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from transformers import pipeline
+
+from trialtune.experiment.recipe import Recipe, load_recipe
+from trialtune.experiment.run import Experiment
+
+SMALL = """
+name: small
+data: sample
+sample: {studies: 500}
+encoder: ENCODER
+cut: {date: 2020-01-01}
+corpus: {block_size: 64}
+base: {method: full, evaluation_blocks: 20, train: {steps: 6, batch_size: 4, evaluate_every: 3}}
+adapt: {evaluation_blocks: 20, train: {steps: 8, batch_size: 4, evaluate_every: 4, checkpoint_every: 2}}
+tasks:
+  stop-reasons: {seeds: [1], finetune: {epochs: 1}}
+  sex: {seeds: [1, 2], split: {max_train: 150, max_test: 60}, finetune: {epochs: 1, max_length: 64}}
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_encoder, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    path.write_text(SMALL.replace("ENCODER", tiny_encoder))
+    return path
+
+
+def run(recipe: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """The run's metrics, and the names of the steps that were not found done."""
+    experiment = Experiment(load_recipe(str(recipe)), out)
+    found = {step.name for step in experiment.steps() if step.record()}
+    metrics = experiment.run(lambda name, record: None)
+    return metrics, [step.name for step in experiment.steps() if step.name not in found]
+
+
+def scores(metrics: dict[str, Any]) -> str:
+    """What must not depend on when and how often the run was stopped."""
+    tasks = {name: {**task, "data": None} for name, task in metrics["tasks"].items()}
+    mlm = {stage: metrics["mlm"][stage]["history"] for stage in ("base", "adapt")}
+    return json.dumps([tasks, mlm, metrics["corpus"]])
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    metrics, done = run(recipe, out)
+    assert len(done) == 8 + 2 * 3 + 2 + 1
+    return out, metrics
+
+
+def test_the_run_folder_holds_everything(whole) -> None:
+    out, metrics = whole
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    assert metrics["made_up"]
+    assert (out / "report" / "index.html").is_file()
+    assert Recipe.model_validate(json.loads((out / "recipe.json").read_text())).name == "small"
+    for task in ("stop-reasons", "sex"):
+        comparison = metrics["tasks"][task]
+        assert comparison["verdict"]
+        assert comparison["data"]["overlap"] == 0
+        assert comparison["systems"].keys() == {"base", "adapted"}
+    data = metrics["data"]
+    assert data["read"] == data["kept"] + data["quarantined"]
+    assert data["kept"] == data["base"] + data["new"]
+    assert metrics["mlm"]["adapt"]["forgetting"]
+
+
+def test_no_test_trial_is_in_a_corpus_or_in_training(whole) -> None:
+    out, metrics = whole
+    tested = set()
+    for task in ("stop-reasons", "sex"):
+        rows = {
+            part: pl.read_parquet(out / "tasks" / task / "examples" / f"{part}.parquet")
+            for part in ("train", "test")
+        }
+        assert not set(rows["train"]["nct_id"]) & set(rows["test"]["nct_id"])
+        tested |= set(rows["test"]["nct_id"])
+    corpus = metrics["corpus"]
+    assert corpus["base"]["excluded"] + corpus["new"]["excluded"] == len(tested)
+
+
+def test_the_classifier_opens_in_a_plain_pipeline(whole) -> None:
+    out, _ = whole
+    folder = out / "tasks" / "stop-reasons" / "classifiers" / "adapted-seed-1"
+    [found] = pipeline("text-classification", model=str(folder), top_k=None)(["slow recruitment"])
+    assert len(found) == 17
+    assert sum(entry["score"] for entry in found) != pytest.approx(1, abs=1e-3)  # sigmoids, not a softmax
+
+
+def test_running_again_does_nothing_and_a_changed_setting_redoes_what_depends_on_it(
+    whole, recipe, tmp_path
+) -> None:
+    out, metrics = whole
+    again, done = run(recipe, out)
+    assert (scores(again), done) == (scores(metrics), [])
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(recipe.read_text().replace("max_test: 60", "max_test: 50"))
+    pending = [step.name for step in Experiment(load_recipe(str(changed)), out).steps() if not step.record()]
+    assert "examples sex" in pending
+    assert "import registry" not in pending
+    assert "examples stop-reasons" not in pending
+
+
+def test_lost_files_are_made_again(whole, recipe) -> None:
+    out, metrics = whole
+    (out / "diff" / "new.parquet").unlink()
+    again, done = run(recipe, out)
+    assert done == ["cut registry"]
+    assert scores(again) == scores(metrics)
+
+
+@pytest.mark.parametrize(
+    "wait_for", ["adapter/checkpoints/step-0000004", "tasks/sex/scores/base-seed-1/step.json"]
+)
+def test_a_killed_run_ends_with_the_same_numbers(whole, recipe, tmp_path, wait_for) -> None:
+    command = [sys.executable, "-m", "trialtune", "run", str(recipe), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr
+    deadline = time.monotonic() + 300
+    while (
+        not (tmp_path / "run" / wait_for).exists() and process.poll() is None and time.monotonic() < deadline
+    ):
+        time.sleep(0.002)
+    process.kill()
+    message = process.communicate()[1].decode()
+    assert process.returncode == -9, f"it ended before the kill: {message}"
+    metrics, _ = run(recipe, tmp_path / "run")
+    assert scores(metrics) == scores(whole[1])
+
+
+def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_path) -> None:
+    caps = [
+        f"data={shared_data}",
+        f"encoder={tiny_encoder}",
+        *(
+            "base.train.steps=2",
+            "adapt.train.steps=2",
+            "base.evaluation_blocks=5",
+            "adapt.evaluation_blocks=5",
+        ),
+        *("tasks.stop-reasons.seeds=[1]", "tasks.stop-reasons.split.max_train=300"),
+        *("tasks.sex.seeds=[1]", "tasks.sex.split={max_train: 200, max_test: 100}"),
+        "tasks.sex.finetune.max_length=64",
+    ]
+    metrics = Experiment(load_recipe("registry", caps), tmp_path / "run").run(lambda name, record: None)
+    assert metrics["data"]["read"] == 18549
+    assert not metrics["made_up"]
+    assert metrics["tasks"]["stop-reasons"]["n"] == 500
+    assert metrics["tasks"]["sex"]["n"] == 100
+    assert (tmp_path / "run" / "report" / "index.html").stat().st_size > 20_000

@@ -1,0 +1,157 @@
+"""A made-up run with everything a report must handle: a class without examples, gains, losses."""
+
+import math
+from typing import Any
+
+import pytest
+
+STOP_REASONS = (
+    "Another_Study Business_Administrative Covid19 Endpoint_Met Ethical_Reason Insufficient_Data "
+    "Insufficient_Enrollment Interim_Analysis Invalid_Reason Logistics_Resources Negative No_Context "
+    "Regulatory Safety_Sideeffects Study_Design Study_Staff_Moved Success"
+).split()
+
+
+def metrics(labels: list[str], shift: float, empty: str | None) -> dict[str, Any]:
+    """Metrics of one system, `shift` added to every score; `empty` has no examples."""
+    per_class: dict[str, Any] = {}
+    intervals: dict[str, Any] = {}
+    for place, label in enumerate(labels):
+        f1 = 0.55 + 0.4 * math.sin(place * 1.7) ** 2 + shift * (1 if place % 4 else -1)
+        scores = {
+            "precision": min(f1 + 0.021, 1.0),
+            "recall": f1 - 0.0173,
+            "f1": f1,
+            "support": 1 + 37 * place,
+        }
+        if label == empty:
+            scores = {"precision": None, "recall": None, "f1": None, "support": 0}
+        per_class[label] = scores
+        intervals[label] = None if label == empty else [f1 - 0.06, min(f1 + 0.05, 1.0)]
+    averages = {
+        name: {"precision": 0.8 + shift, "recall": 0.78 + shift, "f1": f1 + shift, "support": 3117}
+        for name, f1 in {"micro": 0.8123, "macro": 0.7011, "weighted": 0.8050, "samples": 0.8237}.items()
+    }
+    return {
+        "n": 3117,
+        **{f"{name}_f1": value["f1"] for name, value in averages.items()},
+        "accuracy": 0.741 + shift,
+        "ece": 0.031,
+        "per_class": per_class,
+        "averages": averages,
+        "spread": {"micro_f1": 0.0031, "macro_f1": 0.0102},
+        "intervals": {
+            "micro_f1": [0.79 + shift, 0.83 + shift],
+            "macro_f1": [0.66, 0.74],
+            "per_class": intervals,
+        },
+    }
+
+
+def comparison(task: str, labels: list[str], empty: str | None = None) -> dict[str, Any]:
+    """One task's comparison: classes 0, 4, 8... lose, the rest gain; every third interval excludes 0."""
+    base, adapted = metrics(labels, 0.0, empty), metrics(labels, 0.0212, empty)
+    difference: dict[str, Any] = {}
+    for place, label in enumerate(labels):
+        if label != empty:
+            mean = adapted["per_class"][label]["f1"] - base["per_class"][label]["f1"]
+            reach = 0.01 if place % 3 == 0 else 0.05
+            difference[label] = {"mean": mean, "low": mean - reach, "high": mean + reach}
+    return {
+        "task": task,
+        "kind": "multi_label",
+        "labels": labels,
+        "n": 3117,
+        "seeds": [0, 1, 2],
+        "systems": {"base": base, "adapted": adapted},
+        "difference": {
+            "micro_f1": {"mean": 0.0212, "low": 0.0101, "high": 0.0314},
+            "macro_f1": {"mean": 0.0212, "low": -0.0043, "high": 0.0455},
+            "per_class": {label: difference.get(label) for label in labels},
+        },
+        "verdict": "Adapted is better by 0.021 micro F1 (95% interval 0.010 to 0.031).",
+        "data": {
+            "train": 14211,
+            "calibration": 1580,
+            "test": 3117,
+            "test_source": "stop_reasons_dev.parquet",
+            "overlap": 0,
+        },
+    }
+
+
+def stage(first: float, last: float, method: str, forgetting: bool) -> dict[str, Any]:
+    """An MLM stage whose accuracy goes from `first` to `last`."""
+    history = []
+    for step in range(0, 401, 40):
+        accuracy = first + (last - first) * (1 - math.exp(-step / 120))
+        loss = 6.2 - 7 * accuracy if first > 0.3 else 10.3 - 15 * accuracy
+        history.append(
+            {
+                "step": step,
+                "epoch": step / 100,
+                "tokens": step * 2048,
+                "accuracy": accuracy,
+                "loss": loss,
+                "perplexity": math.exp(loss),
+                "train_loss": loss + 0.1 if step else None,
+            }
+        )
+    moments = {
+        "before": {"accuracy": 0.441, "loss": 3.012, "perplexity": 20.33},
+        "after": {"accuracy": 0.433, "loss": 3.051, "perplexity": 21.14},
+    }
+    return {
+        "history": history,
+        "forgetting": moments if forgetting else None,
+        "tokens_per_s": 4210.5,
+        "seconds": 194.6,
+        "encoder": "embedded:minilm-l6",
+        "method": method,
+        "fresh_head": method == "full",
+        "trainable_parameters": 22_700_000 if method == "full" else 442_368,
+    }
+
+
+@pytest.fixture
+def run() -> dict[str, Any]:
+    """A whole run: two tasks, two MLM stages, made-up data."""
+    return {
+        "name": "quick",
+        "made_up": True,
+        "settings": {
+            "data": {"source": "sample", "cut": "NCT03000000"},
+            "encoder": "embedded:minilm-l6",
+            "adapt": {"rank": 16, "alpha": 32, "steps": 400, "targets": ["query", "value"]},
+            "tasks": {"stop-reasons": {"epochs": 3}, "sex": {"epochs": 2}},
+            "seeds": [0, 1, 2],
+        },
+        "settings_note": "Steps are capped so that the run ends in minutes on two cores.",
+        "data": {
+            "source": "made-up sample registry, seed 7",
+            "data_timestamp": "2025-01-31",
+            "read": 2012,
+            "kept": 2000,
+            "quarantined": 12,
+            "reasons": {"bad NCT id": 7, "empty text": 5},
+            "cut": "nct_id < NCT03000000",
+            "base": 1400,
+            "new": 600,
+            "source_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "years": {str(year): {"base": 40 + 3 * (year - 2004), "new": 0} for year in range(2004, 2017)}
+            | {str(year): {"base": 6, "new": 90 - 4 * (year - 2017)} for year in range(2017, 2025)},
+        },
+        "corpus": {
+            "base": {"documents": 1400, "tokens": 812_345, "blocks": 6346, "heldout_blocks": 320},
+            "new": {"documents": 600, "tokens": 371_002, "blocks": 2898, "heldout_blocks": 290},
+            "block_size": 128,
+        },
+        "mlm": {"base": stage(0.02, 0.44, "full", False), "adapt": stage(0.438, 0.472, "lora", True)},
+        "tasks": {
+            "stop-reasons": comparison("stop-reasons", STOP_REASONS, empty="Ethical_Reason"),
+            "sex": comparison("sex", ["ALL", "FEMALE", "MALE"]),
+        },
+        "versions": {"trialtune": "0.1.0", "python": "3.11.9", "torch": "2.6.0", "transformers": "5.23.0"},
+        "machine": {"cpu": "Example CPU", "cores": 2, "memory_gib": 15.6, "gpu": None},
+        "seconds": {"registry": 3.2, "corpus": 8.9, "base": 201.4, "adapt": 194.6, "finetune": 312.0},
+    }
