@@ -55,7 +55,7 @@ def scores(metrics: dict[str, Any]) -> str:
 def whole(recipe, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("whole") / "run"
     metrics, done = run(recipe, out)
-    assert len(done) == 8 + 2 * 3 + 2 + 1
+    assert len(done) == 9 + (2 * 2 + 1) + (2 * 4 + 1) + 1
     return out, metrics
 
 

@@ -3,7 +3,13 @@
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    DistilBertConfig,
+    RobertaConfig,
+)
 
 from trialtune.errors import DataError, UsageError
 from trialtune.models.lora import LoraSettings, add_lora, merge_adapter, save_adapter
@@ -77,3 +83,20 @@ def test_a_target_that_matches_nothing_lists_what_exists(tiny_encoder) -> None:
 def test_a_folder_that_is_no_adapter(tiny_encoder, tmp_path) -> None:
     with pytest.raises(DataError, match="not an adapter folder"):
         merge_adapter(AutoModel.from_pretrained(tiny_encoder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        RobertaConfig(
+            vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
+        ),
+        DistilBertConfig(vocab_size=99, dim=32, n_layers=2, n_heads=2, hidden_dim=48),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_all_linear_means_the_blocks_in_other_families_too(config) -> None:
+    model = add_lora(AutoModelForMaskedLM.from_config(config), LoraSettings(r=2))
+    adapted = {name for name, module in model.named_modules() if hasattr(module, "lora_A")}
+    assert len(adapted) == 2 * 6
+    assert all(".layer." in name for name in adapted)

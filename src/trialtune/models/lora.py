@@ -1,5 +1,6 @@
 """LoRA adapters of the encoder, in files that open in every kind of model."""
 
+import re
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -11,10 +12,8 @@ from transformers import PreTrainedModel
 from trialtune.errors import DataError, UsageError
 from trialtune.settings import Settings
 
-# Every linear layer of an encoder block; the head and the pooler are not adapted.
-_ALL_LINEAR = {
-    "bert": ("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
-}
+# A layer's place inside an encoder block: "encoder.layer.3.attention.self.query" -> "attention.self.query".
+_IN_BLOCK = re.compile(r"(?:^|\.)layers?\.\d+\.(.+)$")
 
 
 class LoraSettings(Settings):
@@ -51,8 +50,8 @@ def encoder_targets(model: PreTrainedModel, names: tuple[str, ...]) -> list[str]
     """Resolve target names (or 'all-linear') to suffixes of the encoder's linear layers."""
     linear = [name for name, module in model.base_model.named_modules() if isinstance(module, nn.Linear)]
     if names == ("all-linear",):
-        known = _ALL_LINEAR.get(model.config.model_type)
-        return list(known) if known else sorted({name.rsplit(".", 1)[-1] for name in linear})
+        # Suffixes that start inside a block match neither the pooler nor any head.
+        return sorted({match[1] for name in linear if (match := _IN_BLOCK.search(name))})
     unmatched = [n for n in names if not any(f".{layer}".endswith(f".{n}") for layer in linear)]
     if unmatched:
         exist = sorted({name.rsplit(".", 1)[-1] for name in linear})

@@ -19,6 +19,8 @@ _SHOWN = 5
 
 def open_classifier(folder: Path) -> tuple[Predictor, Decision, str]:
     """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
+    if not (folder / "training.json").is_file():
+        raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
     described = read_json(folder / "training.json")
     predictor = Predictor.load(folder, max_length=described["max_length"])
     return predictor, Decision.load(folder), described["task"]
