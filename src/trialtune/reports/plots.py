@@ -121,7 +121,8 @@ def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
                 axes.barh(place + offset, f1, height=0.34, color=COLOURS[system])
                 interval = _interval(comparison["systems"][system], row)
                 if interval is not None:
-                    axes.hlines(place + offset, *interval, color=COLOURS["ink"], linewidth=1.3)
+                    axes.hlines(place + offset, *interval, color=COLOURS["paper"], linewidth=3.4)
+                    axes.hlines(place + offset, *interval, color=COLOURS["ink"], linewidth=1.4)
         axes.set_xlim(0, 1)
         axes.set_xlabel("F1, whiskers 95% interval")
         _legend(figure, {"base": "Base", "adapted": "Adapted"})
@@ -148,6 +149,7 @@ def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
         axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
         axes.xaxis.set_major_formatter(FuncFormatter(_signed_tick))
         axes.set_xlabel("Adapted − base F1, 95% interval")
+        _legend(figure, {"adapted": "Adapted better", "old": "Base better", "base": "Neither, clearly"})
     clear = sum(bool(row.arrow) for row in rows)
     summary = f"Difference in F1 per class, {comparison['task']}: {clear} of {len(rows)} intervals exclude 0."
     return Plot(f"{name}-difference", summary, figure)
@@ -193,6 +195,7 @@ def _learning_curve(
             shown += old
             ends = [tokens[0], tokens[-1]]
             axes.plot(ends, old, "s--", color=COLOURS["old"], markersize=5, linewidth=1.5)
+            _legend(figure, {"adapted": "New trials", "old": "Older trials"})
         axes.plot(tokens, values, color=COLOURS["adapted"], linewidth=2.2)
         line = COLOURS["adapted"]
         axes.plot(tokens[0], values[0], "o", markersize=8, mfc=COLOURS["paper"], mec=line, mew=2)
@@ -244,7 +247,7 @@ def _row_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
 
 def _legend(figure: Figure, names: Mapping[str, str]) -> None:
     handles = [Patch(color=COLOURS[key], label=name) for key, name in names.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, handlelength=1, handleheight=1)
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=0.9, handleheight=0.9)
 
 
 def _plotted_rows(comparison: Mapping[str, Any]) -> list[Row]:
