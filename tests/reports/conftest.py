@@ -1,5 +1,6 @@
 """A made-up run with everything a report must handle: a class without examples, gains, losses."""
 
+import copy
 import math
 from typing import Any
 
@@ -114,7 +115,13 @@ def stage(first: float, last: float, method: str, forgetting: bool) -> dict[str,
 
 
 @pytest.fixture
-def run() -> dict[str, Any]:
+def run(made_up_run) -> dict[str, Any]:
+    """A copy of the made-up run that a test may change."""
+    return copy.deepcopy(made_up_run)
+
+
+@pytest.fixture(scope="session")
+def made_up_run() -> dict[str, Any]:
     """A whole run: two tasks, two MLM stages, made-up data."""
     return {
         "name": "quick",

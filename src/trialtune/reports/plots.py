@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ COLOURS = {
     "muted": "#5c6875",
     "line": "#d9dee4",
     "base": "#8995a3",
-    "adapted": "#0b62a8",
+    "adapted": "#2f83c9",
     "old": "#bf5209",
     "paper": "#fefefe",
 }
@@ -58,6 +58,7 @@ _STYLE: Any = {
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _PIXELS_PER_INCH = 72  # one SVG unit is then one point of type
 _LABEL_LENGTH = 26
+_Place = Literal["outside upper left", "outside lower left"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,6 @@ def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
                 axes.barh(place + offset, f1, height=0.34, color=COLOURS[system])
                 interval = _interval(comparison["systems"][system], row)
                 if interval is not None:
-                    axes.hlines(place + offset, *interval, color=COLOURS["paper"], linewidth=3.4)
                     axes.hlines(place + offset, *interval, color=COLOURS["ink"], linewidth=1.4)
         axes.set_xlim(0, 1)
         axes.set_xlabel("F1, whiskers 95% interval")
@@ -149,7 +149,7 @@ def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
         axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
         axes.xaxis.set_major_formatter(FuncFormatter(_signed_tick))
         axes.set_xlabel("Adapted − base F1, 95% interval")
-        _legend(figure, {"adapted": "Adapted better", "old": "Base better", "base": "Neither, clearly"})
+        _legend(figure, {"adapted": "Adapted better", "old": "Base better", "base": "Interval includes 0"})
     clear = sum(bool(row.arrow) for row in rows)
     summary = f"Difference in F1 per class, {comparison['task']}: {clear} of {len(rows)} intervals exclude 0."
     return Plot(f"{name}-difference", summary, figure)
@@ -195,7 +195,7 @@ def _learning_curve(
             shown += old
             ends = [tokens[0], tokens[-1]]
             axes.plot(ends, old, "s--", color=COLOURS["old"], markersize=5, linewidth=1.5)
-            _legend(figure, {"adapted": "New trials", "old": "Older trials"})
+            _legend(figure, {"adapted": "New trials", "old": "Older trials"}, place="outside lower left")
         axes.plot(tokens, values, color=COLOURS["adapted"], linewidth=2.2)
         line = COLOURS["adapted"]
         axes.plot(tokens[0], values[0], "o", markersize=8, mfc=COLOURS["paper"], mec=line, mew=2)
@@ -203,7 +203,7 @@ def _learning_curve(
         positive = [value for value in shown if value > 0]
         if measure == "perplexity" and positive and max(positive) > 20 * min(positive):
             axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.yaxis.set_major_formatter(FuncFormatter(_large_tick))
             axes.yaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_minor_locator(NullLocator())
             title += " (log scale)"
@@ -245,9 +245,9 @@ def _row_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _legend(figure: Figure, names: Mapping[str, str]) -> None:
+def _legend(figure: Figure, names: Mapping[str, str], place: _Place = "outside upper left") -> None:
     handles = [Patch(color=COLOURS[key], label=name) for key, name in names.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=0.9, handleheight=0.9)
+    figure.legend(handles=handles, loc=place, ncols=3, handlelength=0.9, handleheight=0.9)
 
 
 def _plotted_rows(comparison: Mapping[str, Any]) -> list[Row]:
@@ -271,6 +271,10 @@ def _whole_range(years: Mapping[str, Mapping[str, int]]) -> dict[int, Mapping[st
 
 def _short(name: str) -> str:
     return name if len(name) <= _LABEL_LENGTH else f"{name[: _LABEL_LENGTH - 1]}…"
+
+
+def _large_tick(value: float, _: int | None) -> str:
+    return f"{value:,.0f}" if value < 1e7 else f"{value:.0e}"
 
 
 def _signed_tick(value: float, _: int | None) -> str:

@@ -1,5 +1,6 @@
 """The report of a run: one page that works without a network, and its tables and plots as files."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,10 @@ _PAGES.filters.update(score=score_text, signed=signed_text, change=change_text)
 
 @dataclass(frozen=True)
 class TaskPart:
-    """One task on the page."""
+    """One task on the page; its files are named after `stem`."""
 
     name: str
+    stem: str
     comparison: Mapping[str, Any]
     rows: list[Row]
     bars: Plot
@@ -58,16 +60,7 @@ def write_report(run: Mapping[str, Any], folder: Path) -> Path:
 
     `run` is the content of a run's metrics.json. Returns the page's path.
     """
-    tasks = [
-        TaskPart(
-            name,
-            comparison,
-            comparison_rows(comparison),
-            plots.class_bars(name, comparison),
-            plots.class_differences(name, comparison),
-        )
-        for name, comparison in run["tasks"].items()
-    ]
+    tasks = [_task_part(name, comparison) for name, comparison in run["tasks"].items()]
     titles = {"base": "Base: trials before the cut", "adapt": "Adapted: trials after the cut"}
     stages = [
         StagePart(name, title, run["mlm"][name], plots.learning_curves(name, run["mlm"][name]))
@@ -86,12 +79,18 @@ def write_report(run: Mapping[str, Any], folder: Path) -> Path:
         svg=lambda plot: Markup(plot.svg()),  # drawn here, its text escaped by Matplotlib
     )
     for task in tasks:
-        _write(folder / f"{task.name}.md", to_markdown(task.comparison))
-        _write(folder / f"{task.name}.csv", to_csv(task.comparison))
+        _write(folder / f"{task.stem}.md", to_markdown(task.comparison))
+        _write(folder / f"{task.stem}.csv", to_csv(task.comparison))
     for plot in _plots(tasks, stages, years):
         plot.save_png(folder / "plots" / f"{plot.name}.png")
     _write(folder / "index.html", page)
     return folder / "index.html"
+
+
+def _task_part(name: str, comparison: Mapping[str, Any]) -> TaskPart:
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path out of the folder
+    bars, differences = plots.class_bars(stem, comparison), plots.class_differences(stem, comparison)
+    return TaskPart(name, stem, comparison, comparison_rows(comparison), bars, differences)
 
 
 def _plots(tasks: list[TaskPart], stages: list[StagePart], years: Plot | None) -> Iterator[Plot]:

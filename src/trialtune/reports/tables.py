@@ -68,27 +68,26 @@ def comparison_rows(comparison: Mapping[str, Any]) -> list[Row]:
 
 
 def to_rich(comparison: Mapping[str, Any]) -> Table:
-    """The comparison as a terminal table."""
+    """The comparison as a terminal table, terse enough for 80 columns: .571 is 0.571, n the support."""
     table = Table(
         title=Text(f"{comparison['task']}: base and adapted"),
         caption=Text(NOTE),
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
+        show_edge=False,
+        padding=0,
     )
     table.add_column("Class", overflow="fold")
-    for system in ("Base", "Adapted"):
-        for score in ("P", "R", "F1"):
-            table.add_column(f"{system}\n{score}", justify="right", no_wrap=True)
-    table.add_column("Support", justify="right", no_wrap=True)
-    table.add_column("F1 difference\n95% interval", justify="left")
+    for header in ("Base\nP", "\nR", "\nF1", "Adapted\nP", "\nR", "\nF1", "\nn"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("F1 difference\n95% interval", no_wrap=True)
     rows = comparison_rows(comparison)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
-        cells = [Text(cell) for cell in _cells(row)]
-        cells[0].stylize("bold" if row.kind == "average" else "")
-        change = Text(change_text(row), style=_CHANGE_STYLE[row.arrow])
+        name = Text(row.name, style="bold" if row.kind == "average" else "")
+        scores = ["–" if score is None else _terse(score) for score in (*row.base, *row.adapted)]
+        change = Text(_terse_change(row), style=_CHANGE_STYLE[row.arrow])
         last_class = following is not None and row.kind != following.kind
-        table.add_row(*cells, change, end_section=last_class, style="dim" if row.empty else "")
+        style = "dim" if row.empty else ""
+        table.add_row(name, *scores, f"{row.support:,.0f}", change, end_section=last_class, style=style)
     return table
 
 
@@ -176,6 +175,18 @@ def _row(
 
 def _cells(row: Row) -> list[str]:
     return [row.name, *(score_text(score) for score in (*row.base, *row.adapted)), f"{row.support:,.0f}"]
+
+
+def _terse(score: float) -> str:
+    return f"{score:.3f}".removeprefix("0")[:4]
+
+
+def _terse_change(row: Row) -> str:
+    if row.difference is None:
+        return change_text(row)
+    # A blank in the arrow's place keeps the signs in one column.
+    text = f"{row.arrow or ' '}{signed_text(row.difference)} {interval_text(row).replace(', ', ',')}"
+    return text.replace("0.", ".").rstrip()
 
 
 def _line(cells: list[str]) -> str:

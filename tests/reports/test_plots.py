@@ -1,0 +1,64 @@
+"""Plots say what they show, come out the same each time, and stand odd numbers and names."""
+
+import math
+from xml.etree import ElementTree
+
+import pytest
+
+from trialtune.reports.plots import (
+    COLOURS,
+    class_bars,
+    class_differences,
+    learning_curves,
+    trials_by_year,
+)
+
+
+def entry(tokens: int, loss: float) -> dict[str, float]:
+    return {"tokens": tokens, "accuracy": 0.1, "loss": loss, "perplexity": math.exp(loss)}
+
+
+def test_an_svg_takes_its_colours_from_the_page_and_keeps_text_as_text(run) -> None:
+    svg = class_bars("sex", run["tasks"]["sex"]).svg()
+    assert ElementTree.fromstring(svg.replace("xlink:href", "href")).tag == "svg"
+    assert "var(--adapted)" in svg
+    assert not any(colour in svg for colour in COLOURS.values())
+    assert ">FEMALE</text>" in svg
+
+
+def test_equal_numbers_give_equal_svg(run) -> None:
+    first, second = (class_differences("sex", run["tasks"]["sex"]).svg() for _ in range(2))
+    assert first == second
+
+
+def test_a_class_name_is_neither_markup_nor_mathematics(run) -> None:
+    comparison = run["tasks"]["stop-reasons"]
+    comparison["labels"][0] = name = "$\\frac{ <b>"
+    for scores in comparison["systems"].values():
+        scores["per_class"][name] = scores["per_class"]["Another_Study"]
+    assert "$\\frac{ &lt;b&gt;</text>" in class_bars("x", comparison).svg()
+
+
+def test_a_class_without_examples_is_named_so(run) -> None:
+    for plot in (class_bars, class_differences):
+        assert "no examples" in plot("x", run["tasks"]["stop-reasons"]).svg()
+
+
+@pytest.mark.parametrize("losses", [[3.0], [3.0, math.nan], [300.0, 2.0], [0.0, 0.0]])
+def test_a_history_may_be_short_flat_steep_or_broken(losses, tmp_path) -> None:
+    history = [entry(100 * step, loss) for step, loss in enumerate(losses)]
+    for plot in learning_curves("adapt", {"history": history, "forgetting": None}):
+        assert plot.svg().startswith("<svg")
+        plot.save_png(tmp_path / f"{plot.name}.png")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_perplexity_over_orders_of_magnitude_gets_a_log_scale() -> None:
+    history = [entry(0, 10.0), entry(100, 4.0)]
+    plot = learning_curves("base", {"history": history, "forgetting": None})[2]
+    assert "log scale" in plot.summary
+
+
+def test_years_without_trials_leave_a_gap() -> None:
+    plot = trials_by_year({"1999": {"base": 3}, "2004": {"new": 2}})
+    assert plot.summary == "Trials by start year, 1999 to 2004: base and new."

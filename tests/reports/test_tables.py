@@ -1,0 +1,64 @@
+"""Rows, terminal table, Markdown and CSV of a comparison."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from trialtune.reports.tables import AVERAGES, comparison_rows, to_csv, to_markdown, to_rich
+
+
+def test_classes_come_in_task_order_then_the_averages(run) -> None:
+    comparison = run["tasks"]["stop-reasons"]
+    rows = comparison_rows(comparison)
+    assert [row.name for row in rows] == [*comparison["labels"], *AVERAGES]
+    assert [row.name for row in rows if row.empty] == ["Ethical_Reason"]
+
+
+def test_an_average_without_an_interval_still_has_its_difference(run) -> None:
+    weighted = next(row for row in comparison_rows(run["tasks"]["sex"]) if row.name == "weighted")
+    assert weighted.difference == pytest.approx(0.0212)
+    assert (weighted.low, weighted.high, weighted.arrow) == (None, None, "")
+
+
+def test_csv_comes_back_from_pandas_as_it_was(run) -> None:
+    comparison = run["tasks"]["stop-reasons"]
+    table = pd.read_csv(io.StringIO(to_csv(comparison)), index_col="name")
+    for label in comparison["labels"]:
+        for system in ("base", "adapted"):
+            for score in ("precision", "recall", "f1"):
+                value = comparison["systems"][system]["per_class"][label][score]
+                found = table.loc[label, f"{system}_{score}"]
+                assert pd.isna(found) if value is None else found == value
+
+
+def test_markdown_has_a_row_for_each_class_and_average(run) -> None:
+    comparison = run["tasks"]["stop-reasons"]
+    lines = [line for line in to_markdown(comparison).splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(comparison["labels"]) + len(AVERAGES)
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_arrows_stand_where_the_interval_excludes_zero(run) -> None:
+    for row in comparison_rows(run["tasks"]["stop-reasons"]):
+        if row.low is not None and row.high is not None:
+            assert bool(row.arrow) == (row.low > 0 or row.high < 0)
+
+
+def test_markdown_leaves_no_markup_in_names(run) -> None:
+    comparison = run["tasks"]["sex"] | {"task": "a|b <i>", "verdict": "*x*\n| y"}
+    text = to_markdown(comparison)
+    assert text.startswith("## a\\|b &lt;i>\n\n\\*x\\* \\| y\n")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_table_cuts_nothing_off(run, width) -> None:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(to_rich(run["tasks"]["stop-reasons"]))
+    text = console.export_text()
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+    assert "no examples" in text
+    assert "▲+.021 [+.010,+.031]" in text
+    assert (text.count("▲"), text.count("▼")) == (5, 2)
