@@ -18,6 +18,11 @@ from trialtune.training.loop import Progress as TrainingProgress
 console = Console(stderr=True, highlight=False)
 
 
+def tell(line: str) -> None:
+    """Say what is being done."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A progress bar; yields the function that moves it on by a number of items."""

@@ -40,7 +40,7 @@ def run(recipe: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
     """The run's metrics, and the names of the steps that were not found done."""
     experiment = Experiment(load_recipe(str(recipe)), out)
     found = {step.name for step in experiment.steps() if step.record()}
-    metrics = experiment.run(lambda name, record: None)
+    metrics = experiment.run(lambda line: None)
     return metrics, [step.name for step in experiment.steps() if step.name not in found]
 
 
@@ -153,7 +153,7 @@ def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_pa
         *("tasks.sex.seeds=[1]", "tasks.sex.split={max_train: 200, max_test: 100}"),
         "tasks.sex.finetune.max_length=64",
     ]
-    metrics = Experiment(load_recipe("registry", caps), tmp_path / "run").run(lambda name, record: None)
+    metrics = Experiment(load_recipe("registry", caps), tmp_path / "run").run(lambda line: None)
     assert metrics["data"]["read"] == 18549
     assert not metrics["made_up"]
     assert metrics["tasks"]["stop-reasons"]["n"] == 500

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from trialtune.tasks.sex import build_text, inclusion_first, strip_structured
+from trialtune.tasks.sex import build_text, strip_structured, telling_first
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,22 @@ def test_a_run_on_record_loses_its_structured_answers_only():
     assert strip_structured(text).split() == []
 
 
-def test_inclusion_comes_before_exclusion_and_nothing_is_lost():
+def test_sentences_on_sex_come_first_under_their_headings_and_nothing_is_lost():
     criteria = (
-        "Adults.\n\nKey Exclusion Criteria:\n- Pregnant\n\nInclusion criteria\n- Women\n\nEXCLUSION:\n- Fever"
+        "Adults.\n\nKey Exclusion Criteria:\n- Fever\n- Pregnant\n\nInclusion criteria\n- Asthma\n- Women"
+        "\n\nEXCLUSION:\n- Cough"
     )
-    assert inclusion_first(criteria).split("\n\n") == [
-        "Adults.",
+    assert telling_first(criteria).split("\n\n") == [
         "Inclusion criteria\n- Women",
         "Key Exclusion Criteria:\n- Pregnant",
-        "EXCLUSION:\n- Fever",
+        "Adults.",
+        "Inclusion criteria\n- Asthma",
+        "Key Exclusion Criteria:\n- Fever",
+        "EXCLUSION:\n- Cough",
     ]
-    assert inclusion_first("One line without a heading") == "One line without a heading"
+    assert telling_first("One line without a heading") == "One line without a heading"
+    run_on = "Aged 18 to 65 years. Must walk; Male or female patients are eligible. No asthma"
+    assert telling_first(run_on).startswith("Male or female patients are eligible.")
 
 
 def test_the_text_leads_with_what_tells_most_and_leaves_structured_fields_out():

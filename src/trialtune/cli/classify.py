@@ -131,8 +131,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
-    from trialtune.cli.experiment import announce
-    from trialtune.console import training_bar
+    from trialtune.console import tell, training_bar
     from trialtune.errors import UsageError
     from trialtune.files import sha256_of
     from trialtune.reports.tables import to_rich
@@ -165,9 +164,7 @@ def compare(
     weights = [sha256_of(file) for file in sorted(adapter.glob("*.safetensors"))]
     inputs = [encoder, *weights, sha256_of(comparison.train), sha256_of(comparison.test)]
     for step in comparison.steps(*inputs, bar=training_bar):
-        announce(step.name, None)
-        record = step.run()
-        announce(step.name, record)
+        record = step.run(tell)
     emit(record["result"], as_json, lambda result: stdout().print(to_rich(result), result["verdict"]))
 
 

@@ -24,7 +24,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a whole experiment; finished steps are skipped, a killed run goes on where it was."""
-    from trialtune.console import console
+    from trialtune.console import console, tell
     from trialtune.experiment.recipe import load_recipe
     from trialtune.experiment.run import Experiment
 
@@ -46,7 +46,7 @@ def run(
         console.print(
             "[bold]Made-up sample data:[/] this run shows that everything works, nothing about real trials."
         )
-    metrics = experiment.run(announce)
+    metrics = experiment.run(tell)
 
     def show(result: dict[str, Any]) -> None:
         from rich.console import Console
@@ -62,16 +62,6 @@ def run(
         results.print(f"report: {experiment.out / 'report' / 'index.html'}", soft_wrap=True)
 
     emit(metrics, as_json, show)
-
-
-def announce(name: str, record: dict[str, Any] | None) -> None:
-    """Tell on stderr what is being done and what was found done."""
-    from trialtune.console import console
-
-    if record is None:
-        console.print(f"[dim]{name} ...[/]" if console.is_terminal else f"{name} ...")
-    else:
-        console.print(f"{name}: {record['seconds']:.0f} s")
 
 
 @app.command(epilog=example("trialtune recipes"))

@@ -36,16 +36,11 @@ class Experiment:
     out: Path
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def run(self, announce: Callable[[str, dict[str, Any] | None], None]) -> dict[str, Any]:
-        """Do every step that is not done; returns what `metrics.json` holds.
-
-        `announce` is told of each step before (without) and after (with its record) the work.
-        """
+    def run(self, tell: Callable[[str], None]) -> dict[str, Any]:
+        """Do every step that is not done, telling so a line at a time; returns what `metrics.json` holds."""
         write_json(self.out / "recipe.json", self.recipe.model_dump(mode="json"))
         for step in self.steps():
-            announce(step.name, None)
-            self.records[step.name] = step.run()
-            announce(step.name, self.records[step.name])
+            self.records[step.name] = step.run(tell)
         metrics: dict[str, Any] = read_json(self.out / "metrics.json")
         return metrics
 

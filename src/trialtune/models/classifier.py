@@ -39,18 +39,35 @@ def start_bias(model: PreTrainedModel, targets: torch.Tensor) -> None:
 
     The head then starts at the base rates instead of spending its first steps on them.
     """
-    classes = model.config.num_labels
+    bias = _output_bias(model)
     share = (
         targets.mean(dim=0)
         if targets.ndim == 2
-        else torch.bincount(targets, minlength=classes) / len(targets)
+        else torch.bincount(targets, minlength=len(bias)) / len(targets)
     )
     share = share.clamp(1e-3, 1 - 1e-3)
-    *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
-    if last.out_features != classes or last.bias is None:
-        return  # a family whose head ends otherwise learns its bias from zero
     with torch.no_grad():
-        last.bias.copy_(share.logit() if targets.ndim == 2 else share.log())
+        bias.copy_(share.logit() if targets.ndim == 2 else share.log())
+
+
+def shift_bias(model: PreTrainedModel, log_ratio: torch.Tensor) -> None:
+    """Move a multi-class model from the class shares it was trained on to the true ones.
+
+    `log_ratio` [classes] is log(true share / trained share); added to the logits it gives the
+    posterior under the true shares (Saerens et al. 2002, doi:10.1162/089976602753284446). In the
+    bias it travels with the weights.
+    """
+    with torch.no_grad():
+        _output_bias(model).add_(log_ratio)
+
+
+def _output_bias(model: PreTrainedModel) -> torch.Tensor:
+    *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
+    if last.bias is None or len(last.bias) != model.config.num_labels:
+        raise DataError(
+            f"a {model.config.model_type!r} classifier does not end in a linear layer with a bias"
+        )
+    return last.bias
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -67,9 +67,7 @@ def divide(
             for source in settings.untested_sources:
                 test = test.filter(~pl.col("source").str.contains(source, literal=True).fill_null(False))
     if settings.max_train:
-        shuffled = train.sample(fraction=1.0, shuffle=True, seed=settings.seed)
-        turn = pl.int_range(pl.len()).over(pl.col("labels").list.join(","))
-        train = shuffled.sort(turn, maintain_order=True).head(settings.max_train)
+        train = draw_evenly(train, settings.max_train, seed=settings.seed)
     if settings.max_test and len(test) > settings.max_test:
         test = test.sample(settings.max_test, seed=settings.seed)
     check_no_overlap(train, test)
@@ -77,6 +75,17 @@ def divide(
         with atomic_file(out / f"{name}.parquet") as path:
             rows.write_parquet(path)
     return {"train": len(train), "test": len(test), "overlap_dropped": dropped}
+
+
+def draw_evenly(rows: pl.DataFrame, count: int, *, seed: int) -> pl.DataFrame:
+    """At most `count` rows, as many of each label set as of the others where there are enough.
+
+    `weight` says for how many rows each stands, so that training can undo the even draw.
+    """
+    label_set = pl.col("labels").list.join(",")
+    shuffled = rows.sample(fraction=1.0, shuffle=True, seed=seed).with_columns(of=pl.len().over(label_set))
+    drawn = shuffled.sort(pl.int_range(pl.len()).over(label_set), maintain_order=True).head(count)
+    return drawn.with_columns(weight=pl.col("of") / pl.len().over(label_set)).drop("of")
 
 
 def read_examples(task: Task, path: Path, labels: Path | None, *, quarantine: Path) -> Labelled:

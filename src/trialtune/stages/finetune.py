@@ -14,7 +14,7 @@ from trialtune.evaluation.metrics import score
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_folder, fingerprint, write_json
 from trialtune.inference.predictor import Predictor, encode
-from trialtune.models.classifier import build_classifier, save_classifier, start_bias
+from trialtune.models.classifier import build_classifier, save_classifier, shift_bias, start_bias
 from trialtune.models.encoders import load_tokenizer
 from trialtune.settings import Settings
 from trialtune.tasks.seen import write_seen
@@ -82,7 +82,7 @@ def finetune(
     outcome = train(
         model,
         batches,
-        _loss(task.kind, batches.targets),
+        _loss(task.kind),
         settings=schedule,
         checkpoints=Checkpoints(
             out / "checkpoints",
@@ -90,6 +90,8 @@ def finetune(
         ),
         report=report,
     )
+    if task.kind == "multi_class" and "weight" in examples.columns:
+        shift_bias(model, _prior_shift(task, parts["train"]))
     predictor = Predictor(model, tokenizer, max_length=max_length, precision=settings.precision)
     probabilities = predictor.probabilities(parts["calibration"]["text"].to_list())
     gold = multi_hot(parts["calibration"]["labels"], predictor.labels)
@@ -126,18 +128,24 @@ def _targets(task: Task, rows: pl.DataFrame) -> torch.Tensor:
     return table.float() if task.kind == "multi_label" else table.int().argmax(dim=1)
 
 
-def _loss(kind: str, gold: torch.Tensor) -> Callable[[nn.Module, Batch], torch.Tensor]:
-    """Cross entropy of the task's kind; rare classes weigh more, by the root of their rarity."""
-    weight = None
-    if kind == "multi_class":
-        counts = torch.bincount(gold).clamp(min=1).float()
-        weight = (counts.sum() / counts).sqrt()
-        weight = weight / weight.mean()
+def _loss(kind: str) -> Callable[[nn.Module, Batch], torch.Tensor]:
+    """Cross entropy: of each label by itself for multi-label, of the classes otherwise."""
+    compare = (
+        nn.functional.binary_cross_entropy_with_logits
+        if kind == "multi_label"
+        else nn.functional.cross_entropy
+    )
 
     def loss_of(model: nn.Module, batch: Batch) -> torch.Tensor:
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-        if weight is None:
-            return nn.functional.binary_cross_entropy_with_logits(logits, batch["labels"])
-        return nn.functional.cross_entropy(logits, batch["labels"], weight=weight.to(logits.device))
+        return compare(logits, batch["labels"])
 
     return loss_of
+
+
+def _prior_shift(task: Task, rows: pl.DataFrame) -> torch.Tensor:
+    """Log of each class's true share over its share of `rows`, by the rows' `weight`."""
+    drawn = torch.from_numpy(multi_hot(rows["labels"], list(task.labels))).double()
+    true = drawn * torch.from_numpy(rows["weight"].to_numpy().copy())[:, None]
+    shares = [(counts.sum(dim=0) + 1) / (counts.sum() + len(task.labels)) for counts in (true, drawn)]
+    return (shares[0] / shares[1]).log().float()

@@ -39,10 +39,12 @@ class Step:
             return None
         return record if whole and record["key"] == self.key else None
 
-    def run(self) -> dict[str, Any]:
+    def run(self, tell: Callable[[str], None]) -> dict[str, Any]:
         """Do the work unless it is done; returns the record: `result`, `seconds`, `files`."""
         if record := self.record():
+            tell(f"{self.name}: done before")
             return record
+        tell(f"{self.name} ...")
         started = time.perf_counter()
         (self.folder / _RECORD).unlink(missing_ok=True)
         result = self.build()
@@ -54,4 +56,5 @@ class Step:
             "files": {str(file.relative_to(self.folder)): file.stat().st_size for file in sorted(files)},
         }
         write_json(self.folder / _RECORD, record)
+        tell(f"{self.name}: {record['seconds']:.0f} s")
         return record

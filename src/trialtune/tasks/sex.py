@@ -52,11 +52,18 @@ _STRUCTURED = re.compile(
 _HEADING = re.compile(
     r"^\W*(?:\w+ ){0,2}?(?:inclusion|exclusion)(?: criteria)?\s*:?\s*$", re.IGNORECASE | re.MULTILINE
 )
+_BREAK = re.compile(r"\n+|(?<=[a-z)][.;]) +(?=[A-Z])")
+_TELLING = re.compile(
+    r"\b(?:(?:fe)?males?|wom[ae]n|m[ae]n|boys?|girls?|sex(?:es)?|genders?|pregnan\w*|lactat\w*"
+    r"|breast-? ?feed\w*|nursing|contracept\w*|child-? ?bearing|\w*menopaus\w*|menstrua\w*"
+    r"|prostat\w*|ovar\w*|uter\w*|cervi\w*|vagina\w*|testic\w*|vasectom\w*|hysterectom\w*|sperm\w*|erectile|penile|gyn\w*)\b",
+    re.IGNORECASE,
+)
 _EXCLUSION = re.compile(r"\W*(?:\w+ ){0,2}?exclusion", re.IGNORECASE)
 
 
 def build_text(row: Mapping[str, Any]) -> str:
-    """Title, conditions, criteria (inclusion first), then the rest, on one line.
+    """Title, conditions, criteria (those that speak of sex first), then the rest, on one line.
 
     Encoders read a few hundred tokens, so what tells most comes first.
     """
@@ -70,7 +77,7 @@ def build_text(row: Mapping[str, Any]) -> str:
         if column == "conditions":
             text = text.replace("|", ", ")
         elif column == "eligibility_criteria":
-            text = inclusion_first(text)
+            text = telling_first(text)
         if text and text not in parts:
             parts.append(text)
     sentences = (part if part[-1] in ".:;!?" else part + "." for part in parts)
@@ -82,10 +89,22 @@ def strip_structured(text: str) -> str:
     return _STRUCTURED.sub("", text).strip()
 
 
-def inclusion_first(criteria: str) -> str:
-    """`criteria` with the parts under an exclusion heading moved behind all others."""
+def telling_first(criteria: str) -> str:
+    """`criteria` with the sentences that speak of sex or pregnancy in front, each under its heading.
+
+    Parts under an exclusion heading come after the others, and nothing is lost.
+    """
     bounds = [*(match.start() for match in _HEADING.finditer(criteria)), len(criteria)]
     parts = [criteria[: bounds[0]]]  # what stands before the first heading counts as inclusion
     parts += [criteria[start:end] for start, end in pairwise(bounds)]
-    ordered = sorted(parts, key=lambda part: bool(_EXCLUSION.match(part)))
-    return "\n\n".join(part.strip() for part in ordered if part.strip())
+    telling, others = [], []
+    for part in sorted(parts, key=lambda part: bool(_EXCLUSION.match(part))):
+        heading = match[0].strip() if (match := _HEADING.match(part)) else ""
+        sentences = [
+            line.strip() for line in _BREAK.split(part[len(match[0]) if match else 0 :]) if line.strip()
+        ]
+        for place, speaks in ((telling, True), (others, False)):
+            chosen = [sentence for sentence in sentences if bool(_TELLING.search(sentence)) == speaks]
+            if chosen:
+                place.append("\n".join(filter(None, [heading, *chosen])))
+    return "\n\n".join(telling + others)
