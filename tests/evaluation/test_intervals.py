@@ -66,14 +66,15 @@ def test_equals_the_straightforward_way():
     resamples, rows = 50, len(gold)
     result = compare(gold, base, adapted, LABELS, resamples=resamples, seed=9)
     counts = np.random.default_rng(9).multinomial(rows, np.full(rows, 1 / rows), size=resamples)
+    seed_counts = np.random.default_rng([9, 1]).multinomial(2, [0.5, 0.5], size=resamples)
     slow = {"micro_f1": [], "macro_f1": [], "a": []}
-    for count in counts:
+    for count, seed_count in zip(counts, seed_counts, strict=True):
         drawn = np.repeat(np.arange(rows), count)
         means = []
         for runs in (base, adapted):
             scores = [score(gold[drawn], run[drawn], LABELS, kind="multi_label") for run in runs]
             rows_of = [(s["micro_f1"], s["macro_f1"], s["per_class"]["a"]["f1"]) for s in scores]
-            means.append(np.mean(rows_of, axis=0))
+            means.append(np.average(rows_of, axis=0, weights=seed_count))
         for name, before, after in zip(slow, *means, strict=True):
             slow[name].append(after - before)
     fast = {**result["difference"], **result["difference"]["per_class"]}
@@ -94,6 +95,19 @@ def test_the_interval_covers_the_true_difference_about_as_often_as_it_says():
         ]
         covered += entry["low"] <= full <= entry["high"]
     assert 87 <= covered <= 100
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    gold = truth(2000)
+    base = [system(gold, 0.1, seed) for seed in (1, 2)]
+    steady = [system(gold, 0.08, seed) for seed in (3, 4)]
+    lucky = [system(gold, errors, seed) for errors, seed in ((0.02, 3), (0.14, 4))]
+    widths = [
+        difference["high"] - difference["low"]
+        for adapted in (steady, lucky)
+        for difference in [compare(gold, base, adapted, LABELS, resamples=300)["difference"]["micro_f1"]]
+    ]
+    assert widths[1] > 3 * widths[0]
 
 
 def test_a_class_without_examples_has_no_numbers():

@@ -26,15 +26,15 @@ def compare(
 ) -> dict[str, Any]:
     """`systems` and `difference` of two systems, each given as boolean predictions [rows, labels] a seed.
 
-    Paired bootstrap over test rows (Efron and Tibshirani, 1993): the same resampled rows for both
-    systems and all their seeds; the statistic is a metric's mean over seeds; intervals are the 2.5th
-    and 97.5th percentiles. They cover the choice of test rows; `spread` (standard deviation) shows
-    the choice of seed. Classes without gold examples have null instead of numbers.
+    Paired bootstrap over test rows and seeds (Efron and Tibshirani, 1993): the same resampled rows
+    and the same resampled seeds for both systems; the statistic is a metric's mean over seeds;
+    intervals are the 2.5th and 97.5th percentiles, so they cover the choice of rows and that of
+    seeds. `spread` is the standard deviation over seeds. Classes without gold examples have null.
     `probabilities` (base's and adapted's, each a list over seeds) give the `ece`.
-    Raises DataError when shapes disagree or a system has no predictions.
+    Raises DataError when shapes disagree or the systems have not the same number of seeds.
     """
-    if not base or not adapted:
-        raise DataError("both systems need the predictions of at least one seed")
+    if not base or len(base) != len(adapted):
+        raise DataError("both systems need predictions of the same seeds, one at the least")
     check_shapes(labels, gold=gold, **{f"run {i}": run for i, run in enumerate([*base, *adapted])})
     stated = probabilities or (None, None)
     runs = [
@@ -88,15 +88,18 @@ def _bootstrap(
 ) -> list[np.ndarray]:
     """Each system's statistics [resamples, 2 + labels]: micro-F1, macro-F1, F1 of each class.
 
-    Drawing rows with replacement is drawing how often each row counts, so all resamples of all counts
-    are a few matrix products.
+    Drawing rows (or seeds) with replacement is drawing how often each counts, so all resamples of all
+    counts are a few matrix products.
     """
     chunks: list[list[np.ndarray]] = [[] for _ in systems]
+    seed_rng = np.random.default_rng([seed, 1])
     for weights in _weights(len(gold), resamples, seed):
+        seeds = len(systems[0])
+        shares = seed_rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(weights)) / seeds
         support = weights @ gold.astype(np.float32)
         for chunk, system in zip(chunks, systems, strict=True):
             f1s = [_f1(weights, gold, predicted, support) for predicted in system]
-            chunk.append(np.mean(f1s, axis=0))
+            chunk.append(np.einsum("sri,rs->ri", np.stack(f1s), shares))
     return [np.concatenate(chunk) for chunk in chunks]
 
 

@@ -97,7 +97,8 @@ def telling_first(criteria: str) -> str:
     bounds = [*(match.start() for match in _HEADING.finditer(criteria)), len(criteria)]
     parts = [criteria[: bounds[0]]]  # what stands before the first heading counts as inclusion
     parts += [criteria[start:end] for start, end in pairwise(bounds)]
-    telling, others = [], []
+    telling: list[str] = []
+    others: list[str] = []
     for part in sorted(parts, key=lambda part: bool(_EXCLUSION.match(part))):
         heading = match[0].strip() if (match := _HEADING.match(part)) else ""
         sentences = [
