@@ -7,7 +7,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from trialtune.errors import DataError
 from trialtune.inference.predictor import Predictor
-from trialtune.models.classifier import build_classifier, save_classifier, start_bias
+from trialtune.models.classifier import build_classifier, save_classifier, shift_bias, start_bias
 
 LABELS = ["Slow", "Funding", "Safety"]
 TEXTS = ["slow recruitment", "funding ran out " * 9, "", "slow recruitment", "adverse events", "dose"]
@@ -69,3 +69,15 @@ def test_a_fresh_head_starts_at_the_base_rates(tiny_encoder, kind) -> None:
     else:
         start_bias(model, torch.tensor([0, 0, 1, 2]))
         torch.testing.assert_close(model.classifier.bias.softmax(0), torch.tensor([0.5, 0.25, 0.25]))
+
+
+def test_shifted_shares_are_the_posterior_under_the_true_shares(tiny_encoder) -> None:
+    model = build_classifier(tiny_encoder, LABELS, kind="multi_class").eval()
+    ids = torch.arange(5, 25).reshape(2, 10)
+    with torch.no_grad():
+        before = model(input_ids=ids).logits.softmax(-1)
+        ratio = torch.tensor([2.0, 1.0, 0.25])
+        shift_bias(model, ratio.log())
+        after = model(input_ids=ids).logits.softmax(-1)
+    expected = before * ratio
+    torch.testing.assert_close(after, expected / expected.sum(-1, keepdim=True))

@@ -57,6 +57,3 @@ def emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]],
 def example(*lines: str) -> str:
     """The example that ends a command's help."""
     return "[bold]Example[/]\n\n" + "\n\n".join(f"  {line}" for line in lines)
-
-
-from trialtune.cli import classify, experiment, pretrain, registry  # noqa: E402, F401 - they register commands

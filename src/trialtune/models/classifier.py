@@ -57,8 +57,9 @@ def shift_bias(model: PreTrainedModel, log_ratio: torch.Tensor) -> None:
     posterior under the true shares (Saerens et al. 2002, doi:10.1162/089976602753284446). In the
     bias it travels with the weights.
     """
+    bias = _output_bias(model)
     with torch.no_grad():
-        _output_bias(model).add_(log_ratio)
+        bias.add_(log_ratio.to(bias.device))
 
 
 def _output_bias(model: PreTrainedModel) -> torch.Tensor:

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from trialtune.errors import DataError, UsageError
+from trialtune.models.encoders import locate
 from trialtune.settings import Settings
 
 # A layer's place inside an encoder block: "encoder.layer.3.attention.self.query" -> "attention.self.query".
@@ -67,8 +68,11 @@ def save_adapter(model: PeftModel, folder: Path, *, encoder: str) -> None:
     PEFT names a tensor by the path of its layer, which has the family prefix (`bert.`) inside a
     model with a head and lacks it in a bare encoder, so each tensor is stored under both names.
     """
+    location = locate(encoder)
     for config in model.peft_config.values():
-        config.base_model_name_or_path = encoder
+        config.base_model_name_or_path = (
+            str(Path(location).resolve()) if Path(location).is_dir() else location
+        )
         config.inference_mode = True
     model.save_pretrained(folder)
     file = folder / "adapter_model.safetensors"

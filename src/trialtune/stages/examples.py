@@ -39,7 +39,9 @@ def read_table(path: Path) -> pl.DataFrame:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+        raise DataError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}); is it whole, and UTF-8?"
+        ) from error
     raise DataError(f"{path}: unknown kind of table; give .parquet, .csv or .jsonl")
 
 
