@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
+
+_MARK = ".trialtune"  # in every folder that we write and may therefore replace
+_OURS = {"checkpoints", "step.json"}  # what stands in a folder before its first result
 
 
 @contextmanager
@@ -29,18 +33,39 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `path`; it takes the place of `path` at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Yield an empty temporary folder beside `path`; it takes the place of `path` at the end.
+
+    Raises UsageError when `path` holds files that are not ours.
+    """
+    check_replaceable(path)
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
+        (temporary / _MARK).write_text("Made by trialtune; replaced as a whole when it is made again.\n")
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+            path.rename(old)
+        temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Make sure that a folder may be written at `path`, before the work whose result it will hold.
+
+    Raises UsageError when something stands there that trialtune did not make, and PermissionError
+    when nothing can be written there.
+    """
+    if path.is_file():
+        raise UsageError(f"--out {path}: is a file; give a folder")
+    held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if held - _OURS and _MARK not in held:
+        raise UsageError(f"--out {path}: holds files that trialtune did not make; give a new or empty folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path.parent))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -63,6 +88,12 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path) -> list[tuple[str, str]]:
+    """(name, SHA-256) of the weights and settings that lie in a model's folder."""
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors"))
+    return [(file.name, sha256_of(file)) for file in files if file.name not in ("step.json", "metrics.json")]
 
 
 def fingerprint(*values: Any) -> str:

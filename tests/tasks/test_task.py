@@ -1,9 +1,8 @@
 """Tasks are found by name, and the nearest name is suggested."""
 
-import polars as pl
 import pytest
 
-from trialtune.errors import DataError, UsageError
+from trialtune.errors import UsageError
 from trialtune.tasks import TASKS, get_task
 
 
@@ -21,15 +20,6 @@ def test_every_label_is_defined(name):
 def test_a_wrong_name_gets_the_nearest(wrong, right):
     with pytest.raises(UsageError, match=f"did you mean '{right}'"):
         get_task(wrong)
-
-
-def test_the_text_of_each_row_of_a_snapshot():
-    snapshot = pl.DataFrame(
-        {"nct_id": ["NCT00000001", "NCT00000002"], "why_stopped": ["Slow\naccrual ", None]}
-    )
-    assert get_task("stop-reasons").texts(snapshot).to_list() == ["Slow accrual", ""]
-    with pytest.raises(DataError, match="why_stopped"):
-        get_task("sex").texts(snapshot)
 
 
 def test_no_task_reads_a_structured_answer():

@@ -133,7 +133,9 @@ def compare(
     """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
     from trialtune.console import tell, training_bar
     from trialtune.errors import UsageError
-    from trialtune.files import sha256_of
+    from trialtune.files import folder_digest, sha256_of
+    from trialtune.models.encoders import encoder_digest
+    from trialtune.models.lora import check_adapter
     from trialtune.reports.tables import to_rich
     from trialtune.stages.compare import Comparison
     from trialtune.stages.examples import SplitSettings, divide, read_examples
@@ -142,6 +144,7 @@ def compare(
 
     if not all(seed.strip().isdigit() for seed in seeds.split(",")):
         raise UsageError(f"--seeds {seeds!r}: write whole numbers, for example 1,2,3")
+    check_adapter(adapter)
     chosen = get_task(task)
     examples = out / "examples"
     labelled = read_examples(chosen, data, labels, quarantine=examples / "train.quarantine.jsonl")
@@ -161,8 +164,12 @@ def compare(
         settings=FinetuneSettings(epochs=epochs, learning_rate=learning_rate, max_length=max_length),
         seeds=[int(seed) for seed in seeds.split(",")],
     )
-    weights = [sha256_of(file) for file in sorted(adapter.glob("*.safetensors"))]
-    inputs = [encoder, *weights, sha256_of(comparison.train), sha256_of(comparison.test)]
+    inputs = [
+        encoder_digest(encoder),
+        folder_digest(adapter),
+        sha256_of(comparison.train),
+        sha256_of(comparison.test),
+    ]
     for step in comparison.steps(*inputs, bar=training_bar):
         record = step.run(tell)
     emit(record["result"], as_json, lambda result: stdout().print(to_rich(result), result["verdict"]))
@@ -184,11 +191,13 @@ def predict(
     from trialtune.console import bar
     from trialtune.errors import UsageError
     from trialtune.stages.examples import read_table
+    from trialtune.stages.predict import check_table_name, write_table
     from trialtune.stages.predict import predict as run
-    from trialtune.stages.predict import write_table
 
     if bool(texts) == bool(input_):
         raise UsageError("give texts or --input FILE, and not both")
+    if output:
+        check_table_name(output)
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
     rows = read_table(input_) if input_ else pl.DataFrame({"text": texts})

@@ -2,7 +2,9 @@
 
 import errno
 
-from trialtune.errors import TrialtuneError
+from pydantic import ValidationError
+
+from trialtune.errors import TrialtuneError, UsageError
 
 INTERRUPTED = 130  # the shells' code for Ctrl-C
 
@@ -11,6 +13,9 @@ def explain(error: BaseException) -> tuple[str, int]:
     """One message with the mend, and the exit code: 2 for usage, 1 for data and the machine."""
     if isinstance(error, TrialtuneError):
         return f"error: {error}", error.exit_code
+    if isinstance(error, ValidationError):
+        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return f"error: {'; '.join(problems)}", UsageError.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "stopped; the same command goes on from here", INTERRUPTED
     text = str(error)

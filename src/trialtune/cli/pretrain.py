@@ -20,12 +20,16 @@ def build(
     out: Out,
     block_size: Annotated[int, typer.Option(help="Tokens a block.")] = 128,
     heldout: Annotated[float, typer.Option(help="Share of trials kept out of training, to score on.")] = 0.05,
+    exclude: Annotated[
+        Path | None, typer.Option(help="A list of NCT ids to leave out: the test trials.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compose, clean, tokenise and pack the free text of every trial."""
     from trialtune.console import bar
     from trialtune.corpus.build import CorpusSettings, build_corpus
     from trialtune.models.encoders import load_tokenizer
+    from trialtune.registry.ids import read_ids
     from trialtune.registry.snapshot import read_snapshot
 
     rows = read_snapshot(snapshot)
@@ -35,6 +39,7 @@ def build(
             load_tokenizer(encoder),
             out,
             settings=CorpusSettings(block_size=block_size, heldout=heldout),
+            exclude=frozenset(read_ids(exclude).ids) if exclude else frozenset(),
             progress=progress,
         )
 

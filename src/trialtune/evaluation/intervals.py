@@ -94,8 +94,10 @@ def _bootstrap(
     chunks: list[list[np.ndarray]] = [[] for _ in systems]
     seed_rng = np.random.default_rng([seed, 1])
     for weights in _weights(len(gold), resamples, seed):
-        seeds = len(systems[0])
-        shares = seed_rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(weights)) / seeds
+        # One seed fewer than there are: the variance of so few would else come out too small by
+        # (n - 1) / n (Rao and Wu, 1988).
+        seeds, draws = len(systems[0]), max(1, len(systems[0]) - 1)
+        shares = seed_rng.multinomial(draws, np.full(seeds, 1 / seeds), size=len(weights)) / draws
         support = weights @ gold.astype(np.float32)
         for chunk, system in zip(chunks, systems, strict=True):
             f1s = [_f1(weights, gold, predicted, support) for predicted in system]

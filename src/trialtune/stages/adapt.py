@@ -14,8 +14,8 @@ from trialtune.corpus.build import Corpus, tokenizer_fingerprint
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import mlm_metrics, token_counts
-from trialtune.files import atomic_folder, fingerprint, write_json
-from trialtune.models.encoders import load_tokenizer
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_json
+from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.models.lora import LoraSettings, add_lora, save_adapter
 from trialtune.models.mlm import MaskedLM, head_parameters, load_masked_lm, save_head, start_head_bias
 from trialtune.settings import Settings
@@ -52,6 +52,7 @@ def adapt(
     killed run continues from `out/checkpoints`. Raises DataError when the corpus was built with
     another tokeniser.
     """
+    check_replaceable(out)
     tokenizer = load_tokenizer(encoder)
     described = Corpus.read(corpus)
     if described.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
@@ -59,6 +60,7 @@ def adapt(
             f"{corpus}: built with the tokeniser of {described.tokenizer!r}, not that of {encoder!r}; "
             f"run `trialtune corpus build ... --encoder {encoder}`"
         )
+    check_length(load_config(encoder), described.block_size)
     pad_id = tokenizer.pad_token_id
     blocks = read_blocks(corpus / "train.parquet", pad_id=pad_id)
     heldout = read_blocks(corpus / "heldout.parquet", pad_id=pad_id).head(settings.evaluation_blocks)
@@ -94,7 +96,7 @@ def adapt(
         evaluate=score,
         checkpoints=Checkpoints(
             out / "checkpoints",
-            fingerprint=fingerprint(settings, asdict(described), encoder),
+            fingerprint=fingerprint(settings, sha256_of(corpus / "train.parquet"), encoder_digest(encoder)),
             keep=settings.train.keep_checkpoints,
         ),
         report=report,

@@ -97,6 +97,10 @@ class Comparison:
             probabilities=(stated["base"], stated["adapted"]),
         )
         trained = read_json(self.out / "classifiers" / f"base-seed-{self.seeds[0]}" / "training.json")
+        metrics = [
+            read_json(self._scores(system, s) / "metrics.json") for system in SYSTEMS for s in self.seeds
+        ]
+        overlap = sum(scored["overlap_dropped"] for scored in metrics)  # test rows found in training
         comparison = {
             "task": self.task.name,
             "kind": self.task.kind,
@@ -105,7 +109,7 @@ class Comparison:
             "seeds": list(self.seeds),
             **result,
             "verdict": verdict(result["difference"]),
-            "data": {**trained["rows"], "test": len(gold), "test_source": self.test.name, "overlap": 0},
+            "data": {**trained["rows"], "test": len(gold), "test_source": self.test.name, "overlap": overlap},
         }
         write_json(self.out / "comparison" / "comparison.json", comparison)
         return comparison

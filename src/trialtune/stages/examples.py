@@ -97,11 +97,19 @@ def read_examples(task: Task, path: Path, labels: Path | None, *, quarantine: Pa
     """
     rows = read_table(path)
     if labels is not None:
-        rows = rows.drop("labels", strict=False).join(
-            read_table(labels).select("nct_id", "labels"), "nct_id", "left"
-        )
+        rows = rows.drop("labels", strict=False).join(_labels_by_id(labels), "nct_id", "left")
     labelled = load_examples(task, rows, where=str(path))
     if labelled.quarantined:
         with atomic_file(quarantine) as temporary:
             pl.DataFrame(labelled.quarantined).write_ndjson(temporary)
     return labelled
+
+
+def _labels_by_id(path: Path) -> pl.DataFrame:
+    table = read_table(path)
+    if not {"nct_id", "labels"} <= set(table.columns):
+        raise DataError(f"{path}: has the columns {', '.join(table.columns)}; labels need nct_id and labels")
+    repeated = table.filter(pl.col("nct_id").is_duplicated())
+    if len(repeated):
+        raise DataError(f"{path}: {repeated['nct_id'][0]} has more than one row; keep one row a trial")
+    return table.select("nct_id", "labels")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import torch
@@ -12,10 +12,10 @@ from torch import nn
 
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.thresholds import tune_decision
-from trialtune.files import atomic_folder, fingerprint, write_json
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
 from trialtune.inference.predictor import Predictor, encode
 from trialtune.models.classifier import build_classifier, save_classifier, shift_bias, start_bias
-from trialtune.models.encoders import load_tokenizer
+from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.settings import Settings
 from trialtune.tasks.seen import write_seen
 from trialtune.tasks.splits import split_examples
@@ -35,7 +35,7 @@ class FinetuneSettings(Settings):
     learning_rate: float = Field(2e-4, gt=0)
     max_length: int | None = Field(None, ge=8, description="tokens; the task's own default when not set")
     calibration: float = Field(0.1, gt=0, lt=0.5, description="share of the rows that tunes the thresholds")
-    precision: str = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 1
 
 
@@ -55,13 +55,15 @@ def finetune(
     `training.json` (settings and scores on the calibration rows) and `seen.parquet`, the hashes of
     every text and the ids of every trial it has seen, so that it is never scored on them.
     """
+    check_replaceable(out)
+    max_length = settings.max_length or task.max_length
+    check_length(load_config(encoder), max_length)
     parts = split_examples(
         examples,
         fractions={"train": 1 - settings.calibration, "calibration": settings.calibration},
         seed=settings.seed,
         kind=task.kind,
     )
-    max_length = settings.max_length or task.max_length
     tokenizer = load_tokenizer(encoder)
     model = build_classifier(encoder, list(task.labels), kind=task.kind, adapter=adapter, seed=settings.seed)
     batches = TextBatches(
@@ -86,7 +88,13 @@ def finetune(
         settings=schedule,
         checkpoints=Checkpoints(
             out / "checkpoints",
-            fingerprint=fingerprint(settings, encoder, adapter, examples["text"].to_list()),
+            fingerprint=fingerprint(
+                settings,
+                task.name,
+                encoder_digest(encoder),
+                folder_digest(adapter) if adapter else None,
+                examples.write_ndjson(),
+            ),
         ),
         report=report,
     )

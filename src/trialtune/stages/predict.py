@@ -45,29 +45,34 @@ def predict(
 
 
 def task_texts(task: Task, rows: pl.DataFrame) -> list[str]:
-    """The text of each row: its own `text`, else what the task builds from a snapshot's columns."""
-    own = rows["text"].to_list() if "text" in rows.columns else [None] * len(rows)
-    if any(name in rows.columns for name in task.fields):
-        built = task.texts(rows).to_list()
-    elif "text" in rows.columns:
-        built = [""] * len(rows)
-    else:
+    """The text of each row as training saw it; empty where there is none, or one far too long."""
+    columns = [name for name in dict.fromkeys((*task.fields, "text")) if name in rows.columns]
+    if not columns:
         raise DataError(
             f"the input has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
             f"{' or '.join(task.fields)}"
         )
-    return [text or other for text, other in zip(own, built, strict=True)]
+    for name in columns:
+        if rows.schema[name] not in (pl.String, pl.Null, pl.List(pl.String)):
+            raise DataError(f"the input's column {name} holds {rows.schema[name]}; it must hold text")
+    found = rows.select(columns).iter_rows(named=True)
+    return ["" if task.oversized(row) else task.text_of(row) for row in found]
+
+
+def check_table_name(path: Path) -> None:
+    """Raise UsageError when no table can be written under that name."""
+    if path.suffix.lower() not in (".parquet", ".jsonl", ".ndjson", ".csv"):
+        raise UsageError(f"--output {path}: {path.suffix or 'no suffix'}; give .parquet, .jsonl or .csv")
 
 
 def write_table(rows: pl.DataFrame, path: Path) -> None:
     """Write .parquet, .jsonl or .csv (lists joined by `|`); raises UsageError for another suffix."""
+    check_table_name(path)
     with atomic_file(path) as temporary:
         match path.suffix.lower():
             case ".parquet":
                 rows.write_parquet(temporary)
-            case ".jsonl" | ".ndjson":
-                rows.write_ndjson(temporary)
             case ".csv":
                 rows.with_columns(pl.col("labels").list.join("|")).write_csv(temporary)
-            case other:
-                raise UsageError(f"--output {path}: {other or 'no suffix'}; give .parquet, .jsonl or .csv")
+            case _:
+                rows.write_ndjson(temporary)

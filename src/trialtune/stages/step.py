@@ -10,7 +10,7 @@ from trialtune import __version__
 from trialtune.errors import DataError
 from trialtune.files import fingerprint, read_json, write_json
 
-_RECORD = "step.json"
+RECORD = "step.json"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Step:
     def record(self) -> dict[str, Any] | None:
         """What an earlier run left of this very step, None when it must be (re)done."""
         try:
-            record: dict[str, Any] = read_json(self.folder / _RECORD)
+            record: dict[str, Any] = read_json(self.folder / RECORD)
             whole = all((self.folder / name).stat().st_size == size for name, size in record["files"].items())
         except (DataError, OSError, KeyError):
             return None
@@ -46,7 +46,7 @@ class Step:
             return record
         tell(f"{self.name} ...")
         started = time.perf_counter()
-        (self.folder / _RECORD).unlink(missing_ok=True)
+        (self.folder / RECORD).unlink(missing_ok=True)
         result = self.build()
         files = [file for file in self.folder.rglob("*") if file.is_file()]
         record = {
@@ -55,6 +55,6 @@ class Step:
             "seconds": round(time.perf_counter() - started, 1),
             "files": {str(file.relative_to(self.folder)): file.stat().st_size for file in sorted(files)},
         }
-        write_json(self.folder / _RECORD, record)
+        write_json(self.folder / RECORD, record)
         tell(f"{self.name}: {record['seconds']:.0f} s")
         return record

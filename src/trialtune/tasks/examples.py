@@ -12,17 +12,16 @@ import polars as pl
 from trialtune.errors import DataError
 from trialtune.tasks.splits import normalise
 from trialtune.tasks.stop_reasons import text_hash
-from trialtune.tasks.task import Task
+from trialtune.tasks.task import LONGEST, Task
 
 _ALIASES = {"eligibility": "eligibility_criteria", "criteria": "eligibility_criteria", "nctid": "nct_id"}
 _KEPT = ("source", "date", "start_date", "split")
 _MISSING = {"", "none", "nan", "null", "n a", "na", "unknown"}
 _NCT_ID = re.compile(r"NCT\d{8}")
-_LONGEST = 1_000_000  # characters
 
 CHANGED = "text changed since it was labelled"
 EMPTY = "empty text"
-TOO_LONG = f"text longer than {_LONGEST:,} characters"
+TOO_LONG = f"text longer than {LONGEST:,} characters"
 BAD_ID = "NCT id is not NCT and eight digits"
 NO_LABEL = "no label"
 
@@ -99,8 +98,10 @@ class _Collected:
         self._note_extra(table)
         for row, names in zip(table.iter_rows(named=True), labels, strict=True):
             resolved = self._resolve(names, row, label_column)
-            if resolved:
-                self._add(row, self.task.build_text(row) or self._clean(row.get("text") or ""), resolved)
+            if resolved and self.task.oversized(row):
+                self._drop(row, TOO_LONG, "")
+            elif resolved:
+                self._add(row, self.task.text_of(row), resolved)
             else:
                 self.unlabelled[NO_LABEL] += 1
 
@@ -110,7 +111,8 @@ class _Collected:
         self._note_extra(table)
         self.extra["split"] = pl.String()
         for row in table.iter_rows(named=True):
-            text, fact = self.task.build_text(row), facts.get(_upper(row["nct_id"]))
+            text = "" if self.task.oversized(row) else self.task.build_text(row)
+            fact = facts.get(_upper(row["nct_id"]))
             if not text:
                 self.unlabelled[f"no {self.task.fields[0]}"] += 1
             elif fact is None:
@@ -135,18 +137,12 @@ class _Collected:
     def _note_extra(self, table: pl.DataFrame) -> None:
         self.extra = {name: table.schema[name] for name in _KEPT if name in table.columns}
 
-    def _clean(self, text: str) -> str:
-        """A ready-made text, put through the task's own builder as if it were its main column."""
-        return self.task.build_text({self.task.fields[0]: text}) if len(text) <= _LONGEST else text
-
     def _add(self, row: dict[str, Any], text: str, labels: list[str]) -> None:
         nct_id = _upper(row.get("nct_id")) or None
         if nct_id and not _NCT_ID.fullmatch(nct_id):
             self._drop(row, BAD_ID, nct_id)
-        elif not normalise(text[:_LONGEST]):
+        elif not normalise(text):
             self._drop(row, EMPTY, text)
-        elif len(text) > _LONGEST:
-            self._drop(row, TOO_LONG, text)
         else:
             extra = {name: row.get(name) for name in self.extra}
             self.rows.append({"nct_id": nct_id, "text": text, "labels": labels, **extra})

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from trialtune.errors import DataError, UsageError
+from trialtune.errors import UsageError
 from trialtune.tasks import sex, stop_reasons
+
+LONGEST = 1_000_000  # characters of a field
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,13 @@ class Task:
     synonyms: Mapping[str, str] = field(default_factory=dict)  # other spellings, lower case -> label
     load_gold: Callable[[], pl.DataFrame] | None = None  # shipped labels [nct_id, labels, split, text_hash]
 
-    def texts(self, snapshot: pl.DataFrame) -> pl.Series:
-        """The text of each snapshot row [n], empty where it has none.
+    def text_of(self, row: Mapping[str, Any]) -> str:
+        """The text of one row: from the task's own columns, else its `text`; both cleaned alike."""
+        return self.build_text(row) or self.build_text({self.fields[0]: row.get("text") or ""})
 
-        Raises DataError when the snapshot has none of the task's columns.
-        """
-        present = [name for name in self.fields if name in snapshot.columns]
-        if not present:
-            raise DataError(
-                f"the task {self.name} reads {', '.join(self.fields)};"
-                f" the snapshot has {', '.join(snapshot.columns)}"
-            )
-        rows = snapshot.select(present).iter_rows(named=True)
-        return pl.Series("text", [self.build_text(row) for row in rows], dtype=pl.String)
+    def oversized(self, row: Mapping[str, Any]) -> bool:
+        """Whether a field that the text comes from is too long to be one."""
+        return any(len(row.get(name) or "") > LONGEST for name in (*self.fields, "text"))
 
 
 TASKS = {

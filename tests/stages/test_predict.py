@@ -1,0 +1,43 @@
+"""Prediction reads the very text that training reads."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from trialtune.errors import DataError, UsageError
+from trialtune.stages.predict import check_table_name, task_texts
+from trialtune.tasks.examples import load_examples
+from trialtune.tasks.task import LONGEST, get_task
+
+
+@pytest.mark.parametrize("name", ["stop-reasons", "sex"])
+def test_the_same_text_as_in_training(name) -> None:
+    task = get_task(name)
+    rows = pl.DataFrame(
+        {
+            "why_stopped": ["Slow  accrual", None, "No &amp; funding"],
+            "eligibility_criteria": ["Gender: Female\n\nInclusion Criteria:\n- age 18 \\> 5", None, "Men"],
+            "text": [
+                "a whole document",
+                "Gender: Female\n\nInclusion Criteria:\n- age 18 \\> 5 &gt; x",
+                None,
+            ],
+            "labels": [[next(iter(task.labels))]] * 3,
+        }
+    )
+    assert task_texts(task, rows) == load_examples(task, rows, where="rows").frame["text"].to_list()
+
+
+def test_a_field_far_too_long_is_no_text() -> None:
+    rows = pl.DataFrame({"text": ["slow", "x" * (LONGEST + 1)]})
+    assert task_texts(get_task("stop-reasons"), rows) == ["slow", ""]
+
+
+def test_wrong_columns_and_names_are_refused() -> None:
+    with pytest.raises(DataError, match="why_stopped"):
+        task_texts(get_task("stop-reasons"), pl.DataFrame({"title": ["a"]}))
+    with pytest.raises(DataError, match="must hold text"):
+        task_texts(get_task("stop-reasons"), pl.DataFrame({"text": [3]}))
+    with pytest.raises(UsageError, match="xlsx"):
+        check_table_name(Path("out.xlsx"))
