@@ -61,7 +61,7 @@ class Cut(Settings):
     @model_validator(mode="after")
     def _one_and_valid(self) -> Self:
         if sum(value is not None for value in (self.nct_id, self.date, self.ids)) != 1:
-            raise UsageError("a cut is one of nct_id, date and ids; give one, such as --set cut.nct_id=NCT03000000")
+            raise UsageError("a cut is one of nct_id, date, ids; give one: --set cut.nct_id=NCT03000000")
         if self.nct_id is not None and not is_nct_id(self.nct_id):
             raise UsageError(f"cut nct_id {self.nct_id!r}: not an NCT id (NCT and eight digits)")
         if self.date is not None and not _DATE.fullmatch(self.date):
