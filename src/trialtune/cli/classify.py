@@ -94,15 +94,13 @@ def evaluate(
     from trialtune.console import bar
     from trialtune.files import write_json
     from trialtune.reports.scores import scores_to_rich
+    from trialtune.stages.evaluate import describe_classifier
     from trialtune.stages.evaluate import evaluate as run
-    from trialtune.stages.evaluate import open_classifier
     from trialtune.stages.examples import read_examples
     from trialtune.tasks.task import get_task
 
-    *_, name = open_classifier(classifier)
-    labelled = read_examples(
-        get_task(name), data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl")
-    )
+    task = get_task(describe_classifier(classifier)["task"])
+    labelled = read_examples(task, data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl"))
     with bar("scoring texts") as progress:
         metrics, _ = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
     metrics["data"] = {"file": str(data), **labelled.counts}

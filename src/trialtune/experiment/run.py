@@ -18,7 +18,7 @@ from trialtune.files import read_json, sha256_of, write_json
 from trialtune.models.encoders import encoder_digest, load_tokenizer
 from trialtune.registry.diff import split_by_cut
 from trialtune.registry.sample import write_sample
-from trialtune.registry.snapshot import import_source, read_snapshot
+from trialtune.registry.snapshot import import_source, read_snapshot, snapshot_metadata
 from trialtune.reports.report import write_report
 from trialtune.stages.adapt import AdaptSettings, adapt
 from trialtune.stages.compare import Comparison
@@ -122,8 +122,8 @@ class Experiment:
     def _import(self) -> dict[str, Any]:
         source = self._files().registry
         with bar("importing trials") as progress:
-            summary = import_source(source, self.out / "registry" / "snapshot.parquet", progress=progress)
-        digest = sha256_of(source) if source.is_file() else None
+            summary = import_source(source, self._snapshot, progress=progress)
+        digest = snapshot_metadata(self._snapshot).get("source_sha256")
         return {**summary.as_dict(), "source": str(source), "source_sha256": digest}
 
     def _cut(self) -> dict[str, Any]:

@@ -17,11 +17,17 @@ from trialtune.tasks.targets import label_lists, multi_hot
 _SHOWN = 5
 
 
-def open_classifier(folder: Path) -> tuple[Predictor, Decision, str]:
-    """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
+def describe_classifier(folder: Path) -> dict[str, Any]:
+    """What `finetune` wrote about a classifier (task, max_length, ...), its weights left alone."""
     if not (folder / "training.json").is_file():
         raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
-    described = read_json(folder / "training.json")
+    described: dict[str, Any] = read_json(folder / "training.json")
+    return described
+
+
+def open_classifier(folder: Path) -> tuple[Predictor, Decision, str]:
+    """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
+    described = describe_classifier(folder)
     predictor = Predictor.load(folder, max_length=described["max_length"])
     return predictor, Decision.load(folder), described["task"]
 
