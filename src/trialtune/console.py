@@ -1,5 +1,6 @@
 """What a person sees while work goes on: lines and progress bars, all on stderr."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from trialtune.evaluation.mlm import score_line
 from trialtune.training.loop import Progress as TrainingProgress
 
 console = Console(stderr=True, highlight=False)
@@ -34,18 +36,28 @@ def bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]
 
 @contextmanager
 def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
-    """A progress bar of a training run, with the loss, the speed and the time left."""
+    """A progress bar of a training run, with the loss, the speed and the time left; a line a scoring."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
+        TextColumn("{task.fields[share]:.0%} of peak"),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=None, loss=float("nan"), speed=0.0)
+        task = progress.add_task(label, total=None, loss=math.nan, speed=0.0, share=0.0)
 
         def show(now: TrainingProgress) -> None:
-            progress.update(task, completed=now.step, total=now.steps, loss=now.loss, speed=now.tokens_per_s)
+            progress.update(
+                task,
+                completed=now.step,
+                total=now.steps,
+                loss=math.nan if now.loss is None else now.loss,
+                speed=now.tokens_per_s,
+                share=now.peak_share,
+            )
+            if now.scores:
+                tell(score_line(now.scores))
 
         yield show

@@ -1,5 +1,6 @@
 """Packed blocks: token streams cut into equal pieces, with no padding and no lost remainder."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from trialtune.corpus.documents import NO_SECTION
 from trialtune.errors import DataError
 
 BLOCK_SCHEMA = pa.schema(
@@ -40,42 +42,39 @@ def pack(documents: Iterable[list[int]], *, block_size: int, cls_id: int, sep_id
         yield [cls_id, *pending, sep_id]
 
 
-def write_blocks(path: Path, blocks: Iterable[list[int]], *, rows_per_group: int = 4096) -> tuple[int, int]:
-    """Stream blocks into a Parquet file; returns (blocks, tokens)."""
+def write_blocks(
+    path: Path,
+    blocks: Iterable[list[int]],
+    *,
+    section_ids: Iterable[list[int]] | None = None,
+    rows_per_group: int = 4096,
+) -> tuple[int, int]:
+    """Stream blocks into a Parquet file, with each token's section when given; returns (blocks, tokens)."""
     count = tokens = 0
-    with pq.ParquetWriter(path, BLOCK_SCHEMA, compression="zstd") as writer:
-        for group in _grouped(blocks, rows_per_group):
-            lengths = np.fromiter(map(len, group), dtype=np.int32, count=len(group))
-            offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), type=pa.int32())
-            total = int(lengths.sum())
-            flat = np.fromiter((token for block in group for token in block), dtype=np.int32, count=total)
-            columns = [
-                pa.ListArray.from_arrays(offsets, pa.array(flat)),
-                pa.ListArray.from_arrays(offsets, pa.array(np.zeros(total, dtype=np.int8))),
-                pa.ListArray.from_arrays(offsets, pa.array(np.ones(total, dtype=np.int8))),
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=BLOCK_SCHEMA))
-            count, tokens = count + len(group), tokens + total
+    schema = BLOCK_SCHEMA
+    if section_ids is not None:
+        schema = schema.append(pa.field("section_ids", pa.list_(pa.int8())))
+    blocks, section_ids = iter(blocks), iter(section_ids or ())
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := list(itertools.islice(blocks, rows_per_group)):
+            columns = {
+                "input_ids": group,
+                "token_type_ids": [[0] * len(block) for block in group],
+                "attention_mask": [[1] * len(block) for block in group],
+                "section_ids": list(itertools.islice(section_ids, rows_per_group)),
+            }
+            writer.write_table(pa.table({name: columns[name] for name in schema.names}, schema=schema))
+            count, tokens = count + len(group), tokens + sum(map(len, group))
     return count, tokens
-
-
-def _grouped(blocks: Iterable[list[int]], size: int) -> Iterator[list[list[int]]]:
-    group: list[list[int]] = []
-    for block in blocks:
-        group.append(block)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks in memory: `input_ids` [n, block_size]; only the last block may carry padding."""
+    """Blocks in memory, all tensors [n, block_size]; only the last block may carry padding."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
+    section_ids: torch.Tensor | None = None  # held-out blocks: index into SECTION_NAMES, or NO_SECTION
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -88,21 +87,35 @@ class Blocks:
     def head(self, count: int) -> "Blocks":
         """An evenly spread choice of at most `count` blocks."""
         chosen = torch.linspace(0, len(self) - 1, min(count, len(self))).long()
-        return Blocks(self.input_ids[chosen], self.attention_mask[chosen])
+        sections = None if self.section_ids is None else self.section_ids[chosen]
+        return Blocks(self.input_ids[chosen], self.attention_mask[chosen], sections)
 
 
 def read_blocks(path: Path, *, pad_id: int) -> Blocks:
     """Load a block file; raises DataError when it is missing or holds no block."""
     try:
-        column = pq.read_table(path, columns=["input_ids"])["input_ids"].combine_chunks()
+        table = pq.read_table(path, columns=["input_ids", *_sections(path)])
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(
             f"{path}: cannot read blocks ({error}); run `trialtune corpus build` again"
         ) from error
-    if len(column) == 0:
+    if len(table) == 0:
         raise DataError(f"{path}: no blocks; the corpus has too little text")
-    lengths = np.asarray(column.value_lengths())
+    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    lengths = np.asarray(columns["input_ids"].value_lengths())
     mask = np.arange(lengths.max())[None, :] < lengths[:, None]
-    input_ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    input_ids[mask] = np.asarray(column.flatten())
-    return Blocks(torch.from_numpy(input_ids), torch.from_numpy(mask.astype(np.int64)))
+
+    def padded(name: str, fill: int) -> torch.Tensor:
+        values = np.full(mask.shape, fill, dtype=np.int64)
+        values[mask] = np.asarray(columns[name].flatten())
+        return torch.from_numpy(values)
+
+    return Blocks(
+        padded("input_ids", pad_id),
+        torch.from_numpy(mask.astype(np.int64)),
+        padded("section_ids", NO_SECTION) if "section_ids" in columns else None,
+    )
+
+
+def _sections(path: Path) -> list[str]:
+    return [name for name in pq.read_schema(path).names if name == "section_ids"]

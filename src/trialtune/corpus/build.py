@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
 from trialtune.corpus.blocks import pack, write_blocks
-from trialtune.corpus.documents import documents
+from trialtune.corpus.documents import NO_SECTION, Document, documents
 from trialtune.errors import DataError
 from trialtune.files import atomic_folder, fingerprint, read_json, write_json
 from trialtune.settings import Settings
@@ -78,35 +79,38 @@ def build_corpus(
 ) -> Corpus:
     """Write `out/train.parquet`, `out/heldout.parquet` and `out/corpus.json`.
 
-    `exclude` holds NCT ids that must not be read (test trials of the tasks). Raises DataError
-    when no text is left.
+    Held-out blocks also say which section of the record each token comes from. `exclude` holds NCT
+    ids that must not be read (test trials of the tasks). Raises DataError when no text is left.
     """
     counts = {"documents": 0, "empty": 0, "excluded": 0, "heldout_documents": 0}
 
-    def texts(heldout: bool) -> Iterator[str]:
-        for nct_id, text in documents(snapshot.iter_rows(named=True)):
-            if is_heldout(nct_id, settings.heldout, settings.seed) != heldout:
+    def chosen(heldout: bool) -> Iterator[Document]:
+        for document in documents(snapshot.iter_rows(named=True)):
+            if is_heldout(document.nct_id, settings.heldout, settings.seed) != heldout:
                 continue
-            if nct_id in exclude:
+            if document.nct_id in exclude:
                 counts["excluded"] += 1
-            elif not text:
+            elif not document.text:
                 counts["empty"] += 1
             else:
                 counts["heldout_documents" if heldout else "documents"] += 1
-                yield text
+                yield document
             if progress:
                 progress(1)
 
+    def packed(tokens: Iterable[list[int]], cls_id: int, sep_id: int) -> Iterator[list[int]]:
+        return pack(tokens, block_size=settings.block_size, cls_id=cls_id, sep_id=sep_id)
+
+    special = (tokenizer.cls_token_id, tokenizer.sep_token_id)
     with atomic_folder(out) as folder:
-        sizes = {}
-        for name, heldout in (("train", False), ("heldout", True)):
-            stream = pack(
-                tokenise(texts(heldout), tokenizer),
-                block_size=settings.block_size,
-                cls_id=tokenizer.cls_token_id,
-                sep_id=tokenizer.sep_token_id,
-            )
-            sizes[name] = write_blocks(folder / f"{name}.parquet", stream)
+        training = tokenise((document.text for document in chosen(False)), tokenizer)
+        sizes = {"train": write_blocks(folder / "train.parquet", packed(training, *special))}
+        ids, sections = itertools.tee(tokenise_sections(chosen(True), tokenizer))
+        sizes["heldout"] = write_blocks(
+            folder / "heldout.parquet",
+            packed((tokens for tokens, _ in ids), *special),
+            section_ids=packed((kinds for _, kinds in sections), NO_SECTION, NO_SECTION),
+        )
         if not sizes["train"][0] or not sizes["heldout"][0]:
             raise DataError(
                 f"{out}: {counts['documents']} training, {counts['heldout_documents']} held-out documents; "
@@ -132,10 +136,31 @@ def tokenise(texts: Iterable[str], tokenizer: PreTrainedTokenizerFast) -> Iterat
     """Token ids of each text, without special tokens; batches run on all cores in Rust."""
     texts = iter(texts)
     while batch := list(itertools.islice(texts, _TOKENISER_BATCH)):
-        yield from tokenizer(
-            batch,
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )["input_ids"]
+        yield from _encode(tokenizer, batch)["input_ids"]
+
+
+def tokenise_sections(
+    texts: Iterable[Document], tokenizer: PreTrainedTokenizerFast
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Token ids of each document, and for each token the section that it comes from."""
+    texts = iter(texts)
+    while batch := list(itertools.islice(texts, _TOKENISER_BATCH)):
+        encoded = _encode(tokenizer, [document.text for document in batch], return_offsets_mapping=True)
+        for document, ids, offsets in zip(
+            batch, encoded["input_ids"], encoded["offset_mapping"], strict=True
+        ):
+            starts = [start for start, _ in document.sections]
+            kinds = np.array([NO_SECTION, *(kind for _, kind in document.sections)])
+            places = np.searchsorted(starts, [begin for begin, _ in offsets], side="right")
+            yield ids, kinds[places].tolist()
+
+
+def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str], **options: Any) -> Any:
+    return tokenizer(
+        texts,
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+        **options,
+    )

@@ -4,6 +4,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 # Section name -> snapshot column, in reading order. `sex`, ages and `why_stopped` stay out:
@@ -21,6 +22,9 @@ SECTIONS = (
     ("Secondary outcomes", "secondary_outcomes"),
     ("Eligibility", "eligibility_criteria"),
 )
+
+SECTION_NAMES = tuple(name for name, _ in SECTIONS)
+NO_SECTION = -1  # of a text that came ready-made, and of special tokens
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]")
 _MARKDOWN_ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!<>~|&\"'^=])")
@@ -71,25 +75,36 @@ def unwrap(lines: list[str]) -> list[str]:
     return joined
 
 
-def compose(record: Mapping[str, Any]) -> str:
-    """One document of a snapshot row: `Section: text` paragraphs; empty when the row has no text.
+@dataclass(frozen=True)
+class Document:
+    """A trial's text and where its sections begin; empty when the trial has no text."""
+
+    nct_id: str
+    text: str
+    sections: tuple[tuple[int, int], ...] = ()  # (first character, index into SECTION_NAMES), ascending
+
+
+def compose(record: Mapping[str, Any]) -> Document:
+    """The document of a snapshot row: `Section: text` paragraphs.
 
     A row that came with a ready-made `text` is used as it came, cleaned.
     """
+    nct_id = record["nct_id"]
     if record.get("text"):
-        return clean(record["text"])
-    paragraphs = []
-    for name, column in SECTIONS:
+        return Document(nct_id, clean(record["text"]))
+    text, sections = "", []
+    for index, (name, column) in enumerate(SECTIONS):
         value = record.get(column)
         if not value:
             continue
-        text = "; ".join(clean(item) for item in value) if isinstance(value, list) else clean(value)
-        if text:
-            paragraphs.append(f"{name}: {text}")
-    return "\n\n".join(paragraphs)
+        cleaned = "; ".join(clean(item) for item in value) if isinstance(value, list) else clean(value)
+        if cleaned:
+            text += "\n\n" if text else ""
+            sections.append((len(text), index))
+            text += f"{name}: {cleaned}"
+    return Document(nct_id, text, tuple(sections))
 
 
-def documents(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
-    """Yield (nct_id, document) of each record, empty documents included."""
-    for record in records:
-        yield record["nct_id"], compose(record)
+def documents(records: Iterable[Mapping[str, Any]]) -> Iterable[Document]:
+    """The document of each record, empty ones included."""
+    return map(compose, records)

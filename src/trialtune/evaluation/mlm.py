@@ -1,36 +1,61 @@
 """How well a masked language model fills in held-out text, at masks that never change."""
 
 import math
+from typing import Any
 
 import torch
-from torch import nn
 
 from trialtune.corpus.blocks import Blocks
-from trialtune.corpus.masking import Masker
-from trialtune.models.mlm import MaskedOutput
+from trialtune.corpus.documents import SECTION_NAMES
+from trialtune.corpus.masking import IGNORE, Masker
+from trialtune.models.mlm import MaskedLM
 
 _BATCH = 32
 
 
-def mlm_metrics(model: nn.Module, blocks: Blocks, masker: Masker, *, seed: int = 0) -> dict[str, float]:
+def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 0) -> dict[str, Any]:
     """Accuracy, loss (nats) and perplexity at the masked positions of `blocks`.
 
     The masks depend on `seed` and the blocks alone, so two models, or one model at two times, are
-    asked exactly the same questions.
+    asked exactly the same questions. Blocks that know their sections are also scored by section.
     """
     input_ids, labels = masker(blocks.input_ids, seed=seed)
     device = next(model.parameters()).device
-    loss = correct = count = 0.0
+    losses, hits = [], []
     for start in range(0, len(blocks), _BATCH):
         part = slice(start, start + _BATCH)
-        output: MaskedOutput = model(
+        loss, correct = model.score(
             input_ids[part].to(device), labels[part].to(device), blocks.attention_mask[part].to(device)
         )
-        loss += output.loss_sum.item()
-        correct += output.correct.item()
-        count += output.count.item()
-    mean = loss / max(count, 1)
-    return {"accuracy": correct / max(count, 1), "loss": mean, "perplexity": math.exp(min(mean, 50.0))}
+        losses.append(loss.cpu())
+        hits.append(correct.cpu())
+    loss, correct = torch.cat(losses).double(), torch.cat(hits).double()
+    summary: dict[str, Any] = _summary(loss, correct)
+    if blocks.section_ids is not None:
+        sections = blocks.section_ids[labels != IGNORE]
+        summary["sections"] = {
+            name: _summary(loss[sections == index], correct[sections == index])
+            for index, name in enumerate(SECTION_NAMES)
+            if (sections == index).any()
+        }
+    return summary
+
+
+def _summary(loss: torch.Tensor, correct: torch.Tensor) -> dict[str, float]:
+    mean = loss.mean().item() if len(loss) else 0.0
+    return {
+        "accuracy": correct.mean().item() if len(loss) else 0.0,
+        "loss": mean,
+        "perplexity": math.exp(min(mean, 50.0)),
+        "masked": len(loss),
+    }
+
+
+def score_line(entry: dict[str, Any]) -> str:
+    """A history entry as a line of a log."""
+    line = "Accuracy after {epoch:g} epoch = {accuracy:.4f} (step {step}, loss {loss:.4f}".format(**entry)
+    old = entry.get("old")
+    return line + (f", older trials {old['accuracy']:.4f})" if old else ")")
 
 
 def token_counts(blocks: Blocks, vocab_size: int) -> torch.Tensor:

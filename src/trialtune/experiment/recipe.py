@@ -39,6 +39,7 @@ class Recipe(Settings):
     corpus: CorpusSettings = CorpusSettings()
     base: AdaptSettings | None = Field(None, description="full MLM on the trials before the cut")
     adapt: AdaptSettings = AdaptSettings()
+    variants: dict[str, AdaptSettings] = Field({}, description="other adaptations, reported beside `adapt`")
     tasks: dict[str, TaskRecipe] = Field(min_length=1)
 
 

@@ -97,8 +97,19 @@ class Experiment:
                 "base", out / "base", (corpora["base"].key, recipe.base), partial(self._base, recipe.base)
             )
             base_key = add(base).key
-        inputs = (base_key, corpora["new"].key, corpora["base"].key, recipe.adapt)
-        adapted = add(Step("adapt", out / "adapter", inputs, self._adapt))
+        inputs = (base_key, corpora["new"].key, corpora["base"].key)
+        adapted = add(
+            Step(
+                "adapt",
+                out / "adapter",
+                (*inputs, recipe.adapt),
+                partial(self._adapt, recipe.adapt, out / "adapter"),
+            )
+        )
+        for name, variant in recipe.variants.items():
+            folder = out / "variants" / name
+            build = partial(self._adapt, variant, folder)
+            add(Step(f"adapt {name}", folder, (*inputs, variant), build))
         for name in recipe.tasks:
             comparison = self._comparison(name)
             steps += comparison.steps(base_key, adapted.key, examples[name].key, bar=training_bar)
@@ -185,13 +196,13 @@ class Experiment:
                 report=report,
             )
 
-    def _adapt(self) -> dict[str, Any]:
-        with training_bar("adapt") as report:
+    def _adapt(self, settings: AdaptSettings, folder: Path) -> dict[str, Any]:
+        with training_bar(folder.name) as report:
             return adapt(
                 self.out / "corpus" / "new",
                 self.base_encoder,
-                self.out / "adapter",
-                settings=self.recipe.adapt,
+                folder,
+                settings=settings,
                 old_corpus=self.out / "corpus" / "base",
                 report=report,
             )
@@ -224,7 +235,8 @@ class Experiment:
             "data": {**imported, **cut, "cut": str(self.recipe.cut)},
             "corpus": {part: results[f"corpus {part}"] for part in ("base", "new")}
             | {"block_size": self.recipe.corpus.block_size},
-            "mlm": {"base": results.get("base"), "adapt": results["adapt"]},
+            "mlm": {"base": results.get("base"), "adapt": results["adapt"]}
+            | {name: results[f"adapt {name}"] for name in self.recipe.variants},
             "tasks": tasks,
             "versions": versions(),
             "machine": machine(),

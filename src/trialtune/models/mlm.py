@@ -1,7 +1,7 @@
 """Masked language models whose head runs on masked positions only."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from trialtune.corpus.masking import IGNORE
 from trialtune.files import atomic_file
+from trialtune.models.cross_entropy import summed_cross_entropy
 from trialtune.models.encoders import load_model
 
+log = logging.getLogger(__name__)
 HEAD_FILE = "mlm_head.safetensors"
 
 # How each family turns hidden states [..., hidden] into vocabulary logits [..., vocab].
@@ -29,50 +31,75 @@ _HEADS: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
 }
 
 
-@dataclass(frozen=True)
-class MaskedOutput:
-    """Sums over the masked positions of a batch, so that batches of any size can be added up."""
-
-    loss_sum: torch.Tensor  # summed cross entropy, nats
-    correct: torch.Tensor  # positions whose most likely token is the original
-    count: torch.Tensor  # masked positions
-
-    @property
-    def loss(self) -> torch.Tensor:
-        """Mean cross entropy a masked position."""
-        return self.loss_sum / self.count.clamp(min=1)
-
-
 class MaskedLM(nn.Module):
     """A `...ForMaskedLM` model that computes vocabulary logits at masked positions only.
 
     Equal to the dense path, at about a seventh of the head's work for 15% masking. A family
-    that is not known here computes all logits.
+    that is not known here computes all logits, with a warning. With a `separator` (token id),
+    tokens attend only to tokens of their own document; without, to the whole block.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, separator: int | None = None) -> None:
         super().__init__()
         self.model = model
+        self.separator = separator
         self.head = _HEADS.get(model.config.model_type)
+        if self.head is None:
+            log.warning(
+                "the head of %r models is not known: logits are computed at every position, which is slower",
+                model.config.model_type,
+            )
 
     def forward(
         self, input_ids: torch.Tensor, labels: torch.Tensor, attention_mask: torch.Tensor | None = None
-    ) -> MaskedOutput:
-        """Score a batch: `input_ids` and `labels` [batch, length]; labels IGNORE where not masked."""
+    ) -> torch.Tensor:
+        """Cross entropy in nats, summed over the masked positions.
+
+        All arguments are [batch, length]; `labels` hold IGNORE where a position is not masked.
+        """
+        return summed_cross_entropy(*self._masked_logits(input_ids, labels, attention_mask))
+
+    @torch.no_grad()
+    def score(
+        self, input_ids: torch.Tensor, labels: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(cross entropy in nats, whether the likeliest token is right), both [masked positions]."""
+        logits, targets = self._masked_logits(input_ids, labels, attention_mask)
+        loss = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+        return loss, logits.argmax(dim=-1) == targets
+
+    def _masked_logits(
+        self, input_ids: torch.Tensor, labels: torch.Tensor, attention_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if attention_mask is not None and bool(attention_mask.all()):
             attention_mask = None  # full blocks take the attention kernel without a mask, which is faster
         masked = labels != IGNORE
+        if self.separator is not None:
+            attention_mask = _documents_apart(
+                (input_ids == self.separator) & ~masked, attention_mask, _compute_type(input_ids.device)
+            )
         if self.head is None:
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits[masked]
         else:
             hidden = self.model.base_model(input_ids=input_ids, attention_mask=attention_mask)[0]
             logits = self.head(self.model, hidden[masked])
-        targets = labels[masked]
-        return MaskedOutput(
-            loss_sum=nn.functional.cross_entropy(logits.float(), targets, reduction="sum"),
-            correct=(logits.argmax(dim=-1) == targets).sum(),
-            count=masked.sum(),
-        )
+        return logits, labels[masked]
+
+
+def _documents_apart(
+    ends: torch.Tensor, attention_mask: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    """Block-diagonal attention [batch, 1, length, length], 0 or -inf, of documents that end at `ends`."""
+    number = ends.cumsum(dim=1) - ends.long()  # a separator belongs to the document before it
+    together = number[:, :, None] == number[:, None, :]
+    if attention_mask is not None:
+        together &= attention_mask[:, None, :].bool()
+    return torch.zeros(together.shape, dtype=dtype).masked_fill_(~together, torch.finfo(dtype).min)[:, None]
+
+
+def _compute_type(device: torch.device) -> torch.dtype:
+    enabled = torch.is_autocast_enabled(device.type)
+    return torch.get_autocast_dtype(device.type) if enabled else torch.get_default_dtype()
 
 
 def load_masked_lm(name: str) -> tuple[PreTrainedModel, bool]:
@@ -86,8 +113,10 @@ def load_masked_lm(name: str) -> tuple[PreTrainedModel, bool]:
 
 
 def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
-    """The head's own parameters by name; the tied decoder matrix belongs to the encoder."""
+    """The head's own parameters by name; a tied decoder matrix belongs to the encoder."""
     encoder = {id(parameter) for parameter in model.base_model.parameters()}
+    if model.config.tie_word_embeddings:
+        encoder.add(id(model.get_output_embeddings().weight))  # perhaps a copy in another precision
     return {name: value for name, value in model.named_parameters() if id(value) not in encoder}
 
 

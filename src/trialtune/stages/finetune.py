@@ -16,6 +16,7 @@ from trialtune.files import atomic_folder, check_replaceable, fingerprint, folde
 from trialtune.inference.predictor import Predictor, encode
 from trialtune.models.classifier import build_classifier, save_classifier, shift_bias, start_bias
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
+from trialtune.models.speed import prepare_training
 from trialtune.settings import Settings
 from trialtune.tasks.seen import write_seen
 from trialtune.tasks.splits import split_examples
@@ -23,7 +24,8 @@ from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
-from trialtune.training.loop import Batch, Progress, train
+from trialtune.training.feed import Batch
+from trialtune.training.loop import Progress, train
 from trialtune.training.settings import TrainSettings
 
 
@@ -74,6 +76,7 @@ def finetune(
         seed=settings.seed,
     )
     start_bias(model, batches.targets)
+    prepare_training(model, tokens=max_length)
     schedule = TrainSettings(
         steps=math.ceil(settings.epochs * batches.per_epoch),
         batch_size=settings.batch_size,
@@ -84,7 +87,7 @@ def finetune(
     outcome = train(
         model,
         batches,
-        _loss(task.kind),
+        _summed_loss(task.kind),
         settings=schedule,
         checkpoints=Checkpoints(
             out / "checkpoints",
@@ -136,17 +139,15 @@ def _targets(task: Task, rows: pl.DataFrame) -> torch.Tensor:
     return table.float() if task.kind == "multi_label" else table.int().argmax(dim=1)
 
 
-def _loss(kind: str) -> Callable[[nn.Module, Batch], torch.Tensor]:
-    """Cross entropy: of each label by itself for multi-label, of the classes otherwise."""
-    compare = (
-        nn.functional.binary_cross_entropy_with_logits
-        if kind == "multi_label"
-        else nn.functional.cross_entropy
-    )
+def _summed_loss(kind: str) -> Callable[[nn.Module, Batch], torch.Tensor]:
+    """Cross entropy: the mean of each label's by itself for multi-label, of the classes otherwise."""
 
     def loss_of(model: nn.Module, batch: Batch) -> torch.Tensor:
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-        return compare(logits, batch["labels"])
+        if kind == "multi_class":
+            return nn.functional.cross_entropy(logits, batch["labels"], reduction="sum")
+        each = nn.functional.binary_cross_entropy_with_logits(logits, batch["labels"], reduction="none")
+        return each.mean(dim=1).sum()
 
     return loss_of
 

@@ -1,6 +1,6 @@
 """Batches as pure functions of the step: masked blocks, and texts grouped by length."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,8 +8,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from trialtune.corpus.blocks import Blocks
-from trialtune.corpus.masking import Masker
-from trialtune.training.loop import step_seed
+from trialtune.corpus.masking import IGNORE, Masker
+from trialtune.training.seeds import step_seed
 
 # Texts are sorted by length inside windows of this many batches: little padding, order still random.
 _WINDOW = 50
@@ -40,6 +40,9 @@ class MaskedBatches:
         input_ids, labels = self.masker(self.blocks.input_ids[rows], seed=step_seed(self.seed, step))
         return {"input_ids": input_ids, "labels": labels, "attention_mask": self.blocks.attention_mask[rows]}
 
+    def scored(self, batch: Mapping[str, torch.Tensor]) -> int:
+        return int((batch["labels"] != IGNORE).sum())
+
     def epoch(self, step: int) -> float:
         return step * self.batch_size / len(self.blocks)
 
@@ -64,6 +67,9 @@ class TextBatches:
     def per_epoch(self) -> int:
         """Steps of one pass over the texts."""
         return -(-len(self.input_ids) // self.batch_size)
+
+    def scored(self, batch: Mapping[str, torch.Tensor]) -> int:
+        return len(batch["labels"])
 
     def epoch(self, step: int) -> float:
         return step / self.per_epoch

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from trialtune.errors import DataError
-from trialtune.files import atomic_folder, read_json, sha256_of, write_json
+from trialtune.files import atomic_file, atomic_folder, read_json, sha256_of, write_json
 
 log = logging.getLogger(__name__)
-_TENSORS, _STATE = "state.safetensors", "state.json"
+_TENSORS, _STATE, _BEST = "state.safetensors", "state.json", "best.safetensors"
 
 
 @dataclass
@@ -23,8 +23,25 @@ class RunState:
 
     step: int = 0
     tokens: int = 0
-    average_loss: float | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
+    average_loss: float | None = None  # exponential moving average
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry a scoring
+
+    def add(self, loss: float, tokens: int) -> None:
+        """Count a finished step."""
+        average = self.average_loss
+        self.average_loss = loss if average is None else 0.95 * average + 0.05 * loss
+        self.step, self.tokens = self.step + 1, self.tokens + tokens
+
+    def score(self, scores: dict[str, Any], *, epoch: float) -> None:
+        """Put scores into the history."""
+        where = {"step": self.step, "epoch": round(epoch, 4), "tokens": self.tokens}
+        self.history.append({**where, "train_loss": self.average_loss, **scores})
+
+    @property
+    def scorings_since_best(self) -> int:
+        """Scorings after the one with the lowest "loss"."""
+        losses = [entry["loss"] for entry in self.history]
+        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
 
 @dataclass(frozen=True)
@@ -46,9 +63,7 @@ class Checkpoints:
         for index, entry in moments.items():
             tensors.update({f"optimizer/{index}/{key}": value for key, value in entry.items()})
         with atomic_folder(self.folder / f"step-{state.step:07d}") as folder:
-            save_file(
-                {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, folder / _TENSORS
-            )
+            _write(tensors, folder / _TENSORS)
             marks = {"fingerprint": self.fingerprint, "sha256": sha256_of(folder / _TENSORS)}
             write_json(folder / _STATE, {**marks, "run": asdict(state)})
         for old in self._folders()[: -self.keep]:
@@ -73,6 +88,18 @@ class Checkpoints:
                 return RunState(**state["run"])
         return RunState()
 
+    def save_best(self, model: nn.Module) -> None:
+        """Keep the weights that scored best so far, for early stopping."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_file(self.folder / _BEST) as path:
+            _write(_trainable(model), path)
+
+    def load_best(self, model: nn.Module) -> None:
+        """Put the weights of `save_best` back into the model."""
+        with torch.no_grad():
+            for name, value in load_file(self.folder / _BEST).items():
+                model.get_parameter(name).copy_(value)
+
     def clear(self) -> None:
         """Remove all checkpoints; the finished model has taken their place."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -83,6 +110,10 @@ class Checkpoints:
 
 def _trainable(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, path)
 
 
 def _load(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -2,38 +2,39 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
+from trialtune.models.speed import hold_frozen_weights
 from trialtune.training.checkpoint import Checkpoints, RunState
+from trialtune.training.feed import Batch, Batches, feed, share
+from trialtune.training.meter import Meter, matmul_peak
+from trialtune.training.seeds import step_seed
 from trialtune.training.settings import TrainSettings, autocast_type
+from trialtune.training.tracking import open_trackers, track
 
-Batch = Mapping[str, torch.Tensor]
-
-
-class Batches(Protocol):
-    """Batches of a run, each a pure function of its step: the data position is the step's number."""
-
-    def __getitem__(self, step: int) -> Batch: ...
-
-    def epoch(self, step: int) -> float:
-        """Passes over the data that are done after `step` steps."""
+Evaluate = Callable[[nn.Module], dict[str, Any]]
+LossOf = Callable[[nn.Module, Batch], torch.Tensor]
+Stopped = Literal["steps", "patience", "max_minutes"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told after every step."""
+    """What is told after every step, and once before the first."""
 
     step: int
     steps: int
-    loss: float  # exponential moving average
-    tokens_per_s: float
+    loss: float | None  # exponential moving average
+    tokens_per_s: float  # of all processes together
+    peak_share: float  # share of this machine's measured matrix-product peak that is used
+    scores: dict[str, Any] | None  # the history's newest entry, when this step was scored
 
 
 @dataclass(frozen=True)
@@ -43,106 +44,239 @@ class Outcome:
     history: list[dict[str, Any]]  # one entry a scoring, the first from before training
     tokens: int
     tokens_per_s: float  # of training alone, scoring left out; of this process's steps
+    peak_share: float
     seconds: float
+    stopped: Stopped  # what ended the run
 
 
 def train(
     model: nn.Module,
     batches: Batches,
-    loss_of: Callable[[nn.Module, Batch], torch.Tensor],
+    loss_of: LossOf,
     *,
     settings: TrainSettings,
-    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    evaluate: Evaluate | None = None,
     checkpoints: Checkpoints | None = None,
     report: Callable[[Progress], None] | None = None,
+    logs: Path | None = None,
 ) -> Outcome:
     """Train the parameters of `model` that require gradients, for `settings.steps` steps.
 
-    `loss_of` gives the mean loss of a batch; `evaluate` scores the model (before, every
-    `evaluate_every` steps, after). With `checkpoints`, a killed run continues where it was and
-    ends with the same weights. Raises DataError when the loss stops being finite.
+    `loss_of` gives the summed loss of some rows. Summed over all rows of a step it is divided by
+    `batches.scored`, so that accumulation and the number of processes change nothing. `evaluate`
+    scores the model (before, every `evaluate_every` steps, after); its "loss" decides on early
+    stopping. With `checkpoints`, a killed run continues where it was and ends with the same
+    weights. Trackers write to `logs`. Raises DataError when the loss stops being finite or a batch
+    does not fit into memory.
     """
-    accelerator = Accelerator()
-    precision = autocast_type(settings.precision, accelerator.device)
-    parameters = [value for value in model.parameters() if value.requires_grad]
-    model.to(accelerator.device)
-    optimizer = torch.optim.AdamW(
-        _decay_groups(model, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98), fused=True
+    training = _Training(
+        model,
+        batches,
+        loss_of,
+        settings=settings,
+        evaluate=evaluate,
+        checkpoints=checkpoints,
+        logs=logs,
     )
-    state = checkpoints.restore(model, optimizer) if checkpoints else RunState()
-    model, optimizer = accelerator.prepare(model, optimizer)
+    return training.run(report)
 
-    def score() -> None:
-        if evaluate is not None:
-            model.eval()
-            with torch.no_grad(), _autocast(accelerator.device, precision):
-                measured = evaluate(model)
-            where = {"step": state.step, "epoch": round(batches.epoch(state.step), 4), "tokens": state.tokens}
-            state.history.append({**where, "train_loss": state.average_loss, **measured})
 
-    if state.step == 0:
-        score()
-    seen, seconds, started = 0, 0.0, time.perf_counter()
-    while state.step < settings.steps:
-        step_started = time.perf_counter()
-        model.train()
-        torch.manual_seed(step_seed(settings.seed, state.step))  # dropout, too, is a function of the step
-        batch = {name: value.to(accelerator.device) for name, value in batches[state.step].items()}
-        with _autocast(accelerator.device, precision):
-            loss = loss_of(model, batch)
-        accelerator.backward(loss)
-        nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate(state.step, settings)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        value = loss.item()
-        state.step += 1
-        if not math.isfinite(value):
-            raise DataError(
-                f"the loss became {value} at step {state.step}; lower learning_rate "
-                f"(now {settings.learning_rate}) or train in fp32"
+class _Training:
+    """A run under way."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Batches,
+        loss_of: LossOf,
+        *,
+        settings: TrainSettings,
+        evaluate: Evaluate | None,
+        checkpoints: Checkpoints | None,
+        logs: Path | None,
+    ) -> None:
+        self.model, self.batches, self.loss_of, self.settings = model, batches, loss_of, settings
+        self.evaluate, self.checkpoints = evaluate, checkpoints
+        self.accelerator = open_trackers(settings, logs)
+        device = self.accelerator.device
+        precision = autocast_type(settings.precision, device)
+        self.autocast = torch.autocast(device.type, dtype=precision, enabled=precision is not None)
+        model.to(device)
+        if precision:
+            hold_frozen_weights(model, precision)
+        self.parameters = [value for value in model.parameters() if value.requires_grad]
+        optimizer = torch.optim.AdamW(
+            _decay_groups(self.parameters, settings.weight_decay), betas=(0.9, 0.98), fused=True
+        )
+        self.state = checkpoints.restore(model, optimizer) if checkpoints else RunState()
+        self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
+        processes = self.accelerator.num_processes
+        self.meter = Meter(processes * matmul_peak(device, precision or torch.float32))
+
+    def run(self, report: Callable[[Progress], None] | None) -> Outcome:
+        state, settings, started = self.state, self.settings, time.perf_counter()
+        steps = settings.steps
+        assert steps is not None  # `TrainSettings.in_steps` has turned every limit into steps
+        stopped: Stopped = "steps"
+
+        def tell(scores: dict[str, Any] | None) -> None:
+            now = Progress(
+                state.step, steps, state.average_loss, self.meter.tokens_per_s, self.meter.peak_share, scores
             )
-        average = state.average_loss
-        state.average_loss = value if average is None else 0.95 * average + 0.05 * value
-        size = int(batch["attention_mask"].sum())
-        state.tokens, seen = state.tokens + size, seen + size
-        seconds += time.perf_counter() - step_started
-        if report:
-            report(Progress(state.step, settings.steps, state.average_loss, seen / seconds))
-        if state.step == settings.steps or state.step % settings.evaluate_every == 0:
-            score()
-        if checkpoints and state.step < settings.steps and state.step % settings.checkpoint_every == 0:
-            checkpoints.save(state, accelerator.unwrap_model(model), optimizer)
-    model.eval()
-    tokens_per_s = seen / seconds if seconds else 0.0
-    return Outcome(state.history, state.tokens, tokens_per_s, time.perf_counter() - started)
+            track(self.accelerator, state.step, {**asdict(now), **(scores or {})})
+            if report and self.accelerator.is_main_process:
+                report(now)
+
+        if state.step == 0:
+            tell(self.score())
+        pin = self.accelerator.device.type == "cuda"
+        for batch in feed(self.batches, state.step, steps, pin=pin):
+            tokens = int(batch["attention_mask"].sum())
+            with self.meter.step(tokens):
+                loss = self.backward(batch)
+                if not math.isfinite(loss):
+                    raise self.no_number(loss)
+                self.update()
+            state.add(loss, tokens)
+            late = self.is_late(time.perf_counter() - started)
+            due = late or state.step == steps or state.step % settings.evaluate_every == 0
+            scores = self.score() if due else None
+            tell(scores)
+            if settings.patience and state.scorings_since_best >= settings.patience:
+                stopped = "patience"
+                break
+            if late:
+                stopped = "max_minutes"
+                break
+            if state.step < steps and state.step % settings.checkpoint_every == 0:
+                self.save()
+        if settings.patience and self.checkpoints and state.scorings_since_best:
+            self.checkpoints.load_best(self.model)
+        self.accelerator.end_training()
+        self.model.eval()
+        return Outcome(
+            history=state.history,
+            tokens=state.tokens,
+            tokens_per_s=self.meter.tokens_per_s,
+            peak_share=self.meter.peak_share,
+            seconds=time.perf_counter() - started,
+            stopped=stopped,
+        )
+
+    def backward(self, batch: Batch) -> float:
+        """Add up the gradients of this process's rows; returns the mean loss of all rows."""
+        turns = self.settings.accumulate
+        parts = turns * self.accelerator.num_processes
+        first = turns * self.accelerator.process_index
+        self.model.train()
+        try:
+            losses = [self.backward_part(batch, first + turn, parts) for turn in range(turns)]
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise self.too_large(batch) from error
+            raise
+        return float(self.accelerator.reduce(torch.stack(losses).sum(), "sum").item())
+
+    def backward_part(self, batch: Batch, part: int, parts: int) -> torch.Tensor:
+        """Add the gradients of one of `parts` shares of the batch; returns its share of the loss."""
+        last = (part + 1) % (parts // self.accelerator.num_processes) == 0  # of this process: exchange now
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        scored = max(self.batches.scored(batch), 1)
+        rows, counts = share(batch, part, parts)
+        rows = {name: value.to(device, non_blocking=True) for name, value in rows.items()}
+        torch.manual_seed(step_seed(self.settings.seed, self.state.step, part))  # what dropout drops
+        with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+            with self.autocast:
+                loss = self.loss_of(self.wrapped, rows) * (counts / scored)
+            self.accelerator.backward(loss * processes)  # processes' gradients are averaged, not summed
+        return loss.detach()
+
+    def update(self) -> None:
+        """One step of the optimiser."""
+        self.accelerator.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * rate(self.state.step, self.settings)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def score(self) -> dict[str, Any] | None:
+        """Score the model, on every process alike, and keep the result in the history."""
+        if self.evaluate is None:
+            return None
+        self.model.eval()
+        with torch.no_grad(), self.autocast:
+            scores = self.evaluate(self.model)
+        self.state.score(scores, epoch=self.batches.epoch(self.state.step))
+        if self.settings.patience and self.checkpoints and self.state.scorings_since_best == 0:
+            if self.accelerator.is_main_process:
+                self.checkpoints.save_best(self.model)
+            self.accelerator.wait_for_everyone()
+        return self.state.history[-1]
+
+    def save(self) -> None:
+        if self.checkpoints and self.accelerator.is_main_process:
+            self.checkpoints.save(self.state, self.model, self.optimizer)
+        self.accelerator.wait_for_everyone()
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether the time is up, by the clock of the first process."""
+        limit = self.settings.max_minutes
+        if limit is None:
+            return False
+        late = seconds > 60 * limit and self.accelerator.is_main_process
+        flag = torch.tensor(float(late), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum").item())
+
+    def no_number(self, loss: float) -> DataError:
+        """Save the weights as they were before the step that went wrong, and say so."""
+        self.save()
+        kept = f"; the weights before it are in {self.checkpoints.folder}" if self.checkpoints else ""
+        return DataError(
+            f"the loss became {loss} at step {self.state.step + 1}; lower learning_rate "
+            f"(now {self.settings.learning_rate}) or train in fp32{kept}"
+        )
+
+    def too_large(self, batch: Batch) -> UsageError:
+        """Find into how many parts the batch must be cut to fit into memory, and say so."""
+        rows, tokens = batch["input_ids"].shape
+        processes, parts = self.accelerator.num_processes, self.settings.accumulate
+        while parts * processes < rows:
+            parts *= 2
+            self.optimizer.zero_grad(set_to_none=True)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            try:
+                self.backward_part(batch, 0, parts * processes)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+        return UsageError(
+            f"out of memory at {rows} rows of {tokens} tokens in {self.settings.accumulate * processes} "
+            f"part(s); accumulate={parts} fits and gives the same result"
+        )
 
 
-def step_seed(seed: int, step: int) -> int:
-    """The seed of one step's random choices."""
-    return (seed * 1_000_003 + step) % 2**63
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch ran out of memory, on a GPU or a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def rate(step: int, settings: TrainSettings) -> float:
     """Share of the learning rate at `step`: linear warm-up, then the chosen decay."""
-    warmup = max(1, round(settings.warmup * settings.steps))
+    steps = settings.steps or 1
+    warmup = max(1, round(settings.warmup * steps))
     if step < warmup:
         return (step + 1) / warmup
-    done = (step - warmup) / max(1, settings.steps - warmup)
+    done = (step - warmup) / max(1, steps - warmup)
     if settings.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * done))
     return 1.0 if settings.schedule == "constant" else 1.0 - done
 
 
-def _autocast(device: torch.device, precision: torch.dtype | None) -> torch.autocast:
-    return torch.autocast(device.type, dtype=precision, enabled=precision is not None)
-
-
-def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay on matrices only, as BERT was trained: biases and layer norms have none."""
-    trained = [value for value in model.parameters() if value.requires_grad]
     return [
-        {"params": [value for value in trained if value.ndim > 1], "weight_decay": weight_decay},
-        {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
+        {"params": [value for value in parameters if value.ndim > 1], "weight_decay": weight_decay},
+        {"params": [value for value in parameters if value.ndim <= 1], "weight_decay": 0.0},
     ]

@@ -1,5 +1,6 @@
 """What the training loop is told."""
 
+import math
 from typing import Literal
 
 import torch
@@ -9,10 +10,17 @@ from trialtune.settings import Settings
 
 
 class TrainSettings(Settings):
-    """Settings of one training run; a step is one optimiser update."""
+    """Settings of one training run; a step is one optimiser update. The first limit reached ends the run."""
 
-    steps: int = Field(400, ge=1)
-    batch_size: int = Field(16, ge=1)
+    steps: int | None = Field(None, ge=1, description="limit; one pass over the data when no limit is given")
+    epochs: float | None = Field(None, gt=0, description="limit: passes over the data")
+    tokens: int | None = Field(None, ge=1, description="limit: tokens trained on, padding left out")
+    max_minutes: float | None = Field(None, gt=0, description="limit of the clock; the rate is not rescaled")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many scorings without a better loss, and keep the best weights"
+    )
+    batch_size: int = Field(16, ge=1, description="rows a step, over all processes")
+    accumulate: int = Field(1, ge=1, description="parts that a process cuts its rows into, to save memory")
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.06, ge=0, le=1, description="share of the steps over which the rate rises from 0")
@@ -22,7 +30,18 @@ class TrainSettings(Settings):
     checkpoint_every: int = Field(200, ge=1, description="steps")
     keep_checkpoints: int = Field(2, ge=1)
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where it is native")
+    trackers: tuple[str, ...] = Field((), description="tensorboard, wandb, mlflow, trackio...")
     seed: int = 13
+
+    def in_steps(self, *, steps_per_epoch: float, tokens_per_step: float) -> "TrainSettings":
+        """The same settings with the limits of epochs and tokens turned into one of steps."""
+        limits = [self.steps]
+        if self.epochs:
+            limits.append(math.ceil(self.epochs * steps_per_epoch))
+        if self.tokens:
+            limits.append(math.ceil(self.tokens / tokens_per_step))
+        steps = min((limit for limit in limits if limit), default=math.ceil(steps_per_epoch))
+        return self.model_copy(update={"steps": steps, "epochs": None, "tokens": None})
 
 
 def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
