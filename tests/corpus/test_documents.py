@@ -56,13 +56,13 @@ def test_structured_answers_never_enter_a_document() -> None:
         "minimum_age": "21 Years",
         "why_stopped": "slow accrual",
     }
-    document = compose(record)
+    document = compose(record).text
     assert document == "Title: Iron in anaemia\n\nConditions: Anaemia; Iron deficiency\n\nEligibility: Adults"
 
 
 def test_a_ready_made_text_is_used_as_it_came() -> None:
     assert (
-        compose({"nct_id": "NCT01234567", "text": "ready &amp; made", "brief_title": None}) == "ready & made"
+        compose({"nct_id": "NCT01234567", "text": "ready &amp; made", "brief_title": None}).text == "ready & made"
     )
 
 

@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 from transformers import (
     AutoModelForMaskedLM,
     BertConfig,
+    CamembertConfig,
     DistilBertConfig,
     ElectraConfig,
     ModernBertConfig,
@@ -14,6 +15,7 @@ from transformers import (
 )
 
 from trialtune.corpus.masking import IGNORE, Masker
+from trialtune.errors import DataError
 from trialtune.models.mlm import MaskedLM, head_parameters, load_head, save_head, start_head_bias
 
 SHAPE = {
@@ -56,27 +58,39 @@ def test_equals_the_dense_path_in_loss_and_every_gradient(config) -> None:
     ours = build(config)
     wrapped = MaskedLM(ours)
     assert wrapped.head is not None
-    output = wrapped(input_ids, labels, attention)
-    output.loss.backward()
-    torch.testing.assert_close(output.loss, plain.loss)
-    assert output.count == (labels != IGNORE).sum()
     chosen = labels != IGNORE
-    assert output.correct == (plain.logits.argmax(-1)[chosen] == labels[chosen]).sum()
+    loss = wrapped(input_ids, labels, attention) / chosen.sum()
+    loss.backward()
+    torch.testing.assert_close(loss, plain.loss)
+    losses, correct = wrapped.score(input_ids, labels, attention)
+    torch.testing.assert_close(losses.mean(), plain.loss)
+    assert torch.equal(correct, plain.logits.argmax(-1)[chosen] == labels[chosen])
     gradients = dict(ours.named_parameters())
     for name, parameter in dense.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(gradients[name].grad, parameter.grad, msg=name, rtol=1e-4, atol=1e-6)
 
 
-def test_an_unknown_family_takes_the_dense_path() -> None:
+def test_an_unknown_family_takes_the_dense_path_with_a_message(caplog) -> None:
     input_ids, labels, attention = batch()
+    model = build(CamembertConfig(**SHAPE))
+    plain = model(input_ids=input_ids, attention_mask=attention, labels=labels)
+    loss = MaskedLM(model)(input_ids, labels, attention) / (labels != IGNORE).sum()
+    torch.testing.assert_close(loss, plain.loss)
+    assert "'camembert'" in caplog.text
+
+
+def test_documents_apart_do_not_see_one_another() -> None:
     model = build(CONFIGS[0])
-    known = MaskedLM(model)
-    unknown = MaskedLM(model)
-    unknown.head = None
-    torch.testing.assert_close(
-        known(input_ids, labels, attention).loss, unknown(input_ids, labels, attention).loss
-    )
+    wrapped = MaskedLM(model, separator=2)
+    ids = torch.randint(5, 99, (1, 12), generator=torch.Generator().manual_seed(3))
+    ids[0, 5] = 2  # the first document ends here
+    other = ids.clone()
+    other[0, 8] = 7 if ids[0, 8] != 7 else 8
+    labels = torch.full_like(ids, IGNORE)
+    labels[0, [1, 3]] = ids[0, [1, 3]]
+    assert torch.equal(wrapped.score(ids, labels)[0], wrapped.score(other, labels)[0])
+    assert not torch.equal(MaskedLM(model).score(ids, labels)[0], MaskedLM(model).score(other, labels)[0])
 
 
 def test_head_round_trip_and_tied_decoder(tmp_path) -> None:
@@ -89,6 +103,12 @@ def test_head_round_trip_and_tied_decoder(tmp_path) -> None:
     for name, value in head_parameters(model).items():
         assert torch.equal(head_parameters(other)[name], value)
     assert other.get_output_embeddings().weight is other.get_input_embeddings().weight
+
+
+def test_a_head_of_another_encoder_is_refused(tmp_path) -> None:
+    save_head(build(CONFIGS[0]), tmp_path)
+    with pytest.raises(DataError, match=r"mlm_head\.safetensors.*does not fit"):
+        load_head(build(CONFIGS[1]), tmp_path)
 
 
 def test_a_fresh_bias_gives_the_unigram_distribution() -> None:

@@ -96,7 +96,12 @@ def test_training_helps_and_the_start_is_measured(corpus, tiny_encoder, tmp_path
     assert [entry["step"] for entry in history] == [0, 6, 12, 18, 24]
     assert history[0]["train_loss"] is None
     assert history[-1]["loss"] < history[0]["loss"] - 0.5
-    assert metrics["forgetting"]["after"] == {k: history[-1][k] for k in ("accuracy", "loss", "perplexity")}
+    assert metrics["forgetting"]["after"] == history[-1]["old"]
+    assert history[-1]["old"]["loss"] == history[-1]["loss"]  # the same text, so the same questions
+    assert history[0]["sections"].keys() == {"Summary"}
+    lines = (tmp_path / "a" / "accuracy.log").read_text().splitlines()
+    assert lines[0].startswith("Accuracy after 0 epoch = ")
+    assert len(lines) == len(history)
     assert read_json(tmp_path / "a" / "metrics.json") == metrics
 
 
@@ -118,6 +123,9 @@ class Nonsense:
         value = float("nan") if step == 3 else 1.0
         return {"x": torch.full((2, 1), value), "attention_mask": torch.ones(2, 1)}
 
+    def scored(self, batch) -> int:
+        return 2
+
     def epoch(self, step: int) -> float:
         return float(step)
 
@@ -125,15 +133,15 @@ class Nonsense:
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path) -> None:
     model = nn.Linear(1, 1)
     checkpoints = Checkpoints(tmp_path / "c", fingerprint="f")
-    with pytest.raises(DataError, match="step 4"):
+    with pytest.raises(DataError, match=r"step 4.*the weights before it are in"):
         train(
             model,
             Nonsense(),
-            lambda model, batch: model(batch["x"]).square().mean(),
+            lambda model, batch: model(batch["x"]).square().sum(),
             settings=TrainSettings(steps=6, checkpoint_every=2, precision="fp32"),
             checkpoints=checkpoints,
         )
-    assert checkpoints.restore(model, torch.optim.AdamW(model.parameters())).step == 2
+    assert checkpoints.restore(model, torch.optim.AdamW(model.parameters())).step == 3
     assert torch.isfinite(model.weight).all()
 
 

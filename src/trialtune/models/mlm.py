@@ -11,6 +11,7 @@ from torch import nn
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from trialtune.corpus.masking import IGNORE
+from trialtune.errors import DataError
 from trialtune.files import atomic_file
 from trialtune.models.cross_entropy import summed_cross_entropy
 from trialtune.models.encoders import load_model
@@ -137,6 +138,17 @@ def save_head(model: PreTrainedModel, folder: Path) -> None:
 
 
 def load_head(model: PreTrainedModel, folder: Path) -> None:
-    """Restore a head saved by `save_head`; a folder without one leaves the model as it is."""
-    if (folder / HEAD_FILE).is_file():
-        model.load_state_dict(load_file(folder / HEAD_FILE), strict=False)
+    """Restore a head saved by `save_head`; a folder without one leaves the model as it is.
+
+    Raises DataError when the head is that of another kind of encoder.
+    """
+    file = folder / HEAD_FILE
+    if not file.is_file():
+        return
+    saved, head = load_file(file), head_parameters(model)
+    fits = saved.keys() == head.keys() and all(saved[name].shape == head[name].shape for name in head)
+    if not fits:
+        raise DataError(f"{file}: this head does not fit the encoder; was it made for another one?")
+    with torch.no_grad():
+        for name, value in saved.items():
+            head[name].copy_(value)

@@ -1,15 +1,18 @@
 """Continue masked-language-model training of an encoder on a corpus folder."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from accelerate import PartialState
+from peft import PeftModel
 from pydantic import Field
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from trialtune.corpus.blocks import read_blocks
+from trialtune.corpus.blocks import Blocks, read_blocks
 from trialtune.corpus.build import Corpus, tokenizer_fingerprint
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
@@ -42,6 +45,68 @@ class AdaptSettings(Settings):
     evaluation_blocks: int = Field(300, ge=1, description="held-out blocks scored, at fixed 15% masks")
 
 
+@dataclass(frozen=True)
+class Texts:
+    """A corpus in memory, made by the encoder's own tokeniser."""
+
+    tokenizer: PreTrainedTokenizerFast
+    block_size: int
+    train: Blocks
+    heldout: Blocks
+    old: Blocks | None  # held-out blocks of another corpus, to watch for forgetting
+
+
+def read_texts(corpus: Path, encoder: str, *, heldout_blocks: int, old_corpus: Path | None = None) -> Texts:
+    """Load a corpus for an encoder; raises DataError when it was built with another tokeniser."""
+    tokenizer = load_tokenizer(encoder)
+    config = load_config(encoder)
+    if len(tokenizer) > config.vocab_size:
+        raise DataError(
+            f"encoder {encoder!r}: its tokeniser has {len(tokenizer)} tokens, its embeddings only "
+            f"{config.vocab_size}; give the tokeniser it was trained with"
+        )
+    described = [Corpus.read(folder) for folder in (corpus, old_corpus) if folder]
+    for folder, each in zip((corpus, old_corpus), described, strict=False):
+        if each.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
+            raise DataError(
+                f"{folder}: built with the tokeniser of {each.tokenizer!r}, not that of {encoder!r}; "
+                f"run `trialtune corpus build ... --encoder {encoder}`"
+            )
+        check_length(config, each.block_size)
+
+    def blocks(folder: Path, part: str) -> Blocks:
+        return read_blocks(folder / f"{part}.parquet", pad_id=tokenizer.pad_token_id)
+
+    return Texts(
+        tokenizer,
+        described[0].block_size,
+        blocks(corpus, "train"),
+        blocks(corpus, "heldout").head(heldout_blocks),
+        blocks(old_corpus, "heldout").head(heldout_blocks) if old_corpus else None,
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of `adapt` would do."""
+
+    steps: int
+    tokens: int  # trained on
+    epochs: float
+    blocks: int
+    block_size: int
+
+
+def plan(texts: Texts, settings: AdaptSettings) -> tuple[TrainSettings, Plan]:
+    """The training settings with every limit turned into steps, and what they amount to."""
+    blocks, batch_size = texts.train, settings.train.batch_size
+    per_step = blocks.tokens / len(blocks) * batch_size
+    schedule = settings.train.in_steps(steps_per_epoch=len(blocks) / batch_size, tokens_per_step=per_step)
+    steps = schedule.steps or 0
+    epochs = steps * batch_size / len(blocks)
+    return schedule, Plan(steps, round(steps * per_step), epochs, len(blocks), texts.block_size)
+
+
 def adapt(
     corpus: Path,
     encoder: str,
@@ -55,69 +120,38 @@ def adapt(
 
     "lora" writes a PEFT adapter folder (with `mlm_head.safetensors` when the encoder had no head),
     "full" a plain `transformers` masked-LM folder. Scored on held-out text of `corpus` before,
-    during and after, and on that of `old_corpus` (forgetting), at the same masks each time. A
-    killed run continues from `out/checkpoints`. Raises DataError when the corpus was built with
-    another tokeniser.
+    during and after, and on that of `old_corpus` (forgetting), at the same masks each time;
+    `accuracy.log` says so a line a scoring. A killed run continues from `out/checkpoints`. Started
+    by `torchrun` or `accelerate launch`, the processes share each step's rows. Raises DataError
+    when the corpus was built with another tokeniser.
     """
     check_replaceable(out)
-    tokenizer = load_tokenizer(encoder)
-    described = Corpus.read(corpus)
-    if described.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
-        raise DataError(
-            f"{corpus}: built with the tokeniser of {described.tokenizer!r}, not that of {encoder!r}; "
-            f"run `trialtune corpus build ... --encoder {encoder}`"
-        )
-    check_length(load_config(encoder), described.block_size)
-    pad_id = tokenizer.pad_token_id
-    blocks = read_blocks(corpus / "train.parquet", pad_id=pad_id)
-    heldout = read_blocks(corpus / "heldout.parquet", pad_id=pad_id).head(settings.evaluation_blocks)
-    old = None
-    if old_corpus:
-        old = read_blocks(old_corpus / "heldout.parquet", pad_id=pad_id).head(settings.evaluation_blocks)
-
-    torch.manual_seed(settings.train.seed)  # a fresh head and the LoRA matrices start at random
-    model, has_head = load_masked_lm(encoder)
-    if settings.dropout is not None:
-        set_dropout(model, settings.dropout)
-    if not has_head:
-        start_head_bias(model, token_counts(blocks, model.config.vocab_size))
-    adapter = add_lora(model, settings.lora) if settings.method == "lora" else None
-    if adapter and not has_head:
-        for parameter in head_parameters(model).values():
-            parameter.requires_grad = True
-    prepare_training(
-        model,
-        tokens=described.block_size,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        compiled=settings.compile,
-    )
-
+    texts = read_texts(corpus, encoder, heldout_blocks=settings.evaluation_blocks, old_corpus=old_corpus)
+    tokenizer = texts.tokenizer
+    schedule, _ = plan(texts, settings)
+    model, adapter, has_head = _open_model(encoder, texts, settings)
     masker = Masker.of(tokenizer)
-    batches = MaskedBatches(
-        blocks,
-        replace(masker, probability=settings.mlm_probability, whole_words=settings.whole_words),
-        batch_size=settings.train.batch_size,
-        seed=settings.train.seed,
-    )
 
     def score(scored: nn.Module) -> dict[str, Any]:
         assert isinstance(scored, MaskedLM)
-        measured = mlm_metrics(scored, heldout, masker)
-        return measured | {"old": mlm_metrics(scored, old, masker)} if old else measured
+        measured = mlm_metrics(scored, texts.heldout, masker)
+        return measured | {"old": mlm_metrics(scored, texts.old, masker)} if texts.old else measured
 
     outcome = train(
         MaskedLM(model, separator=tokenizer.sep_token_id if settings.documents_apart else None),
-        batches,
-        _summed_loss,
-        settings=settings.train.in_steps(
-            steps_per_epoch=len(blocks) / settings.train.batch_size,
-            tokens_per_step=blocks.tokens / len(blocks) * settings.train.batch_size,
+        MaskedBatches(
+            texts.train,
+            replace(masker, probability=settings.mlm_probability, whole_words=settings.whole_words),
+            batch_size=schedule.batch_size,
+            seed=schedule.seed,
         ),
+        _summed_loss,
+        settings=schedule,
         evaluate=score,
         checkpoints=Checkpoints(
             out / "checkpoints",
             fingerprint=fingerprint(settings, sha256_of(corpus / "train.parquet"), encoder_digest(encoder)),
-            keep=settings.train.keep_checkpoints,
+            keep=schedule.keep_checkpoints,
         ),
         report=report,
         logs=out.parent / "logs" / out.name,
@@ -129,9 +163,11 @@ def adapt(
         "fresh_head": not has_head,
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         **asdict(outcome),
-        "forgetting": {"before": first["old"], "after": last["old"]} if old else None,
+        "forgetting": {"before": first["old"], "after": last["old"]} if texts.old else None,
         "settings": settings.model_dump(mode="json"),
     }
+    if not PartialState().is_main_process:
+        return metrics
     with atomic_folder(out) as folder:
         if adapter:
             save_adapter(adapter, folder, encoder=encoder)
@@ -144,6 +180,29 @@ def adapt(
         lines = [score_line(entry) for entry in outcome.history]
         (folder / "accuracy.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return metrics
+
+
+def _open_model(
+    encoder: str, texts: Texts, settings: AdaptSettings
+) -> tuple[PreTrainedModel, PeftModel | None, bool]:
+    """The masked language model ready to train, its LoRA wrapper, and whether it brought its own head."""
+    torch.manual_seed(settings.train.seed)  # a fresh head and the LoRA matrices start at random
+    model, has_head = load_masked_lm(encoder)
+    if settings.dropout is not None:
+        set_dropout(model, settings.dropout)
+    if not has_head:
+        start_head_bias(model, token_counts(texts.train, model.config.vocab_size))
+    adapter = add_lora(model, settings.lora) if settings.method == "lora" else None
+    if adapter and not has_head:
+        for parameter in head_parameters(model).values():
+            parameter.requires_grad = True
+    prepare_training(
+        model,
+        tokens=texts.block_size,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        compiled=settings.compile,
+    )
+    return model, adapter, has_head
 
 
 def _summed_loss(model: nn.Module, batch: Batch) -> torch.Tensor:

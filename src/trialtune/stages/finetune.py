@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import polars as pl
 import torch
+from accelerate import PartialState
 from pydantic import Field
 from torch import nn
 
@@ -125,6 +126,8 @@ def finetune(
         ),
         "settings": settings.model_dump(mode="json"),
     }
+    if not PartialState().is_main_process:
+        return summary
     with atomic_folder(out) as folder:
         save_classifier(model, tokenizer, folder)
         decision.save(folder)

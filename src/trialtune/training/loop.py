@@ -18,7 +18,7 @@ from trialtune.training.feed import Batch, Batches, feed, share
 from trialtune.training.meter import Meter, matmul_peak
 from trialtune.training.seeds import step_seed
 from trialtune.training.settings import TrainSettings, autocast_type
-from trialtune.training.tracking import open_trackers, track
+from trialtune.training.tracking import close_trackers, open_trackers, track
 
 Evaluate = Callable[[nn.Module], dict[str, Any]]
 LossOf = Callable[[nn.Module, Batch], torch.Tensor]
@@ -152,7 +152,7 @@ class _Training:
                 self.save()
         if settings.patience and self.checkpoints and state.scorings_since_best:
             self.checkpoints.load_best(self.model)
-        self.accelerator.end_training()
+        close_trackers(self.accelerator)
         self.model.eval()
         return Outcome(
             history=state.history,

@@ -39,3 +39,9 @@ def open_trackers(settings: TrainSettings, logs: Path | None) -> Accelerator:
 def track(accelerator: Accelerator, step: int, values: dict[str, Any]) -> None:
     """Send the numbers among `values` to the run's trackers."""
     accelerator.log({name: value for name, value in values.items() if isinstance(value, float)}, step=step)
+
+
+def close_trackers(accelerator: Accelerator) -> None:
+    """Write what the trackers still hold; the processes' connection stays open, for the next run."""
+    for tracker in accelerator.trackers:
+        tracker.finish()

@@ -1,0 +1,37 @@
+"""Score an encoder, with or without an adapter, as a masked language model."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trialtune.corpus.masking import Masker
+from trialtune.errors import DataError
+from trialtune.evaluation.mlm import mlm_metrics
+from trialtune.models.lora import check_adapter, merge_adapter
+from trialtune.models.mlm import HEAD_FILE, MaskedLM, load_head, load_masked_lm
+from trialtune.stages.adapt import read_texts
+
+
+def score_mlm(
+    corpus: Path, encoder: str, *, adapter: Path | None = None, evaluation_blocks: int = 300
+) -> dict[str, Any]:
+    """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section, in fp32.
+
+    The masks are those that `adapt` scores with, so the numbers can be compared. Raises DataError
+    when neither the encoder nor the adapter brings a masked-language-model head.
+    """
+    texts = read_texts(corpus, encoder, heldout_blocks=evaluation_blocks)
+    if adapter:
+        check_adapter(adapter)
+    model, has_head = load_masked_lm(encoder)
+    if not has_head and not (adapter and (adapter / HEAD_FILE).is_file()):
+        raise DataError(
+            f"encoder {encoder!r} has no masked-language-model head, and no adapter with "
+            f"{HEAD_FILE} is given; train one with `trialtune adapt`"
+        )
+    if adapter:
+        model = merge_adapter(model, adapter)
+        load_head(model, adapter)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return mlm_metrics(MaskedLM(model.eval().to(device)), texts.heldout, Masker.of(texts.tokenizer))
