@@ -61,9 +61,8 @@ def test_structured_answers_never_enter_a_document() -> None:
 
 
 def test_a_ready_made_text_is_used_as_it_came() -> None:
-    assert (
-        compose({"nct_id": "NCT01234567", "text": "ready &amp; made", "brief_title": None}).text == "ready & made"
-    )
+    document = compose({"nct_id": "NCT01234567", "text": "ready &amp; made", "brief_title": None})
+    assert (document.text, document.sections) == ("ready & made", ())
 
 
 def test_real_hard_wrapped_criteria_become_whole_sentences(shared_data) -> None:

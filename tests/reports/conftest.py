@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -81,37 +82,69 @@ def comparison(task: str, labels: list[str], empty: str | None = None) -> dict[s
     }
 
 
-def stage(first: float, last: float, method: str, forgetting: bool) -> dict[str, Any]:
-    """An MLM stage whose accuracy goes from `first` to `last`."""
+SECTIONS = {"Title": 311, "Summary": 1204, "Eligibility": 2870}
+
+
+def scores(accuracy: float, loss: float, masked: int) -> dict[str, Any]:
+    return {"accuracy": accuracy, "loss": loss, "perplexity": math.exp(loss), "masked": masked}
+
+
+def with_sections(accuracy: float, loss: float) -> dict[str, Any]:
+    """Scores of a whole text and of its sections, the first of which are harder."""
+    sections = {
+        name: scores(accuracy * share, loss / share, masked)
+        for share, (name, masked) in zip((0.8, 0.9, 1.1), SECTIONS.items(), strict=True)
+    }
+    return scores(accuracy, loss, 4500) | {"sections": sections}
+
+
+def stage(
+    first: float, last: float, method: str, *, old: bool = False, lora: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """An MLM stage whose accuracy goes from `first` to `last`, older trials watched or not."""
     history = []
     for step in range(0, 401, 40):
-        accuracy = first + (last - first) * (1 - math.exp(-step / 120))
+        done = 1 - math.exp(-step / 120)
+        accuracy = first + (last - first) * done
         loss = 6.2 - 7 * accuracy if first > 0.3 else 10.3 - 15 * accuracy
-        history.append(
-            {
-                "step": step,
-                "epoch": step / 100,
-                "tokens": step * 2048,
-                "accuracy": accuracy,
-                "loss": loss,
-                "perplexity": math.exp(loss),
-                "train_loss": loss + 0.1 if step else None,
-            }
-        )
-    moments = {
-        "before": {"accuracy": 0.441, "loss": 3.012, "perplexity": 20.33},
-        "after": {"accuracy": 0.433, "loss": 3.051, "perplexity": 21.14},
-    }
+        where = {"step": step, "epoch": step / 100, "tokens": step * 2048}
+        entry = where | {"train_loss": loss + 0.1 if step else None} | with_sections(accuracy, loss)
+        if old:
+            entry["old"] = with_sections(0.441 - 0.008 * done, 3.012 + 0.039 * done)
+        history.append(entry)
     return {
         "history": history,
-        "forgetting": moments if forgetting else None,
+        "forgetting": {"before": history[0]["old"], "after": history[-1]["old"]} if old else None,
+        "tokens": history[-1]["tokens"],
         "tokens_per_s": 4210.5,
+        "peak_share": 0.337,
         "seconds": 194.6,
+        "stopped": "steps",
         "encoder": "embedded:minilm-l6",
         "method": method,
         "fresh_head": method == "full",
         "trainable_parameters": 22_700_000 if method == "full" else 442_368,
+        "settings": {
+            "method": method,
+            "train": {"steps": 400, "patience": None, "max_minutes": None},
+            "lora": lora or {"r": 16, "alpha": 32, "target_modules": ["all-linear"]},
+        },
     }
+
+
+def of_earlier_version(result: dict[str, Any]) -> dict[str, Any]:
+    """A stage as it was written before sections, watched older trials, speed and reasons were."""
+    lost = {"tokens", "peak_share", "stopped", "settings"}
+    history = [
+        {name: value for name, value in entry.items() if name not in ("sections", "old", "masked")}
+        for entry in result["history"]
+    ]
+    return {name: value for name, value in result.items() if name not in lost} | {"history": history}
+
+
+@pytest.fixture(name="of_earlier_version")
+def _of_earlier_version() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return of_earlier_version
 
 
 @pytest.fixture
@@ -122,7 +155,7 @@ def run(made_up_run) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def made_up_run() -> dict[str, Any]:
-    """A whole run: two tasks, two MLM stages, made-up data."""
+    """A whole run: two tasks, two MLM stages, a variant, made-up data."""
     return {
         "name": "quick",
         "made_up": True,
@@ -153,7 +186,13 @@ def made_up_run() -> dict[str, Any]:
             "new": {"documents": 600, "tokens": 371_002, "blocks": 2898, "heldout_blocks": 290},
             "block_size": 128,
         },
-        "mlm": {"base": stage(0.02, 0.44, "full", False), "adapt": stage(0.438, 0.472, "lora", True)},
+        "mlm": {
+            "base": stage(0.02, 0.44, "full"),
+            "adapt": stage(0.438, 0.472, "lora", old=True),
+            "query-value": stage(
+                *(0.438, 0.459, "lora"), old=True, lora={"r": 8, "target_modules": ["query", "value"]}
+            ),
+        },
         "tasks": {
             "stop-reasons": comparison("stop-reasons", STOP_REASONS, empty="Ethical_Reason"),
             "sex": comparison("sex", ["ALL", "FEMALE", "MALE"]),

@@ -7,6 +7,8 @@ import pytest
 
 from trialtune.reports.plots import (
     COLOURS,
+    Plot,
+    adaptation_losses,
     class_bars,
     class_differences,
     learning_curves,
@@ -57,6 +59,39 @@ def test_perplexity_over_orders_of_magnitude_gets_a_log_scale() -> None:
     history = [entry(0, 10.0), entry(100, 4.0)]
     plot = learning_curves("base", {"history": history, "forgetting": None})[2]
     assert "log scale" in plot.summary
+
+
+def dashed(plot: Plot) -> list[float]:
+    """Tokens at the points of the dashed line."""
+    (line,) = (line for line in plot.figure.axes[0].lines if line.get_linestyle() == "--")
+    return list(line.get_xdata())
+
+
+def test_the_forgetting_line_has_every_scoring(run, of_earlier_version) -> None:
+    result = run["mlm"]["adapt"]
+    tokens = [entry["tokens"] for entry in result["history"]]
+    for plot in learning_curves("adapt", result):
+        assert dashed(plot) == tokens
+    for plot in learning_curves("adapt", of_earlier_version(result)):
+        assert dashed(plot) == [tokens[0], tokens[-1]]
+
+
+def test_no_older_trials_no_forgetting_line(run) -> None:
+    plot = learning_curves("base", run["mlm"]["base"])[0]
+    assert "Older trials" not in plot.svg()
+
+
+def test_every_adaptation_has_a_line_of_its_own(run) -> None:
+    names = ["adapt", "_hidden", "$\\frac{ <b>", "a long name that goes on and on", *"abcdefgh"]
+    plot = adaptation_losses(dict.fromkeys(names, run["mlm"]["adapt"]))
+    lines = plot.figure.axes[0].lines
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
+    assert len(looks) == len(lines) == len(names)
+    svg = plot.svg()
+    assert ">_hidden</text>" in svg
+    assert "$\\frac{ &lt;b&gt;</text>" in svg
+    assert ">a long name that goes on …</text>" in svg
+    assert not any(colour in svg for colour in COLOURS.values())
 
 
 def test_years_without_trials_leave_a_gap() -> None:

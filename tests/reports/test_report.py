@@ -92,6 +92,40 @@ def test_a_run_without_a_base_stage(run, tmp_path) -> None:
     assert "Adapted: trials after the cut" in Page(write_report(run, tmp_path)).text
 
 
+def test_a_run_of_an_earlier_version(run, tmp_path, of_earlier_version) -> None:
+    run["mlm"] = {"adapt": of_earlier_version(run["mlm"]["adapt"])}
+    path = write_report(run, tmp_path)
+    text = Page(path).text
+    assert "Older trials, held out (forgetting)" in text
+    assert "By section of the record" not in text
+    assert "Adaptations compared" not in text
+    assert not (path.parent / "plots" / "adaptations-loss.png").exists()
+
+
+def test_training_is_told_in_full(run, report) -> None:
+    text = Page(report).text
+    assert "LoRA of rank 16, target modules all-linear; 442,368 trained parameters." in text
+    assert text.count("3.2 minutes of wall time") == 2
+    assert text.count("By section of the record") == 2
+    title = run["mlm"]["adapt"]["history"][0]["sections"]["Title"]
+    assert f"Title 311 {title['accuracy']:.3f}" in text
+
+
+def test_adaptations_are_compared(run, report) -> None:
+    text = Page(report).text
+    last = run["mlm"]["query-value"]["history"][-1]
+    assert "Before adapting – – – – – 0.438" in text
+    assert "adapt all-linear 16 442,368 819,200 4,210" in text
+    assert f"query-value query, value 8 442,368 819,200 4,210 {last['accuracy']:.3f}" in text
+    assert (report.parent / "plots" / "adaptations-loss.png").stat().st_size > 10_000
+
+
+def test_variants_without_older_trials(run, tmp_path) -> None:
+    run["mlm"]["whole"] = run["mlm"]["base"]
+    text = Page(write_report(run, tmp_path)).text
+    assert re.search(r"whole all weights – 22,700,000 819,200 4,210 (\S+ ){3}– – –", text)
+
+
 def test_overlap_and_lost_records_are_said_aloud(run, tmp_path) -> None:
     run["data"]["kept"] -= 1
     run["tasks"]["sex"]["data"]["overlap"] = 4
@@ -120,6 +154,11 @@ def test_nothing_in_a_run_can_become_markup(run, tmp_path) -> None:
         part: hostile(run["data"][part]) for part in ("source", "data_timestamp", "reasons", "cut")
     }
     evil["mlm"]["base"]["encoder"] += EVIL
+    evil["mlm"][f"../../{EVIL}"] = run["mlm"]["query-value"] | {
+        "settings": {"lora": {"r": 8, "target_modules": [EVIL]}}
+    }
+    for entry in (evil["mlm"]["adapt"]["history"][place] for place in (0, -1)):
+        entry["sections"] = {EVIL: entry["sections"]["Title"]}
     told = json.dumps(run["tasks"]["sex"]).replace('"FEMALE"', json.dumps(f"$x$ {EVIL}"))
     evil["tasks"] = {f"../../{EVIL}": json.loads(told) | {"task": EVIL, "verdict": EVIL}}
     path = write_report(evil, tmp_path / "deep" / "report")

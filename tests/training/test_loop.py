@@ -4,18 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from trialtune.corpus.build import CorpusSettings, build_corpus
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.files import read_json
 from trialtune.stages.adapt import AdaptSettings, adapt
 from trialtune.training.checkpoint import Checkpoints
-from trialtune.training.loop import rate, train
+from trialtune.training.loop import Outcome, rate, train
 from trialtune.training.settings import TrainSettings
 
 # Runs the same training as `adapted`, and kills itself without a word after the given step.
@@ -31,16 +30,6 @@ def kill(progress):
 settings = AdaptSettings.model_validate_json(sys.argv[4])
 adapt(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), settings=settings, report=kill)
 """
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory, tiny_tokenizer) -> Path:
-    words = "the study of patients with cancer was stopped because recruitment was slow".split()
-    texts = [" ".join(words[(n + k) % len(words)] for k in range(20)) for n in range(120)]
-    frame = pl.DataFrame({"nct_id": [f"NCT{n:08d}" for n in range(120)], "brief_summary": texts})
-    out = tmp_path_factory.mktemp("corpus") / "c"
-    build_corpus(frame, tiny_tokenizer, out, settings=CorpusSettings(block_size=32, heldout=0.2))
-    return out
 
 
 def settings(method: str) -> AdaptSettings:
@@ -154,3 +143,111 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert rate(55, cosine) == pytest.approx(0.5)
     constant = linear.model_copy(update={"schedule": "constant"})
     assert rate(99, constant) == 1.0
+
+
+class Line:
+    """Points on a line, eight a step, for a model of one weight; 16 steps are a pass."""
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        x = torch.randn(8, 1, generator=torch.Generator().manual_seed(step))
+        return {"input_ids": x, "labels": 3 * x, "attention_mask": torch.ones(8, 1)}
+
+    def scored(self, batch) -> int:
+        return len(batch["labels"])
+
+    def epoch(self, step: int) -> float:
+        return step / 16
+
+
+def squared(model, batch) -> torch.Tensor:
+    return (model(batch["input_ids"]) - batch["labels"]).square().sum()
+
+
+def fit(evaluate=None, checkpoints=None, loss_of=squared, **values) -> tuple[nn.Linear, Outcome]:
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1)
+    told = {"steps": 40, "learning_rate": 0.05, "precision": "fp32", "evaluate_every": 5} | values
+    chosen = TrainSettings(**told)
+    return model, train(model, Line(), loss_of, settings=chosen, evaluate=evaluate, checkpoints=checkpoints)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 8, 16])
+def test_accumulation_changes_nothing(accumulate) -> None:
+    whole, _ = fit()
+    parts, _ = fit(accumulate=accumulate)
+    torch.testing.assert_close(parts.weight, whole.weight)
+    torch.testing.assert_close(parts.bias, whole.bias)
+
+
+def test_patience_ends_the_run_and_keeps_the_best_weights(tmp_path) -> None:
+    losses = iter([9.0, 5.0, 4.0, 4.5, 4.2, 1.0])
+    seen = []
+
+    def evaluate(model) -> dict[str, float]:
+        seen.append(model.weight.detach().clone())
+        return {"loss": next(losses)}
+
+    model, outcome = fit(evaluate, Checkpoints(tmp_path / "c", fingerprint="f"), patience=2)
+    assert outcome.stopped == "patience"
+    assert [entry["loss"] for entry in outcome.history] == [9.0, 5.0, 4.0, 4.5, 4.2]
+    assert torch.equal(model.weight, seen[2])
+    assert not torch.equal(seen[4], seen[2])
+
+
+def test_when_the_time_is_up_the_run_ends_with_a_scoring() -> None:
+    _, outcome = fit(lambda model: {"loss": 1.0}, max_minutes=1e-9)
+    assert outcome.stopped == "max_minutes"
+    assert [entry["step"] for entry in outcome.history] == [0, 1]
+
+
+def test_limits_become_steps() -> None:
+    def steps(**limits) -> int | None:
+        return TrainSettings(**limits).in_steps(steps_per_epoch=12.5, tokens_per_step=100).steps
+
+    assert steps() == 13  # one pass
+    assert steps(epochs=2) == 25
+    assert steps(tokens=1001) == 11
+    assert steps(steps=7, epochs=2, tokens=10_000) == 7
+
+
+def test_out_of_memory_names_the_accumulation_that_fits() -> None:
+    def greedy(model, batch) -> torch.Tensor:
+        if len(batch["labels"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return squared(model, batch)
+
+    with pytest.raises(UsageError, match=r"8 rows of 1 tokens in 1 part.*accumulate=4 fits"):
+        fit(loss_of=greedy)
+    fit(loss_of=greedy, accumulate=4)
+
+
+def test_other_errors_stay_as_they_are() -> None:
+    def broken(model, batch) -> torch.Tensor:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fit(loss_of=broken)
+
+
+def test_speed_is_told_as_a_share_of_the_machine() -> None:
+    _, outcome = fit()
+    assert outcome.tokens == 40 * 8
+    assert outcome.tokens_per_s > 0
+    assert 0 < outcome.peak_share < 1
+
+
+def test_trackers(tmp_path) -> None:
+    model, batches = nn.Linear(1, 1), Line()
+    chosen = TrainSettings(steps=4, evaluate_every=2, trackers=("tensorboard",), precision="fp32")
+    train(model, batches, squared, settings=chosen, evaluate=lambda _: {"loss": 2.5}, logs=tmp_path / "logs")
+    events = EventAccumulator(str(tmp_path / "logs" / "trialtune"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(0, 2.5), (2, 2.5), (4, 2.5)]
+    assert [e.step for e in events.Scalars("train_loss")] == [1, 2, 3, 4]
+
+
+def test_a_tracker_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match=r"'tensorbord': choose from.*tensorboard"):
+        fit(trackers=("tensorbord",))
+    with pytest.raises(UsageError, match="pip install comet_ml"):
+        fit(trackers=("comet_ml",))

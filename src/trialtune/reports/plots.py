@@ -5,17 +5,20 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from trialtune.files import atomic_file
 from trialtune.reports.tables import NO_EXAMPLES, Row, comparison_rows, score_text
+from trialtune.reports.training import older_trials
 
 # Light values, told apart by lightness as well as hue; in SVG each becomes the page's CSS variable
 # of that name, so that a dark page brings its own. PNG files keep these on white.
@@ -26,6 +29,9 @@ COLOURS = {
     "base": "#8995a3",
     "adapted": "#2f83c9",
     "old": "#bf5209",
+    "plum": "#8a3b7c",
+    "amber": "#b07a00",
+    "teal": "#0f7a68",
     "paper": "#fefefe",
 }
 _STYLE: Any = {
@@ -58,6 +64,7 @@ _STYLE: Any = {
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _PIXELS_PER_INCH = 72  # one SVG unit is then one point of type
 _LABEL_LENGTH = 26
+_LINE_COLOURS = ("adapted", "plum", "amber", "teal", "ink")
 _Place = Literal["outside upper left", "outside lower left"]
 
 
@@ -92,18 +99,44 @@ class Plot:
 def learning_curves(stage: str, stage_result: Mapping[str, Any]) -> list[Plot]:
     """MLM accuracy, loss and perplexity on held-out text against tokens seen: three plots.
 
-    `stage_result` is one entry of a run's `mlm`; its forgetting, if any, gives the dashed line.
+    `stage_result` is one entry of a run's `mlm`; its older trials, if watched, give the dashed line.
     """
-    history = stage_result["history"]
-    forgetting = stage_result.get("forgetting")
+    history, old = stage_result["history"], older_trials(stage_result)
     return [
-        _learning_curve(f"{stage}-{measure}", measure, title, history, forgetting)
+        _learning_curve(f"{stage}-{measure}", measure, title, history, old)
         for measure, title in (
             ("accuracy", "Masked-token accuracy"),
             ("loss", "Loss"),
             ("perplexity", "Perplexity"),
         )
     ]
+
+
+def adaptation_losses(adaptations: Mapping[str, Mapping[str, Any]]) -> Plot:
+    """Held-out loss of every adaptation against tokens seen, each with its own colour, mark and dash."""
+    with rc_context(_STYLE):
+        figure = _figure(520, 270 + 11 * len(adaptations))
+        axes = figure.add_subplot()
+        looks = zip(cycle(_LINE_COLOURS), cycle("os^D"), cycle(("-", "--", "-.")), strict=False)
+        lines: list[Line2D] = []
+        for (colour, mark, dash), result in zip(looks, adaptations.values(), strict=False):
+            history = result["history"]
+            lines += axes.plot(
+                [entry["tokens"] for entry in history],
+                [_finite(entry["loss"]) for entry in history],
+                linestyle=dash,
+                marker=mark,
+                markevery=max(1, len(history) // 10),
+                markersize=5,
+                color=COLOURS[colour],
+                linewidth=1.8,
+            )
+        _token_axes(axes, "Loss on new trials, held out")
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        names = [_short(name) for name in adaptations]
+        figure.legend(lines, names, loc="outside upper left", ncols=2, handlelength=2.6)
+    summary = "Loss on held-out text of new trials against tokens seen, one line for each adaptation."
+    return Plot("adaptations-loss", summary, figure)
 
 
 def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
@@ -182,7 +215,7 @@ def _learning_curve(
     measure: str,
     title: str,
     history: Sequence[Mapping[str, Any]],
-    forgetting: Mapping[str, Any] | None,
+    old: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> Plot:
     tokens = [entry["tokens"] for entry in history]
     values = [_finite(entry[measure]) for entry in history]
@@ -190,11 +223,12 @@ def _learning_curve(
     with rc_context(_STYLE):
         figure = _figure(340, 250)
         axes = figure.add_subplot()
-        if forgetting:
-            old = [_finite(forgetting[moment][measure]) for moment in ("before", "after")]
-            shown += old
-            ends = [tokens[0], tokens[-1]]
-            axes.plot(ends, old, "s--", color=COLOURS["old"], markersize=5, linewidth=1.5)
+        if old:
+            forgotten = [_finite(scores[measure]) for _, scores in old]
+            shown += forgotten
+            seen = [place for place, _ in old]
+            ends = [0, len(old) - 1]
+            axes.plot(seen, forgotten, "s--", color=COLOURS["old"], markevery=ends, ms=5, linewidth=1.5)
             _legend(figure, {"adapted": "New trials", "old": "Older trials"}, place="outside lower left")
         axes.plot(tokens, values, color=COLOURS["adapted"], linewidth=2.2)
         line = COLOURS["adapted"]
@@ -209,17 +243,22 @@ def _learning_curve(
             title += " (log scale)"
         else:
             axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.grid(axis="y")
-        axes.tick_params(axis="both", length=0)
-        axes.tick_params(axis="y", labelcolor=COLOURS["muted"])
-        axes.margins(x=0.05, y=0.12)
-        axes.spines["left"].set_visible(False)
-        axes.set_title(title)
-        axes.set_xlabel("Tokens seen")
+        _token_axes(axes, title)
     change = f"{score_text(values[0])} before, {score_text(values[-1])} after"
     return Plot(name, f"{title} on held-out text: {change}.", figure)
+
+
+def _token_axes(axes: Axes, title: str) -> None:
+    """The dress of every curve over tokens."""
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(axis="y")
+    axes.tick_params(axis="both", length=0)
+    axes.tick_params(axis="y", labelcolor=COLOURS["muted"])
+    axes.margins(x=0.05, y=0.12)
+    axes.spines["left"].set_visible(False)
+    axes.set_title(title)
+    axes.set_xlabel("Tokens seen")
 
 
 def _render_svg(figure: Figure) -> str:

@@ -17,10 +17,19 @@ from trialtune.reports.tables import (
     Row,
     change_text,
     comparison_rows,
+    count_text,
     score_text,
     signed_text,
     to_csv,
     to_markdown,
+)
+from trialtune.reports.training import (
+    Adaptation,
+    Change,
+    compared,
+    section_changes,
+    stage_text,
+    text_changes,
 )
 
 _PAGES = Environment(
@@ -30,7 +39,7 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.filters.update(score=score_text, signed=signed_text, change=change_text)
+_PAGES.filters.update(score=score_text, signed=signed_text, change=change_text, count=count_text)
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,18 @@ class StagePart:
 
     name: str
     title: str
-    result: Mapping[str, Any]
+    summary: str
+    texts: list[Change]
+    sections: list[Change]
     curves: list[Plot]
+
+
+@dataclass(frozen=True)
+class VariantsPart:
+    """The adaptation and its variants side by side."""
+
+    rows: list[Adaptation]
+    losses: Plot
 
 
 def write_report(run: Mapping[str, Any], folder: Path) -> Path:
@@ -61,17 +80,17 @@ def write_report(run: Mapping[str, Any], folder: Path) -> Path:
     `run` is the content of a run's metrics.json. Returns the page's path.
     """
     tasks = [_task_part(name, comparison) for name, comparison in run["tasks"].items()]
+    mlm = {name: result for name, result in run["mlm"].items() if result}
     titles = {"base": "Base: trials before the cut", "adapt": "Adapted: trials after the cut"}
-    stages = [
-        StagePart(name, title, run["mlm"][name], plots.learning_curves(name, run["mlm"][name]))
-        for name, title in titles.items()
-        if run["mlm"].get(name)
-    ]
+    stages = [_stage_part(name, title, mlm[name]) for name, title in titles.items() if name in mlm]
+    variants = _variants_part({name: result for name, result in mlm.items() if name != "base"})
     years = plots.trials_by_year(run["data"]["years"]) if run["data"].get("years") else None
     page = _PAGES.get_template("report.html").render(
         run=run,
+        encoder=mlm.get("base", mlm["adapt"])["encoder"],
         tasks=tasks,
         stages=stages,
+        variants=variants,
         years=years,
         settings=list(_flat(run["settings"])),
         note=NOTE,
@@ -81,7 +100,7 @@ def write_report(run: Mapping[str, Any], folder: Path) -> Path:
     for task in tasks:
         _write(folder / f"{task.stem}.md", to_markdown(task.comparison))
         _write(folder / f"{task.stem}.csv", to_csv(task.comparison))
-    for plot in _plots(tasks, stages, years):
+    for plot in _plots(tasks, stages, variants, years):
         plot.save_png(folder / "plots" / f"{plot.name}.png")
     _write(folder / "index.html", page)
     return folder / "index.html"
@@ -93,11 +112,33 @@ def _task_part(name: str, comparison: Mapping[str, Any]) -> TaskPart:
     return TaskPart(name, stem, comparison, comparison_rows(comparison), bars, differences)
 
 
-def _plots(tasks: list[TaskPart], stages: list[StagePart], years: Plot | None) -> Iterator[Plot]:
+def _stage_part(name: str, title: str, result: Mapping[str, Any]) -> StagePart:
+    return StagePart(
+        name=name,
+        title=title,
+        summary=stage_text(result),
+        texts=text_changes(result),
+        sections=section_changes(result),
+        curves=plots.learning_curves(name, result),
+    )
+
+
+def _variants_part(adaptations: Mapping[str, Mapping[str, Any]]) -> VariantsPart | None:
+    """None when there is one adaptation, which leaves nothing to compare."""
+    if len(adaptations) < 2:
+        return None
+    return VariantsPart(compared(adaptations), plots.adaptation_losses(adaptations))
+
+
+def _plots(
+    tasks: list[TaskPart], stages: list[StagePart], variants: VariantsPart | None, years: Plot | None
+) -> Iterator[Plot]:
     for task in tasks:
         yield from (task.bars, task.differences)
     for stage in stages:
         yield from stage.curves
+    if variants:
+        yield variants.losses
     if years:
         yield years
 

@@ -131,6 +131,11 @@ def score_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def count_text(value: float | None) -> str:
+    """A whole number with its thousands set apart, an en dash for none."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
 def signed_text(value: float) -> str:
     """A difference with its sign and three decimals; the minus is a real minus sign."""
     return f"{value:+.3f}".replace("-", "−")

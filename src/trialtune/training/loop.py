@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,8 +110,7 @@ class _Training:
         )
         self.state = checkpoints.restore(model, optimizer) if checkpoints else RunState()
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
-        processes = self.accelerator.num_processes
-        self.meter = Meter(processes * matmul_peak(device, precision or torch.float32))
+        self.meter = Meter(matmul_peak(device, precision or torch.float32))
 
     def run(self, report: Callable[[Progress], None] | None) -> Outcome:
         state, settings, started = self.state, self.settings, time.perf_counter()
@@ -123,7 +122,11 @@ class _Training:
             now = Progress(
                 state.step, steps, state.average_loss, self.meter.tokens_per_s, self.meter.peak_share, scores
             )
-            track(self.accelerator, state.step, {**asdict(now), **(scores or {})})
+            track(
+                self.accelerator,
+                state.step,
+                {"train_loss": now.loss, "tokens_per_s": now.tokens_per_s, **(scores or {})},
+            )
             if report and self.accelerator.is_main_process:
                 report(now)
 

@@ -27,11 +27,14 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 class Meter:
-    """Tokens and seconds of the steps of this process; scoring and saving are left out."""
+    """Tokens and seconds of this process's steps; scoring and saving are left out.
+
+    A step's tokens are those of all processes, its operations and the peak those of one.
+    """
 
     def __init__(self, peak: float) -> None:
         self.tokens, self.seconds = 0, 0.0
-        self._peak, self._operations = peak, 0.0  # of one token, forward and backward
+        self._peak, self._operations = peak, 0.0  # the operations of one token, forward and backward
 
     @property
     def tokens_per_s(self) -> float:

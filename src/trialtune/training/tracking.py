@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import LoggerType
@@ -23,7 +24,10 @@ def open_trackers(settings: TrainSettings, logs: Path | None) -> Accelerator:
             raise UsageError(f"tracker {name!r} is not installed: pip install {name}")
     # Precision is ours: the frozen weights are held in it.
     accelerator = Accelerator(
-        mixed_precision="no", log_with=list(settings.trackers) or None, project_dir=logs
+        cpu=not torch.accelerator.is_available(),  # said aloud, or processes on CPUs do not find each other
+        mixed_precision="no",
+        log_with=list(settings.trackers) or None,
+        project_dir=logs,
     )
     if settings.trackers:
         if logs:

@@ -1,0 +1,84 @@
+"""Training in words and rows: only what is known is said."""
+
+import pytest
+
+from trialtune.reports.training import compared, older_trials, section_changes, stage_text, text_changes
+
+
+def test_a_stage_says_what_it_trained_how_long_and_how_fast(run) -> None:
+    assert stage_text(run["mlm"]["query-value"]) == (
+        "LoRA of rank 8, target modules query, value; 442,368 trained parameters. "
+        "819,200 tokens at 4,210 tokens/s, 34% of this machine's matrix-product peak; "
+        "3.2 minutes of wall time with scoring."
+    )
+    assert stage_text(run["mlm"]["base"]).startswith("All weights; 22,700,000 trained parameters.")
+    assert stage_text(run["mlm"]["base"]).endswith("The encoder had no head and got a fresh one.")
+
+
+def test_a_long_stage_is_told_in_hours(run) -> None:
+    assert "2.5 hours of wall time" in stage_text(run["mlm"]["adapt"] | {"seconds": 9000})
+
+
+def test_an_unknown_peak_is_not_mentioned(run) -> None:
+    assert "peak" not in stage_text(run["mlm"]["adapt"] | {"peak_share": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("reason", "limit", "text"),
+    [
+        ("patience", {"patience": 3}, "Stopped early: no better loss, with a patience of 3."),
+        ("max_minutes", {"max_minutes": 30.0}, "Stopped early: its limit of 30 minutes was reached."),
+    ],
+)
+def test_why_a_stage_stopped_early(run, reason, limit, text) -> None:
+    result = run["mlm"]["adapt"] | {"stopped": reason}
+    result["settings"]["train"] |= limit
+    assert text in stage_text(result)
+    assert "Stopped early" not in stage_text(result | {"stopped": "steps"})
+
+
+def test_weights_kept_from_an_earlier_step_are_named(run) -> None:
+    result = run["mlm"]["adapt"]
+    result["history"][4]["loss"] = 0.1
+    assert "weights kept" not in stage_text(result)
+    result["settings"]["train"]["patience"] = 3
+    assert "The weights kept are those of step 160" in stage_text(result)
+
+
+def test_sections_before_and_after(run) -> None:
+    result = run["mlm"]["adapt"]
+    changes = section_changes(result)
+    assert [change.name for change in changes] == ["Title", "Summary", "Eligibility"]
+    assert [change.after["masked"] for change in changes] == [311, 1204, 2870]
+    assert changes[0].before == result["history"][0]["sections"]["Title"]
+    assert changes[0].after == result["history"][-1]["sections"]["Title"]
+
+
+def test_a_stage_of_an_earlier_version(run, of_earlier_version) -> None:
+    result = of_earlier_version(run["mlm"]["adapt"])
+    assert stage_text(result).startswith(
+        "LoRA; 442,368 trained parameters. 819,200 tokens at 4,210 tokens/s;"
+    )
+    assert section_changes(result) == []
+    assert [change.after["loss"] for change in text_changes(result)] == pytest.approx(
+        [2.896, 3.051], abs=0.01
+    )
+    assert [tokens for tokens, _ in older_trials(result)] == [0, 819_200]
+
+
+def test_adaptations_beside_their_common_start(run) -> None:
+    mlm = run["mlm"]
+    start, *rows = compared({name: mlm[name] for name in ("adapt", "query-value")})
+    assert start.new == mlm["adapt"]["history"][0]
+    assert start.old == mlm["adapt"]["history"][0]["old"]
+    assert start.rank is start.tokens is None
+    assert [(row.name, row.modules, row.rank) for row in rows] == [
+        ("adapt", "all-linear", 16),
+        ("query-value", "query, value", 8),
+    ]
+    assert rows[1].old == mlm["query-value"]["forgetting"]["after"]
+
+
+def test_a_variant_may_train_all_weights_and_watch_no_older_trials(run) -> None:
+    row = compared({"whole": run["mlm"]["base"]})[-1]
+    assert (row.modules, row.rank, row.old) == ("all weights", None, None)

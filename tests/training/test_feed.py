@@ -1,0 +1,39 @@
+"""Every row of a batch goes to exactly one share, and batches come in order, made ahead."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialtune.training.feed import feed, share
+
+
+def batch(rows: int) -> dict[str, torch.Tensor]:
+    return {"attention_mask": torch.ones(rows, 3), "labels": torch.arange(rows)}
+
+
+@given(st.integers(1, 40), st.integers(1, 12))
+def test_shares_hold_every_row_once(rows: int, parts: int) -> None:
+    shares = [share(batch(rows), part, parts) for part in range(parts)]
+    assert [row for one, real in shares if real for row in one["labels"].tolist()] == list(range(rows))
+    sizes = [len(one["labels"]) if real else 0 for one, real in shares]
+    assert max(sizes) - min(sizes) <= 1
+    assert all(len(one["labels"]) == 1 for one, real in shares if not real)
+
+
+class Numbered:
+    """Batches that hold their step's number."""
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        return {"step": torch.tensor(step)}
+
+    def scored(self, batch) -> int:
+        return 1
+
+    def epoch(self, step: int) -> float:
+        return float(step)
+
+
+@given(st.integers(0, 5), st.integers(0, 9))
+def test_batches_come_in_order(start: int, stop: int) -> None:
+    steps = [int(one["step"]) for one in feed(Numbered(), start, stop, pin=False)]
+    assert steps == list(range(start, stop))
