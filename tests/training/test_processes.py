@@ -1,13 +1,13 @@
 """Two processes train as one does, and a run goes on with another number of them."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -56,7 +56,6 @@ def start(corpus, tiny_encoder, tmp_path_factory):
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
 
     return begin
@@ -109,8 +108,13 @@ def test_one_process_goes_on_where_two_were_killed(start, alone, corpus, tiny_en
 
 
 def kill(process: subprocess.Popen) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """SIGKILL for the launcher and the workers, which have sessions of their own."""
+    with suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family)
     process.communicate()
 
 
