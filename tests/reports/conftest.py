@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -120,6 +119,7 @@ def stage(
         "peak_share": 0.337,
         "seconds": 194.6,
         "stopped": "steps",
+        "kept_step": 400,
         "encoder": "embedded:minilm-l6",
         "method": method,
         "fresh_head": method == "full",
@@ -130,21 +130,6 @@ def stage(
             "lora": lora or {"r": 16, "alpha": 32, "target_modules": ["all-linear"]},
         },
     }
-
-
-def of_earlier_version(result: dict[str, Any]) -> dict[str, Any]:
-    """A stage as it was written before sections, watched older trials, speed and reasons were."""
-    lost = {"tokens", "peak_share", "stopped", "settings"}
-    history = [
-        {name: value for name, value in entry.items() if name not in ("sections", "old", "masked")}
-        for entry in result["history"]
-    ]
-    return {name: value for name, value in result.items() if name not in lost} | {"history": history}
-
-
-@pytest.fixture(name="of_earlier_version")
-def _of_earlier_version() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return of_earlier_version
 
 
 @pytest.fixture

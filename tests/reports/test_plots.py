@@ -67,13 +67,11 @@ def dashed(plot: Plot) -> list[float]:
     return list(line.get_xdata())
 
 
-def test_the_forgetting_line_has_every_scoring(run, of_earlier_version) -> None:
+def test_the_forgetting_line_has_every_scoring(run) -> None:
     result = run["mlm"]["adapt"]
     tokens = [entry["tokens"] for entry in result["history"]]
     for plot in learning_curves("adapt", result):
         assert dashed(plot) == tokens
-    for plot in learning_curves("adapt", of_earlier_version(result)):
-        assert dashed(plot) == [tokens[0], tokens[-1]]
 
 
 def test_no_older_trials_no_forgetting_line(run) -> None:

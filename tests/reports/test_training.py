@@ -19,10 +19,6 @@ def test_a_long_stage_is_told_in_hours(run) -> None:
     assert "2.5 hours of wall time" in stage_text(run["mlm"]["adapt"] | {"seconds": 9000})
 
 
-def test_an_unknown_peak_is_not_mentioned(run) -> None:
-    assert "peak" not in stage_text(run["mlm"]["adapt"] | {"peak_share": 0.0})
-
-
 @pytest.mark.parametrize(
     ("reason", "limit", "text"),
     [
@@ -37,12 +33,14 @@ def test_why_a_stage_stopped_early(run, reason, limit, text) -> None:
     assert "Stopped early" not in stage_text(result | {"stopped": "steps"})
 
 
-def test_weights_kept_from_an_earlier_step_are_named(run) -> None:
-    result = run["mlm"]["adapt"]
-    result["history"][4]["loss"] = 0.1
-    assert "weights kept" not in stage_text(result)
-    result["settings"]["train"]["patience"] = 3
-    assert "The weights kept are those of step 160" in stage_text(result)
+def test_with_patience_the_best_scoring_counts(run) -> None:
+    result = run["mlm"]["adapt"] | {"kept_step": 160}
+    assert "The weights kept are those of step 160, which scored best." in stage_text(result)
+    best = result["history"][4]
+    assert [change.after for change in text_changes(result)] == [best, best["old"]]
+    assert section_changes(result)[0].after == best["sections"]["Title"]
+    assert compared({"adapt": result})[-1].new == best
+    assert "weights kept" not in stage_text(run["mlm"]["adapt"])
 
 
 def test_sections_before_and_after(run) -> None:
@@ -54,16 +52,10 @@ def test_sections_before_and_after(run) -> None:
     assert changes[0].after == result["history"][-1]["sections"]["Title"]
 
 
-def test_a_stage_of_an_earlier_version(run, of_earlier_version) -> None:
-    result = of_earlier_version(run["mlm"]["adapt"])
-    assert stage_text(result).startswith(
-        "LoRA; 442,368 trained parameters. 819,200 tokens at 4,210 tokens/s;"
-    )
-    assert section_changes(result) == []
-    assert [change.after["loss"] for change in text_changes(result)] == pytest.approx(
-        [2.896, 3.051], abs=0.01
-    )
-    assert [tokens for tokens, _ in older_trials(result)] == [0, 819_200]
+def test_older_trials_at_every_scoring(run) -> None:
+    result = run["mlm"]["adapt"]
+    assert [tokens for tokens, _ in older_trials(result)] == [e["tokens"] for e in result["history"]]
+    assert older_trials(run["mlm"]["base"]) == []
 
 
 def test_adaptations_beside_their_common_start(run) -> None:

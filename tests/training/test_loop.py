@@ -190,6 +190,7 @@ def test_patience_ends_the_run_and_keeps_the_best_weights(tmp_path) -> None:
     model, outcome = fit(evaluate, Checkpoints(tmp_path / "c", fingerprint="f"), patience=2)
     assert outcome.stopped == "patience"
     assert [entry["loss"] for entry in outcome.history] == [9.0, 5.0, 4.0, 4.5, 4.2]
+    assert outcome.kept_step == outcome.history[2]["step"] == 10
     assert torch.equal(model.weight, seen[2])
     assert not torch.equal(seen[4], seen[2])
 

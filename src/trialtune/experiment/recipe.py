@@ -1,12 +1,13 @@
 """A recipe: everything that decides an experiment, as validated YAML."""
 
 import difflib
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from trialtune.corpus.build import CorpusSettings
 from trialtune.errors import UsageError
@@ -17,6 +18,13 @@ from trialtune.stages.adapt import AdaptSettings
 from trialtune.stages.examples import SplitSettings
 from trialtune.stages.finetune import FinetuneSettings
 from trialtune.tasks.task import get_task
+
+
+def _check_variant(name: str) -> str:
+    """A variant's name is that of its folder and, in the report, stands beside the stages' own."""
+    if name in ("base", "adapt") or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError(f"{name!r}: choose a name of letters, digits, - and _, not 'base' or 'adapt'")
+    return name
 
 
 class TaskRecipe(Settings):
@@ -39,7 +47,9 @@ class Recipe(Settings):
     corpus: CorpusSettings = CorpusSettings()
     base: AdaptSettings | None = Field(None, description="full MLM on the trials before the cut")
     adapt: AdaptSettings = AdaptSettings()
-    variants: dict[str, AdaptSettings] = Field({}, description="other adaptations, reported beside `adapt`")
+    variants: dict[Annotated[str, AfterValidator(_check_variant)], AdaptSettings] = Field(
+        {}, description="other adaptations, reported beside `adapt`"
+    )
     tasks: dict[str, TaskRecipe] = Field(min_length=1)
 
 

@@ -28,113 +28,81 @@ class Adaptation:
     tokens_per_s: float | None = None
 
 
+def kept(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The scoring of the weights that a stage left: the last one or, with patience, the best."""
+    step = result["kept_step"]
+    return next(entry for entry in result["history"] if entry["step"] == step)
+
+
 def stage_text(result: Mapping[str, Any]) -> str:
     """What a stage trained, how long, how fast, and why it ended before its time, if it did."""
-    method = "All weights"
-    if result["method"] == "lora":
-        lora = _settings(result, "lora")
-        rank = f" of rank {lora['r']}, target modules {_modules(result)}" if lora else ""
-        method = f"LoRA{rank}"
+    settings, last = result["settings"], result["history"][-1]
+    method = f"LoRA of rank {settings['lora']['r']}, target modules {_modules(result)}"
     sentences = [
-        f"{method}; {result['trainable_parameters']:,} trained parameters.",
-        f"{_speed(result)}; {_duration(result['seconds'])} of wall time with scoring.",
-        "The encoder had no head and got a fresh one." if result["fresh_head"] else "",
-        _early_stop(result),
-        _kept_step(result),
+        f"{method if result['method'] == 'lora' else 'All weights'}; "
+        f"{result['trainable_parameters']:,} trained parameters.",
+        f"{last['tokens']:,} tokens at {result['tokens_per_s']:,.0f} tokens/s, {result['peak_share']:.0%} of "
+        f"this machine's matrix-product peak; {_duration(result['seconds'])} of wall time with scoring.",
     ]
-    return " ".join(filter(None, sentences))
+    if result["fresh_head"]:
+        sentences.append("The encoder had no head and got a fresh one.")
+    if result["stopped"] == "patience":
+        patience = settings["train"]["patience"]
+        sentences.append(f"Stopped early: no better loss, with a patience of {patience}.")
+    elif result["stopped"] == "max_minutes":
+        minutes = settings["train"]["max_minutes"]
+        sentences.append(f"Stopped early: its limit of {minutes:g} minutes was reached.")
+    if kept(result) is not last:
+        sentences.append(f"The weights kept are those of step {result['kept_step']:,}, which scored best.")
+    return " ".join(sentences)
 
 
 def text_changes(result: Mapping[str, Any]) -> list[Change]:
     """What a stage did to its own trials and, when they are watched, to older ones."""
-    history = result["history"]
-    changes = [Change("Its own trials, held out", history[0], history[-1])]
-    if old := older_trials(result):
-        changes.append(Change("Older trials, held out (forgetting)", old[0][1], old[-1][1]))
+    before, after = result["history"][0], kept(result)
+    changes = [Change("Its own trials, held out", before, after)]
+    if "old" in after:
+        changes.append(Change("Older trials, held out (forgetting)", before["old"], after["old"]))
     return changes
 
 
 def section_changes(result: Mapping[str, Any]) -> list[Change]:
     """What a stage did to each section of its own trials, in reading order; empty when unknown."""
-    before, after = (result["history"][place].get("sections") or {} for place in (0, -1))
-    return [Change(name, before[name], scores) for name, scores in after.items() if name in before]
+    before, after = (entry.get("sections", {}) for entry in (result["history"][0], kept(result)))
+    return [Change(name, before[name], scores) for name, scores in after.items()]
 
 
 def older_trials(result: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
-    """(tokens seen, scores on older trials): at every scoring, or before and after where no more is known."""
-    history, forgetting = result["history"], result.get("forgetting")
-    if all(entry.get("old") for entry in history):
-        return [(entry["tokens"], entry["old"]) for entry in history]
-    if forgetting:
-        return [
-            (history[0]["tokens"], forgetting["before"]),
-            (history[-1]["tokens"], forgetting["after"]),
-        ]
-    return []
+    """(tokens seen, scores on older trials) of every scoring; empty when they are not watched."""
+    return [(entry["tokens"], entry["old"]) for entry in result["history"] if "old" in entry]
 
 
 def compared(adaptations: Mapping[str, Mapping[str, Any]]) -> list[Adaptation]:
     """The un-adapted start, which all share, then every adaptation in the order given."""
-    first = next(iter(adaptations.values()))
-    start = Adaptation("Before adapting", first["history"][0], _older(first, 0))
-    return [start, *(_adaptation(name, result) for name, result in adaptations.items())]
+    start = next(iter(adaptations.values()))["history"][0]
+    return [
+        Adaptation("Before adapting", start, start.get("old")),
+        *(_adaptation(name, result) for name, result in adaptations.items()),
+    ]
 
 
 def _adaptation(name: str, result: Mapping[str, Any]) -> Adaptation:
-    last = result["history"][-1]
     lora = result["method"] == "lora"
     return Adaptation(
         name=name,
-        new=last,
-        old=_older(result, -1),
+        new=kept(result),
+        old=kept(result).get("old"),
         modules=_modules(result) if lora else "all weights",
-        rank=_settings(result, "lora").get("r") if lora else None,
+        rank=result["settings"]["lora"]["r"] if lora else None,
         parameters=result["trainable_parameters"],
-        tokens=last["tokens"],
+        tokens=kept(result)["tokens"],
         tokens_per_s=result["tokens_per_s"],
     )
 
 
-def _older(result: Mapping[str, Any], place: int) -> Mapping[str, Any] | None:
-    old = older_trials(result)
-    return old[place][1] if old else None
-
-
-def _settings(result: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    settings: Mapping[str, Any] = result.get("settings", {}).get(part, {})
-    return settings
-
-
-def _modules(result: Mapping[str, Any]) -> str | None:
-    return ", ".join(_settings(result, "lora").get("target_modules", ())) or None
-
-
-def _speed(result: Mapping[str, Any]) -> str:
-    tokens = result["history"][-1]["tokens"]
-    text = f"{tokens:,} tokens at {result['tokens_per_s']:,.0f} tokens/s"
-    share = result.get("peak_share")
-    return f"{text}, {share:.0%} of this machine's matrix-product peak" if share else text
+def _modules(result: Mapping[str, Any]) -> str:
+    return ", ".join(result["settings"]["lora"]["target_modules"])
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
-
-
-def _early_stop(result: Mapping[str, Any]) -> str:
-    limits = _settings(result, "train")
-    if result.get("stopped") == "patience":
-        return f"Stopped early: no better loss, with a patience of {limits['patience']}."
-    if result.get("stopped") == "max_minutes":
-        return f"Stopped early: its limit of {limits['max_minutes']:g} minutes was reached."
-    return ""
-
-
-def _kept_step(result: Mapping[str, Any]) -> str:
-    """With patience the best weights are kept, and those need not be the ones scored last."""
-    history = result["history"]
-    if not _settings(result, "train").get("patience"):
-        return ""
-    best = min(history, key=lambda entry: entry["loss"])
-    if best is history[-1]:
-        return ""
-    return f"The weights kept are those of step {best['step']:,}, the best scoring; “after” is the last one."

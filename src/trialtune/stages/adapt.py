@@ -156,14 +156,15 @@ def adapt(
         report=report,
         logs=out.parent / "logs" / out.name,
     )
-    first, last = outcome.history[0], outcome.history[-1]
+    first = outcome.history[0]
+    kept = next(entry for entry in outcome.history if entry["step"] == outcome.kept_step)
     metrics = {
         "encoder": encoder,
         "method": settings.method,
         "fresh_head": not has_head,
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         **asdict(outcome),
-        "forgetting": {"before": first["old"], "after": last["old"]} if texts.old else None,
+        "forgetting": {"before": first["old"], "after": kept["old"]} if texts.old else None,
         "settings": settings.model_dump(mode="json"),
     }
     if not PartialState().is_main_process:

@@ -23,6 +23,7 @@ class RunState:
 
     step: int = 0
     tokens: int = 0
+    seconds: float = 0.0
     average_loss: float | None = None  # exponential moving average
     history: list[dict[str, Any]] = field(default_factory=list)  # one entry a scoring
 
@@ -88,17 +89,19 @@ class Checkpoints:
                 return RunState(**state["run"])
         return RunState()
 
-    def save_best(self, model: nn.Module) -> None:
+    def save_best(self, model: nn.Module, *, step: int) -> None:
         """Keep the weights that scored best so far, for early stopping."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(self.folder / _BEST) as path:
-            _write(_trainable(model), path)
+            _write({"step": torch.tensor(step), **_trainable(model)}, path)
 
-    def load_best(self, model: nn.Module) -> None:
-        """Put the weights of `save_best` back into the model."""
+    def load_best(self, model: nn.Module) -> int:
+        """Put the weights of `save_best` back into the model; returns their step."""
+        tensors = load_file(self.folder / _BEST)
+        step = int(tensors.pop("step"))
         with torch.no_grad():
-            for name, value in load_file(self.folder / _BEST).items():
+            for name, value in tensors.items():
                 model.get_parameter(name).copy_(value)
+        return step
 
     def clear(self) -> None:
         """Remove all checkpoints; the finished model has taken their place."""

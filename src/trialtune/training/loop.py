@@ -45,8 +45,9 @@ class Outcome:
     tokens: int
     tokens_per_s: float  # of training alone, scoring left out; of this process's steps
     peak_share: float
-    seconds: float
+    seconds: float  # in all, scoring included; a killed run's up to its last checkpoint
     stopped: Stopped  # what ended the run
+    kept_step: int  # whose weights were kept: the last, or with `patience` the best one scored
 
 
 def train(
@@ -66,7 +67,8 @@ def train(
     `batches.scored`, so that accumulation and the number of processes change nothing. `evaluate`
     scores the model (before, every `evaluate_every` steps, after); its "loss" decides on early
     stopping. With `checkpoints`, a killed run continues where it was and ends with the same
-    weights. Trackers write to `logs`. Raises DataError when the loss stops being finite or a batch
+    weights. Trackers write to `logs`. Frozen linear weights stay in the precision of the training.
+    Raises DataError when the loss stops being finite or a batch
     does not fit into memory.
     """
     training = _Training(
@@ -113,7 +115,9 @@ class _Training:
         self.meter = Meter(matmul_peak(device, precision or torch.float32))
 
     def run(self, report: Callable[[Progress], None] | None) -> Outcome:
-        state, settings, started = self.state, self.settings, time.perf_counter()
+        state, settings = self.state, self.settings
+        started = time.perf_counter()
+        before = state.seconds  # of this run, in earlier processes
         steps = settings.steps
         assert steps is not None  # `TrainSettings.in_steps` has turned every limit into steps
         stopped: Stopped = "steps"
@@ -141,7 +145,8 @@ class _Training:
                     raise self.no_number(loss)
                 self.update()
             state.add(loss, tokens)
-            late = self.is_late(time.perf_counter() - started)
+            state.seconds = before + time.perf_counter() - started
+            late = self.is_late(state.seconds)
             due = late or state.step == steps or state.step % settings.evaluate_every == 0
             scores = self.score() if due else None
             tell(scores)
@@ -153,8 +158,9 @@ class _Training:
                 break
             if state.step < steps and state.step % settings.checkpoint_every == 0:
                 self.save()
+        kept_step = state.step
         if settings.patience and self.checkpoints and state.scorings_since_best:
-            self.checkpoints.load_best(self.model)
+            kept_step = self.checkpoints.load_best(self.model)
         close_trackers(self.accelerator)
         self.model.eval()
         return Outcome(
@@ -162,8 +168,9 @@ class _Training:
             tokens=state.tokens,
             tokens_per_s=self.meter.tokens_per_s,
             peak_share=self.meter.peak_share,
-            seconds=time.perf_counter() - started,
+            seconds=before + time.perf_counter() - started,
             stopped=stopped,
+            kept_step=kept_step,
         )
 
     def backward(self, batch: Batch) -> float:
@@ -212,7 +219,7 @@ class _Training:
         self.state.score(scores, epoch=self.batches.epoch(self.state.step))
         if self.settings.patience and self.checkpoints and self.state.scorings_since_best == 0:
             if self.accelerator.is_main_process:
-                self.checkpoints.save_best(self.model)
+                self.checkpoints.save_best(self.model, step=self.state.step)
             self.accelerator.wait_for_everyone()
         return self.state.history[-1]
 

@@ -1,0 +1,275 @@
+"""Tokens a second, peak memory and final loss of MLM + LoRA training: ours against the stock stack.
+
+Every row trains the same encoder on the same masked batches with the same LoRA shape (r=8 on query
+and value), in a process of its own:
+
+    stock-fp32   `transformers` Trainer + PEFT as they come: dropout, logits at every position
+    stock-bf16   the same with bf16=True
+    trialtune    what `trialtune adapt` does
+
+Rows take turns, once a seed, so that a noisy machine hits all alike; medians are printed. The final
+loss is taken in fp32 on held-out blocks, from the trained weights put into a fresh model. Run it on
+an otherwise idle machine: python benchmarks/adapt.py [--json FILE]
+"""
+
+import argparse
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import (
+    AutoModelForMaskedLM,
+    BertConfig,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    logging,
+)
+
+from trialtune.corpus.blocks import Blocks, read_blocks
+from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.masking import Masker
+from trialtune.evaluation.mlm import mlm_metrics, token_counts
+from trialtune.experiment.environment import machine, versions
+from trialtune.models.encoders import EMBEDDED, load_tokenizer
+from trialtune.models.lora import LoraSettings, add_lora
+from trialtune.models.mlm import MaskedLM, head_parameters, load_masked_lm, start_head_bias
+from trialtune.models.speed import prepare_training, set_dropout
+from trialtune.registry.sample import SampleSettings, write_sample
+from trialtune.registry.snapshot import import_source, read_snapshot
+from trialtune.training.batching import MaskedBatches
+from trialtune.training.loop import train
+from trialtune.training.meter import matmul_peak
+from trialtune.training.settings import TrainSettings
+
+ROWS = ("stock-fp32", "stock-bf16", "trialtune")
+STEPS = {"minilm-l6": 24, "bert-base": 8}  # of 16 blocks of 128 tokens
+BATCH, BLOCK, WARM = 16, 128, 2  # the first steps, which load kernels, are not timed
+LEARNING_RATE = 1e-3
+HELDOUT = 64  # blocks
+
+
+def load(encoder: str, blocks: Blocks) -> PreTrainedModel:
+    """The encoder with LoRA on query and value, and a trained head where it brought none."""
+    torch.manual_seed(0)
+    if encoder == "bert-base":  # its speed does not depend on its weights
+        model, has_head = AutoModelForMaskedLM.from_config(BertConfig()), True
+    else:
+        model, has_head = load_masked_lm(EMBEDDED)
+        start_head_bias(model, token_counts(blocks, model.config.vocab_size))
+    add_lora(model, LoraSettings(r=8, alpha=16, target_modules=("query", "value")))
+    for parameter in {} if has_head else head_parameters(model).values():
+        parameter.requires_grad = True
+    return model
+
+
+def train_stock(
+    model: PreTrainedModel, batches: MaskedBatches, *, steps: int, bf16: bool
+) -> tuple[list[float], float]:
+    """Train with the Trainer; returns the seconds of each step and the operations of one."""
+    seconds: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            self.started = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            seconds.append(time.perf_counter() - self.started)
+
+    class Counted(Trainer):
+        operations = 0.0
+
+        def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+            if self.operations:
+                return super().training_step(*arguments, **named)
+            with FlopCounterMode(display=False) as counter:
+                loss = super().training_step(*arguments, **named)
+            self.operations = counter.get_total_flops()
+            return loss
+
+    rows = [
+        {name: value[row] for name, value in batches[step].items()}
+        for step in range(steps)
+        for row in range(batches.batch_size)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            folder,
+            per_device_train_batch_size=batches.batch_size,
+            max_steps=steps,
+            learning_rate=LEARNING_RATE,
+            weight_decay=0.01,
+            adam_beta2=0.98,
+            warmup_steps=0.06,
+            bf16=bf16,
+            use_cpu=not torch.cuda.is_available(),
+            train_sampling_strategy="sequential",
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=batches.seed,
+        )
+        trainer = Counted(model, arguments, train_dataset=rows, callbacks=[Clock()])
+        trainer.train()
+    return seconds, trainer.operations
+
+
+def train_ours(model: PreTrainedModel, batches: MaskedBatches, *, steps: int) -> tuple[list[float], float]:
+    """Train as `trialtune adapt` does; returns the seconds of each step and the operations of one."""
+    set_dropout(model, 0.0)
+    prepare_training(model, tokens=BLOCK)
+    ends: list[float] = []
+    outcome = train(
+        MaskedLM(model),
+        batches,
+        lambda model, batch: model(batch["input_ids"], batch["labels"], batch["attention_mask"]),
+        settings=TrainSettings(steps=steps, batch_size=BATCH, learning_rate=LEARNING_RATE, seed=batches.seed),
+        report=lambda progress: ends.append(time.perf_counter()),
+    )
+    operations = outcome.peak_share * peak(bf16=True) / outcome.tokens_per_s * BATCH * BLOCK
+    return [end - start for start, end in itertools.pairwise(ends)], operations
+
+
+def peak(*, bf16: bool) -> float:
+    """This machine's matrix-product peak, in operations a second."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return matmul_peak(device, torch.bfloat16 if bf16 else torch.float32)
+
+
+def measure(encoder: str, name: str, seed: int, corpus: Path) -> dict[str, Any]:
+    """Train one row; returns tokens/s, peak memory in MB, final loss, and the share of the peak used."""
+    tokenizer = load_tokenizer(EMBEDDED)
+    blocks = read_blocks(corpus / "train.parquet", pad_id=tokenizer.pad_token_id)
+    heldout = read_blocks(corpus / "heldout.parquet", pad_id=tokenizer.pad_token_id).head(HELDOUT)
+    masker = Masker.of(tokenizer)
+    batches, steps = MaskedBatches(blocks, masker, BATCH, seed), STEPS[encoder]
+    model, bf16 = load(encoder, blocks), name != "stock-fp32"
+    if name == "trialtune":
+        seconds, operations = train_ours(model, batches, steps=steps)
+    else:
+        seconds, operations = train_stock(model, batches, steps=steps, bf16=bf16)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    step = statistics.median(seconds[WARM:])
+    return {
+        "tokens_per_s": BATCH * BLOCK / step,
+        "peak_mb": peak_mb,
+        "final_loss": score(model, load(encoder, blocks), heldout, masker),
+        "peak_share": operations / step / peak(bf16=bf16),
+    }
+
+
+def score(trained: nn.Module, fresh: PreTrainedModel, heldout: Blocks, masker: Masker) -> float:
+    """Held-out loss in fp32 of the trained weights, put into a fresh model."""
+    weights = {name: value for name, value in trained.named_parameters() if value.requires_grad}
+    with torch.no_grad():
+        for name, value in weights.items():
+            fresh.get_parameter(name).copy_(value)
+        loss: float = mlm_metrics(MaskedLM(fresh).eval(), heldout, masker)["loss"]
+    return loss
+
+
+def make_corpus(folder: Path) -> Path:
+    """A corpus of made-up trials."""
+    write_sample(folder / "sample", SampleSettings(studies=2400))
+    import_source(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
+    rows = read_snapshot(folder / "snapshot.parquet")
+    build_corpus(rows, load_tokenizer(EMBEDDED), folder / "corpus", settings=CorpusSettings(block_size=BLOCK))
+    return folder / "corpus"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--corpus", type=Path, help="a corpus folder (default: made-up trials)")
+    parser.add_argument("--encoders", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--row", nargs=3, metavar=("ENCODER", "NAME", "SEED"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if options.row:
+        encoder, name, seed = options.row
+        print(json.dumps(measure(encoder, name, int(seed), options.corpus)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = options.corpus or make_corpus(Path(folder))
+        rows, busiest = run_all(options.encoders, options.seeds, corpus)
+    show(rows, busiest)
+    if options.json:
+        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def run_all(encoders: list[str], seeds: int, corpus: Path) -> tuple[list[dict[str, Any]], float]:
+    """Measure every row once a seed, in turns; returns medians and the most that others used a CPU."""
+    rows, busiest = [], 0.0
+    for encoder in encoders:
+        measured: dict[str, list[dict[str, Any]]] = {name: [] for name in ROWS}
+        for seed in range(1, seeds + 1):
+            for name in ROWS:
+                busiest = max(busiest, psutil.cpu_percent(interval=1.0))
+                command = [sys.executable, __file__, "--corpus", str(corpus)]
+                done = subprocess.run(
+                    [*command, "--row", encoder, name, str(seed)], stdout=subprocess.PIPE, check=True
+                )
+                measured[name].append(json.loads(done.stdout.splitlines()[-1]))
+                print(f"{encoder} {name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
+        for name, results in measured.items():
+            losses = [result["final_loss"] for result in results]
+            medians = {key: statistics.median(r[key] for r in results) for key in results[0]}
+            spread = max(losses) - min(losses)
+            rows.append({"name": name, "encoder": encoder, **medians, "final_loss_spread": spread})
+    return rows, busiest
+
+
+def show(rows: list[dict[str, Any]], busiest: float) -> None:
+    table = Table(box=box.MARKDOWN)
+    table.add_column("encoder", no_wrap=True)
+    table.add_column("row", no_wrap=True)
+    for header in ("tokens/s", "x fp32", "x bf16", "peak MB", "x fp32", "final loss", "of peak"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        stock, half = (
+            next(r for r in rows if (r["name"], r["encoder"]) == (n, row["encoder"])) for n in ROWS[:2]
+        )
+        table.add_row(
+            row["encoder"],
+            row["name"],
+            f"{row['tokens_per_s']:,.0f}",
+            f"{row['tokens_per_s'] / stock['tokens_per_s']:.1f}",
+            f"{row['tokens_per_s'] / half['tokens_per_s']:.1f}",
+            f"{row['peak_mb']:,.0f}",
+            f"{row['peak_mb'] / stock['peak_mb']:.2f}",
+            f"{row['final_loss']:.3f} ±{row['final_loss_spread'] / 2:.3f}",
+            f"{row['peak_share']:.0%}",
+        )
+    console = Console(width=110)
+    console.print(table)
+    here = machine()
+    console.print(
+        f"{here['gpu'] or here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB; matrix products: "
+        f"{peak(bf16=False) / 1e9:,.0f} GFLOP/s in fp32, {peak(bf16=True) / 1e9:,.0f} in bf16; "
+        f"torch {torch.__version__}"
+    )
+    if busiest > 10:
+        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust these numbers.")
+
+
+if __name__ == "__main__":
+    main()
