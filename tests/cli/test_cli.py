@@ -25,6 +25,7 @@ COMMANDS = [
     ["registry", "sample"],
     ["corpus", "build"],
     ["adapt"],
+    ["mlm"],
     ["finetune"],
     ["evaluate"],
     ["compare"],
@@ -151,6 +152,8 @@ def test_what_is_wrong_is_said_in_one_message_with_the_right_exit_code(work, tin
         (1, "cut.jsonl.gz", ("registry", "import", "cut.jsonl.gz", "--out", "x.parquet")),
         (1, "registry import", ("corpus", "build", "no_id.csv", "--encoder", tiny_encoder, "--out", "x")),
         (1, "corpus build", ("adapt", "empty", "--encoder", tiny_encoder, "--out", "x")),
+        (2, "--tokens", ("adapt", "corpus", "--encoder", tiny_encoder, "--tokens", "1.5", "--out", "x")),
+        (2, "tensorboard", ("adapt", "corpus", "--encoder", tiny_encoder, "--tracker", "qq", "--out", "x")),
         (1, "not an encoder folder", ("adapt", "corpus", "--encoder", "empty", "--out", "x")),
         (
             2,
@@ -169,6 +172,23 @@ def test_what_is_wrong_is_said_in_one_message_with_the_right_exit_code(work, tin
         assert said in done.stderr, (arguments, done.stderr)
         assert "Traceback" not in done.stderr
     assert not list(work.glob("x*"))
+
+
+def test_a_dry_run_says_how_much_would_be_trained(work, tiny_encoder) -> None:
+    command = ("adapt", "corpus", "--encoder", tiny_encoder, "--out", "x", "--dry-run")
+    done = trialtune(*command, "--tokens", "5_000", "--json", cwd=work)
+    planned = json.loads(done.stdout)
+    assert planned["block_size"] == 64
+    assert 5000 <= planned["tokens"] < 5000 + 16 * 64
+    assert planned["epochs"] == pytest.approx(planned["steps"] * 16 / planned["blocks"])
+    assert "1.0" in trialtune(*command, cwd=work).stdout  # without a limit, one pass
+    assert not (work / "x").exists()
+
+
+def test_an_adapter_is_scored_by_section(work, tiny_encoder) -> None:
+    done = trialtune("mlm", "corpus", "--encoder", tiny_encoder, "--adapter", "adapter", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert "Eligibility" in done.stdout
 
 
 def test_tracebacks_are_for_debug_alone(work) -> None:

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+import torch
 
 from trialtune.corpus.blocks import read_blocks
 from trialtune.corpus.build import (
@@ -12,6 +13,7 @@ from trialtune.corpus.build import (
     tokenise,
     tokenizer_fingerprint,
 )
+from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES
 from trialtune.errors import DataError
 
 SETTINGS = CorpusSettings(block_size=32, heldout=0.2)
@@ -40,6 +42,33 @@ def test_counts_add_up_and_nothing_is_lost(tmp_path, tiny_tokenizer) -> None:
         assert f"study{n}ofslowcancer" in joined
     for n in set(kept) - set(trained):
         assert f"study{n}ofslowcancer" not in joined
+
+
+def test_heldout_tokens_know_their_section(tmp_path, tiny_tokenizer) -> None:
+    rows = [
+        {
+            "nct_id": f"NCT{n:08d}",
+            "brief_title": "slow cancer",
+            "brief_summary": "the trial was stopped",
+            "conditions": ["diabetes", "cancer"],
+        }
+        for n in range(60)
+    ]
+    build_corpus(pl.DataFrame(rows), tiny_tokenizer, tmp_path / "c", settings=SETTINGS)
+    blocks = read_blocks(tmp_path / "c" / "heldout.parquet", pad_id=0)
+    assert blocks.section_ids.shape == blocks.input_ids.shape
+    special = torch.isin(blocks.input_ids, torch.tensor(tiny_tokenizer.all_special_ids))
+    assert torch.equal(blocks.section_ids == NO_SECTION, special)
+    for name, text in {
+        "Title": "title: slow cancer",
+        "Summary": "summary: the trial was stopped",
+        "Conditions": "conditions: diabetes; cancer",
+    }.items():
+        spelled = tiny_tokenizer(text, add_special_tokens=False)["input_ids"]
+        found = blocks.input_ids[blocks.section_ids == SECTION_NAMES.index(name)].tolist()
+        assert found == spelled * (len(found) // len(spelled))
+        assert found
+    assert "section_ids" not in pl.read_parquet_schema(tmp_path / "c" / "train.parquet")
 
 
 def test_growth_never_moves_a_trial_between_parts() -> None:

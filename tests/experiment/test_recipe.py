@@ -39,6 +39,9 @@ def test_settings_can_be_changed_from_the_command_line() -> None:
         ("adapt.train.steps=0", r"adapt\.train\.steps: .*greater than or equal to 1"),
         ("tasks.sexx.seeds=[1]", "did you mean 'sex'"),
         ("adapt.train.steps", "key=value"),
+        ("variants.base={}", "not 'base' or 'adapt'"),
+        ("variants={../x: {}}", "letters, digits"),
+        ("variants.qv.lora.rank=3", "did you mean 'r'|choose one of r"),
     ],
 )
 def test_slips_are_named_with_the_nearest_right_word(override: str, said: str) -> None:

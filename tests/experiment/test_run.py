@@ -23,6 +23,8 @@ cut: {date: 2020-01-01}
 corpus: {block_size: 64}
 base: {method: full, evaluation_blocks: 20, train: {steps: 6, batch_size: 4, evaluate_every: 3}}
 adapt: {evaluation_blocks: 20, train: {steps: 8, batch_size: 4, evaluate_every: 4, checkpoint_every: 2}}
+variants:
+  qv: {evaluation_blocks: 20, lora: {target_modules: [query, value]}, train: {steps: 4, batch_size: 4}}
 tasks:
   stop-reasons: {seeds: [1], finetune: {epochs: 1}}
   sex: {seeds: [1, 2], split: {max_train: 150, max_test: 60}, finetune: {epochs: 1, max_length: 64}}
@@ -55,7 +57,7 @@ def scores(metrics: dict[str, Any]) -> str:
 def whole(recipe, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("whole") / "run"
     metrics, done = run(recipe, out)
-    assert len(done) == 9 + (2 * 2 + 1) + (2 * 4 + 1) + 1
+    assert len(done) == 10 + (2 * 2 + 1) + (2 * 4 + 1) + 1
     return out, metrics
 
 
@@ -74,6 +76,9 @@ def test_the_run_folder_holds_everything(whole) -> None:
     assert data["read"] == data["kept"] + data["quarantined"]
     assert data["kept"] == data["base"] + data["new"]
     assert metrics["mlm"]["adapt"]["forgetting"]
+    start, variant = metrics["mlm"]["adapt"]["history"][0], metrics["mlm"]["qv"]["history"][0]
+    assert variant["loss"] == start["loss"]  # both begin with the same encoder
+    assert (out / "variants" / "qv" / "adapter_model.safetensors").is_file()
 
 
 def test_no_test_trial_is_in_a_corpus_or_in_training(whole) -> None:
@@ -146,7 +151,9 @@ def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_pa
         *(
             "base.train.steps=2",
             "adapt.train.steps=2",
+            "variants.query-value.train.steps=2",
             "base.evaluation_blocks=5",
+            "variants.query-value.evaluation_blocks=5",
             "adapt.evaluation_blocks=5",
         ),
         *("tasks.stop-reasons.seeds=[1]", "tasks.stop-reasons.split.max_train=300"),
