@@ -12,8 +12,8 @@ test: setup check
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
 
 check: setup
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools benchmarks
+	$(BIN)/ruff format --check src tests tools benchmarks
 	$(BIN)/mypy
 
 setup: $(VENV)/installed

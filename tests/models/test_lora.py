@@ -20,7 +20,8 @@ from transformers import (
 )
 
 from trialtune.errors import DataError, UsageError
-from trialtune.models.lora import LoraSettings, add_lora, merge_adapter, open_adapter, save_adapter
+from trialtune.models.adapters import merge_adapter, open_adapter
+from trialtune.models.lora import LoraSettings, add_lora, save_adapter
 
 IDS = torch.arange(5, 29).reshape(2, 12)
 KINDS = [AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification]

@@ -20,9 +20,9 @@ def loss_and_gradients(model: nn.Module, batch, precision: torch.dtype | None = 
     return loss, {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
 
 
-def with_lora(model: nn.Module) -> nn.Module:
+def with_lora(model: nn.Module, **variant: bool) -> nn.Module:
     torch.manual_seed(1)
-    add_lora(model, LoraSettings(r=4))
+    add_lora(model, LoraSettings(r=4, **variant))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(parameter, std=0.2)
@@ -47,6 +47,14 @@ def test_frozen_weights_in_bf16_equal_autocast_bit_for_bit(config, build, batch)
     assert linear
     assert all(weight.dtype == torch.bfloat16 for weight in linear)
     assert model.get_input_embeddings().weight.dtype == torch.float32
+    assert_same(loss_and_gradients(model, batch, torch.bfloat16), plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("variant", [{"use_rslora": True}, {"use_dora": True}], ids=["rslora", "dora"])
+def test_frozen_weights_of_lora_variants(variant, build, batch) -> None:
+    plain = loss_and_gradients(with_lora(build(), **variant), batch, torch.bfloat16)
+    model = with_lora(build(), **variant)
+    hold_frozen_weights(model, torch.bfloat16)
     assert_same(loss_and_gradients(model, batch, torch.bfloat16), plain, rtol=0, atol=0)
 
 

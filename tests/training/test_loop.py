@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -13,6 +14,7 @@ from torch import nn
 from trialtune.errors import DataError, UsageError
 from trialtune.files import read_json
 from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.training.accelerator import refuse_sharding
 from trialtune.training.checkpoint import Checkpoints
 from trialtune.training.loop import Outcome, rate, train
 from trialtune.training.settings import TrainSettings
@@ -252,3 +254,9 @@ def test_a_tracker_that_is_not_there() -> None:
         fit(trackers=("tensorbord",))
     with pytest.raises(UsageError, match="pip install comet_ml"):
         fit(trackers=("comet_ml",))
+
+
+def test_sharded_models_are_refused() -> None:
+    refuse_sharding(DistributedType.MULTI_GPU)
+    with pytest.raises(UsageError, match=r"FSDP splits a model.*torchrun"):
+        refuse_sharding(DistributedType.FSDP)

@@ -132,8 +132,8 @@ def compare(
     from trialtune.console import tell, training_bar
     from trialtune.errors import UsageError
     from trialtune.files import folder_digest, sha256_of
+    from trialtune.models.adapters import check_adapter
     from trialtune.models.encoders import encoder_digest
-    from trialtune.models.lora import check_adapter
     from trialtune.reports.tables import to_rich
     from trialtune.stages.compare import Comparison
     from trialtune.stages.examples import SplitSettings, divide, read_examples

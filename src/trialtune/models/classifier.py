@@ -8,8 +8,8 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
 
 from trialtune.errors import DataError
+from trialtune.models.adapters import merge_adapter
 from trialtune.models.encoders import load_config, load_model, load_tokenizer
-from trialtune.models.lora import merge_adapter
 
 _PROBLEM_TYPES = {
     "multi_label": "multi_label_classification",  # makes every loader apply a sigmoid, not a softmax

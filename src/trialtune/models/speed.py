@@ -29,11 +29,12 @@ def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:
     """Keep frozen linear weights in the autocast type, which they would be cast to in every step.
 
     Equal to autocast bit for bit. A frozen matrix that is tied to an embedding gets a copy, as
-    embeddings are looked up in full precision.
+    embeddings are looked up in full precision; layers under DoRA stay, as it takes their norms.
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    normed = {id(m.base_layer) for m in model.modules() if len(getattr(m, "lora_magnitude_vector", ()))}
     for module in model.modules():
-        if not isinstance(module, nn.Linear) or module.weight.requires_grad:
+        if not isinstance(module, nn.Linear) or module.weight.requires_grad or id(module) in normed:
             continue
         if id(module.weight) in embeddings:
             module.weight = nn.Parameter(module.weight.detach().to(dtype), requires_grad=False)

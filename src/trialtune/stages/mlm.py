@@ -8,7 +8,7 @@ import torch
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import mlm_metrics
-from trialtune.models.lora import check_adapter, merge_adapter
+from trialtune.models.adapters import check_adapter, merge_adapter
 from trialtune.models.mlm import HEAD_FILE, MaskedLM, load_head, load_masked_lm
 from trialtune.stages.adapt import read_texts
 

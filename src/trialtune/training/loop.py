@@ -13,12 +13,12 @@ from torch import nn
 
 from trialtune.errors import DataError, UsageError
 from trialtune.models.speed import hold_frozen_weights
+from trialtune.training.accelerator import close_trackers, open_accelerator, track
 from trialtune.training.checkpoint import Checkpoints, RunState
 from trialtune.training.feed import Batch, Batches, feed, share
 from trialtune.training.meter import Meter, matmul_peak
 from trialtune.training.seeds import step_seed
 from trialtune.training.settings import TrainSettings, autocast_type
-from trialtune.training.tracking import close_trackers, open_trackers, track
 
 Evaluate = Callable[[nn.Module], dict[str, Any]]
 LossOf = Callable[[nn.Module, Batch], torch.Tensor]
@@ -99,7 +99,7 @@ class _Training:
     ) -> None:
         self.model, self.batches, self.loss_of, self.settings = model, batches, loss_of, settings
         self.evaluate, self.checkpoints = evaluate, checkpoints
-        self.accelerator = open_trackers(settings, logs)
+        self.accelerator = open_accelerator(settings, logs)
         device = self.accelerator.device
         precision = autocast_type(settings.precision, device)
         self.autocast = torch.autocast(device.type, dtype=precision, enabled=precision is not None)

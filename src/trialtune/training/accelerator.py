@@ -1,4 +1,4 @@
-"""Experiment trackers, through accelerate: TensorBoard, Weights & Biases, MLflow, Trackio and others."""
+"""Devices, processes and experiment trackers, through accelerate."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-from accelerate.utils import LoggerType
+from accelerate.utils import DistributedType, LoggerType
 
 from trialtune.errors import UsageError
 from trialtune.training.settings import TrainSettings
 
 
-def open_trackers(settings: TrainSettings, logs: Path | None) -> Accelerator:
-    """The accelerator of a run, with its trackers open; files go to `logs`.
+def open_accelerator(settings: TrainSettings, logs: Path | None) -> Accelerator:
+    """The accelerator of a run, with its trackers (TensorBoard, Weights & Biases...) open on `logs`.
 
-    Raises UsageError for a tracker that is not known or not installed.
+    Raises UsageError for a tracker that is not known or not installed, and for sharded models.
     """
     for name in settings.trackers:
         if name not in LOGGER_TYPE_TO_CLASS:
@@ -29,6 +29,7 @@ def open_trackers(settings: TrainSettings, logs: Path | None) -> Accelerator:
         log_with=list(settings.trackers) or None,
         project_dir=logs,
     )
+    refuse_sharding(accelerator.distributed_type)
     if settings.trackers:
         if logs:
             logs.mkdir(parents=True, exist_ok=True)
@@ -38,6 +39,15 @@ def open_trackers(settings: TrainSettings, logs: Path | None) -> Accelerator:
         }
         accelerator.init_trackers("trialtune", config=plain)
     return accelerator
+
+
+def refuse_sharding(kind: DistributedType) -> None:
+    """Raise UsageError for a launcher that splits the model over processes, which only hold whole ones."""
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise UsageError(
+            f"{kind.value} splits a model over processes; trialtune's checkpoints hold whole ones. Launch "
+            "with plain torchrun, and save memory by accumulate and gradient_checkpointing"
+        )
 
 
 def track(accelerator: Accelerator, step: int, values: dict[str, Any]) -> None:

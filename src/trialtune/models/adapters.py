@@ -1,0 +1,182 @@
+"""Open LoRA adapters in any kind of model of an encoder, those made elsewhere included."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel, PeftType, get_peft_model, set_peft_model_state_dict
+from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils.other import get_pattern_key
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from trialtune.errors import DataError
+from trialtune.models.lora import IN_BLOCK, ROOT, TENSOR_FILE
+
+log = logging.getLogger(__name__)
+
+_CONFIG_FILE, _PICKLE_FILE = "adapter_config.json", "adapter_model.bin"
+
+
+def check_adapter(folder: Path) -> None:
+    """Raise DataError when `folder` is not an adapter folder, or one whose tensors are a pickle."""
+    missing = [name for name in (_CONFIG_FILE, TENSOR_FILE) if not (folder / name).is_file()]
+    if missing == [TENSOR_FILE] and (folder / _PICKLE_FILE).is_file():
+        raise DataError(
+            f"{folder / _PICKLE_FILE}: a pickle can run code when it is opened; convert it to {TENSOR_FILE} "
+            "(PEFT's save_pretrained writes one)"
+        )
+    if missing:
+        raise DataError(f"{folder}: not an adapter folder (no {missing[0]}); make one with `trialtune adapt`")
+
+
+def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Fold an adapter folder into the model's own weights; raises DataError like `open_adapter`."""
+    merged: PreTrainedModel = open_adapter(model, folder).merge_and_unload()
+    return merged.requires_grad_(True)  # PEFT froze it
+
+
+def open_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+    """Put an adapter folder into the encoder of any kind of model, frozen and active; changes `model`.
+
+    The folder may come from elsewhere: a tensor finds its layer by the layer's path inside the encoder,
+    whatever model it was trained in. The task type and the tensors of its head are left out, with a
+    warning. Raises DataError when the folder is damaged, does not fit the encoder, or holds more than
+    LoRA layers of the encoder.
+    """
+    check_adapter(folder)
+    config, tensors = _read(folder)
+    lora = {name: value for name, value in tensors.items() if ".lora_" in name}
+    heads = sorted(tensors.keys() - lora.keys())
+    _check_heads(heads, model, folder)
+    places = _find_layers(lora, model, folder)
+    _check_covers(config, set(places.values()), model, folder)
+    fitted = _rename(lora, places, folder)
+    if notes := _describe(config, heads, len(fitted.keys() - lora.keys()), bare=model.base_model is model):
+        log.warning("%s: %s", folder, "; ".join(notes))
+    try:
+        adapted = get_peft_model(model, _fit_config(config, places))
+        loaded = set_peft_model_state_dict(adapted, fitted)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()  # torch's first line only names the class
+        raise _damaged(folder, reason) from error
+    if unpaired := [*loaded.unexpected_keys, *(key for key in loaded.missing_keys if ".lora_" in key)]:
+        raise _damaged(folder, f"{unpaired[0]} is in only one of the configuration and the tensors")
+    opened: PeftModel = adapted.eval()  # fresh LoRA layers would drop out
+    return opened
+
+
+def _damaged(folder: Path, reason: str) -> DataError:
+    return DataError(f"{folder}: this adapter is damaged or does not fit the encoder ({reason})")
+
+
+def _read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+        tensors = load_file(folder / TENSOR_FILE)
+    except (ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
+        raise _damaged(folder, str(error).splitlines()[0]) from error
+    if config.peft_type != PeftType.LORA:
+        kind = str(config.peft_type).removeprefix("PeftType.")
+        raise DataError(f"{folder / _CONFIG_FILE}: peft_type is {kind}; only LORA adapters can be opened")
+    # What starts at zero and ends elsewhere: B of a linear layer, A of an embedding.
+    if not any(value.any() for name, value in tensors.items() if re.search(r"lora_(B|embedding_A)", name)):
+        raise DataError(f"{folder}: this adapter changes nothing (no LoRA weight but zeros); was it trained?")
+    return config, tensors
+
+
+def _check_heads(names: list[str], model: PreTrainedModel, folder: Path) -> None:
+    """Heads may be left out, but without a trained part of the encoder the rest would be wrong."""
+    parts = {name for name, _ in model.base_model.named_children()}
+    if inner := [name for name in names if parts & set(name.split("."))]:
+        raise DataError(
+            f"{folder}: {inner[0]} belongs to the encoder and is no LoRA tensor; merge this adapter with "
+            "PEFT and give the merged folder as the encoder"
+        )
+
+
+def _find_layers(lora: Mapping[str, torch.Tensor], model: PreTrainedModel, folder: Path) -> dict[str, str]:
+    """From each tensor's name to the path of its layer in `model`."""
+    prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
+    layers = {name for name, _ in model.base_model.named_modules()}
+    places = {}
+    for name in lora:
+        steps = _layer_of(name).split(".")
+        tails = (".".join(steps[start:]) for start in range(len(steps)))
+        place = next((tail for tail in tails if tail in layers), None)
+        if place is None:
+            raise DataError(
+                f"{folder}: {name} finds no layer in this {model.config.model_type!r} encoder; "
+                "was the adapter made for another one?"
+            )
+        places[name] = prefix + place
+    return places
+
+
+def _layer_of(tensor: str) -> str:
+    return tensor.partition(".lora_")[0].removeprefix(ROOT)
+
+
+def _check_covers(config: LoraConfig, places: set[str], model: PreTrainedModel, folder: Path) -> None:
+    """An adapter of a smaller encoder would fit the lower blocks only, without an error of PEFT's."""
+    linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
+    for name in linear:
+        if IN_BLOCK.search(name) and name not in places and check_target_module_exists(config, name):
+            raise _damaged(folder, f"it holds nothing for {name}")
+
+
+def _rename(
+    lora: Mapping[str, torch.Tensor], places: Mapping[str, str], folder: Path
+) -> dict[str, torch.Tensor]:
+    """The tensors under the names they have in the model; `save_adapter` stores each under two."""
+    fitted: dict[str, torch.Tensor] = {}
+    for name, value in lora.items():
+        target = f"{ROOT}{places[name]}.lora_{name.partition('.lora_')[2]}"
+        if not torch.equal(fitted.setdefault(target, value), value):
+            raise _damaged(folder, f"{name} is there twice, with different values")
+    return fitted
+
+
+def _fit_config(config: LoraConfig, places: Mapping[str, str]) -> LoraConfig:
+    """The adapter's configuration for exactly the layers it has, tied to no task and no head."""
+    return replace(
+        config,
+        task_type=None,
+        auto_mapping=None,
+        base_model_name_or_path=None,
+        modules_to_save=None,
+        inference_mode=True,
+        target_modules=sorted(set(places.values())),
+        exclude_modules=None,
+        layers_to_transform=None,
+        layers_pattern=None,
+        rank_pattern=_fit_pattern(config.rank_pattern, places),
+        alpha_pattern=_fit_pattern(config.alpha_pattern, places),
+    )
+
+
+def _fit_pattern(pattern: Mapping[str, int], places: Mapping[str, str]) -> dict[str, int]:
+    """PEFT matches patterns to the paths of the model an adapter was made in: resolve them there."""
+    return {
+        f"^{re.escape(place)}": pattern[key]
+        for name, place in places.items()
+        if (key := get_pattern_key(pattern, _layer_of(name))) in pattern
+    }
+
+
+def _describe(config: LoraConfig, heads: list[str], renamed: int, *, bare: bool) -> list[str]:
+    notes = []
+    if config.task_type:
+        notes.append(f"its task type {config.task_type} is dropped")
+    if heads:
+        notes.append(f"{len(heads)} tensors of its head are left out ({heads[0]}, ...)")
+    if renamed:
+        notes.append(
+            f"{renamed} tensors are renamed for {'a bare encoder' if bare else 'a model with a head'}"
+        )
+    return notes
