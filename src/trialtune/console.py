@@ -1,6 +1,7 @@
 """What a person sees while work goes on: lines and progress bars, all on stderr."""
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -45,7 +46,8 @@ def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
         TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
         TextColumn("{task.fields[share]:.0%} of peak"),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    shown = console.is_terminal and os.environ.get("LOCAL_RANK", "0") == "0"  # once, not once a process
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task(label, total=None, loss=math.nan, speed=0.0, share=0.0)
 
         def show(now: TrainingProgress) -> None:

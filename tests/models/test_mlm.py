@@ -3,10 +3,10 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import CamembertConfig, RobertaConfig
+from transformers import CamembertConfig, ModernBertConfig, RobertaConfig
 
 from trialtune.corpus.masking import IGNORE
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.models.mlm import MaskedLM, head_parameters, load_head, save_head, start_head_bias
 
 SHAPE = {
@@ -86,3 +86,9 @@ def test_a_fresh_bias_gives_the_unigram_distribution(build) -> None:
     start_head_bias(model, counts)
     expected = (counts + 1.0) / (counts + 1.0).sum()
     torch.testing.assert_close(model.get_output_embeddings().bias.softmax(0), expected)
+
+
+def test_a_model_with_sliding_attention_keeps_it(build) -> None:
+    config = ModernBertConfig(**SHAPE, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
+    with pytest.raises(UsageError, match="documents_apart: 'modernbert'"):
+        MaskedLM(build(config), separator=2)

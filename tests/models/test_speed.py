@@ -1,7 +1,5 @@
 """What makes training fast leaves its results as they are."""
 
-import shutil
-
 import pytest
 import torch
 from torch import nn
@@ -75,7 +73,7 @@ def test_attention_gives_the_same(config, build, batch) -> None:
     fused = loss_and_gradients(with_lora(build(config, "sdpa")), batch)
     model = with_lora(build(config, "sdpa"))
     prepare_training(model, tokens=24)
-    if not torch.cuda.is_available():
+    if not torch.accelerator.is_available():
         assert model.config._attn_implementation == "eager"
     assert_same(loss_and_gradients(model, batch), fused, rtol=1e-3, atol=1e-5)
 
@@ -85,14 +83,6 @@ def test_gradient_checkpointing_gives_the_same(config, build, batch) -> None:
     model = with_lora(build(config))
     prepare_training(model, tokens=24, gradient_checkpointing=True)
     assert_same(loss_and_gradients(model, batch), plain)
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_compiling_gives_the_same(build, batch) -> None:
-    plain = loss_and_gradients(with_lora(build()), batch)
-    model = with_lora(build())
-    prepare_training(model, tokens=24, compiled=True)
-    assert_same(loss_and_gradients(model, batch), plain, rtol=1e-3, atol=1e-5)
 
 
 def test_dropout_off_makes_training_steps_repeat(config, build, batch) -> None:

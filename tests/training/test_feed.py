@@ -1,5 +1,8 @@
 """Every row of a batch goes to exactly one share, and batches come in order, made ahead."""
 
+import threading
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,3 +40,33 @@ class Numbered:
 def test_batches_come_in_order(start: int, stop: int) -> None:
     steps = [int(one["step"]) for one in feed(Numbered(), start, stop, pin=False)]
     assert steps == list(range(start, stop))
+
+
+def test_an_error_in_a_batch_comes_through_and_leaves_no_thread() -> None:
+    class Broken(Numbered):
+        def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+            if step == 2:
+                raise ValueError("bad batch")
+            return super().__getitem__(step)
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="bad batch"):
+        list(feed(Broken(), 0, 5, pin=False))
+    for _ in feed(Numbered(), 0, 5, pin=False):
+        break
+    assert threading.active_count() == before
+
+
+def test_the_next_batch_is_made_meanwhile() -> None:
+    made = threading.Event()
+
+    class Watched(Numbered):
+        def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+            if step == 1:
+                made.set()
+            return super().__getitem__(step)
+
+    batches = feed(Watched(), 0, 5, pin=False)
+    next(batches)
+    assert made.wait(timeout=30)
+    batches.close()

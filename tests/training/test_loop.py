@@ -1,5 +1,6 @@
 """The loop learns, stops on nonsense, and a killed run ends with the very same weights."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.files import read_json
 from trialtune.stages.adapt import AdaptSettings, adapt
 from trialtune.training.accelerator import refuse_sharding
-from trialtune.training.checkpoint import Checkpoints
+from trialtune.training.checkpoint import Checkpoints, RunState
 from trialtune.training.loop import Outcome, rate, train
 from trialtune.training.settings import TrainSettings
 
@@ -65,7 +66,7 @@ def test_sigkill_and_resume_is_bit_identical(corpus, tiny_encoder, tmp_path, met
 def test_a_damaged_checkpoint_is_passed_over(corpus, tiny_encoder, tmp_path, caplog) -> None:
     whole = adapt(corpus, tiny_encoder, tmp_path / "whole", settings=settings("lora"))
     run_killed(corpus, tiny_encoder, tmp_path / "killed", "lora", 18)
-    newest = max((tmp_path / "killed" / "checkpoints").glob("step-*"))
+    newest = max((tmp_path / "killed" / "checkpoints").glob("*/step-*"))
     file = newest / "state.safetensors"
     file.write_bytes(file.read_bytes()[:-7] + b"garbage")
     resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=settings("lora"))
@@ -73,12 +74,70 @@ def test_a_damaged_checkpoint_is_passed_over(corpus, tiny_encoder, tmp_path, cap
     assert resumed["history"] == whole["history"]
 
 
-def test_checkpoints_of_other_settings_are_not_used(corpus, tiny_encoder, tmp_path) -> None:
+def test_checkpoints_of_other_settings_or_data_are_not_used(corpus, tiny_encoder, tmp_path, caplog) -> None:
     run_killed(corpus, tiny_encoder, tmp_path / "killed", "lora", 18)
     other = settings("lora").model_copy(update={"mlm_probability": 0.3})
-    whole = adapt(corpus, tiny_encoder, tmp_path / "whole", settings=other)
-    resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=other)
+    whole = adapt(corpus, tiny_encoder, tmp_path / "whole", settings=other, old_corpus=corpus)
+    shutil.copytree(tmp_path / "killed", tmp_path / "copy")
+    resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=other, old_corpus=corpus)
     assert resumed["history"] == whole["history"]
+    assert "checkpoints are of other settings" in caplog.text
+    watched = adapt(corpus, tiny_encoder, tmp_path / "copy", settings=settings("lora"), old_corpus=corpus)
+    assert all("old" in entry for entry in watched["history"])
+
+
+def test_a_run_goes_on_with_another_way_of_computing(corpus, tiny_encoder, tmp_path) -> None:
+    whole = adapt(corpus, tiny_encoder, tmp_path / "whole", settings=settings("lora"))
+    run_killed(corpus, tiny_encoder, tmp_path / "killed", "lora", 18)
+    other = settings("lora").train.model_copy(update={"accumulate": 2, "checkpoint_every": 3})
+    told = []
+    resumed = adapt(
+        corpus,
+        tiny_encoder,
+        tmp_path / "killed",
+        settings=settings("lora").model_copy(update={"train": other}),
+        report=told.append,
+    )
+    assert told[0].step == 16
+    assert resumed["history"][-1]["loss"] == pytest.approx(whole["history"][-1]["loss"], rel=1e-3)
+
+
+def test_runs_of_two_settings_do_not_drop_one_anothers_checkpoints(tmp_path) -> None:
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(model.parameters())
+    first, second = (Checkpoints(tmp_path / "c", fingerprint=mark) for mark in ("a", "b"))
+    for step in (25, 30):
+        first.save(RunState(step=step), model, optimizer)
+    second.save(RunState(step=5), model, optimizer)
+    assert second.restore(model, optimizer)[0].step == 5
+    assert first.restore(model, optimizer)[0].step == 30
+
+
+def test_a_killed_run_with_patience_keeps_the_same_best_weights(tmp_path) -> None:
+    class Killed(Exception):
+        pass
+
+    def scores(stop_after: int | None):
+        losses = iter([9.0, 5.0, 4.0, 4.5, 4.2, 4.4])
+
+        def evaluate(model) -> dict[str, float]:
+            if stop_after is not None and evaluate.calls == stop_after:
+                raise Killed
+            evaluate.calls += 1
+            return {"loss": next(losses)}
+
+        evaluate.calls = 0
+        return evaluate
+
+    whole, outcome = fit(scores(None), patience=3)
+    checkpoints = Checkpoints(tmp_path / "c", fingerprint="f")
+    with pytest.raises(Killed):
+        fit(scores(4), checkpoints, patience=3, checkpoint_every=4)
+    later = iter([4.2, 4.4])  # of steps 20 and 25: the checkpoint is that of step 16
+    resumed, again = fit(lambda model: {"loss": next(later)}, checkpoints, patience=3, checkpoint_every=4)
+    assert again.history == outcome.history
+    assert again.kept_step == outcome.kept_step == 10
+    assert torch.equal(resumed.weight, whole.weight)
 
 
 def test_training_helps_and_the_start_is_measured(corpus, tiny_encoder, tmp_path) -> None:
@@ -108,7 +167,7 @@ def test_a_corpus_of_another_tokeniser_is_refused(corpus, tiny_encoder, tmp_path
 
 
 class Nonsense:
-    """Batches whose loss turns into NaN at step 3."""
+    """Batches whose first value turns into NaN at step 3."""
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
         value = float("nan") if step == 3 else 1.0
@@ -121,18 +180,40 @@ class Nonsense:
         return float(step)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path) -> None:
+class RootOfZero(torch.autograd.Function):
+    """A number whose gradient is infinite."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 0
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * float("inf")
+
+
+def whole_loss(model, batch) -> torch.Tensor:
+    return model(batch["x"]).square().sum()
+
+
+def finite_loss(model, batch) -> torch.Tensor:
+    loss = whole_loss(model, {"x": batch["x"].nan_to_num(1.0)})
+    return loss + RootOfZero.apply(loss) if batch["x"].isnan().any() else loss
+
+
+@pytest.mark.parametrize(
+    ("loss_of", "what"),
+    [(whole_loss, r"the loss \(nan\)"), (finite_loss, "a gradient")],
+    ids=["loss", "gradient"],
+)
+def test_what_is_no_number_stops_the_run_and_keeps_the_weights_before_it(loss_of, what, tmp_path) -> None:
     model = nn.Linear(1, 1)
-    checkpoints = Checkpoints(tmp_path / "c", fingerprint="f")
-    with pytest.raises(DataError, match=r"step 4.*the weights before it are in"):
-        train(
-            model,
-            Nonsense(),
-            lambda model, batch: model(batch["x"]).square().sum(),
-            settings=TrainSettings(steps=6, checkpoint_every=2, precision="fp32"),
-            checkpoints=checkpoints,
-        )
-    assert checkpoints.restore(model, torch.optim.AdamW(model.parameters())).step == 3
+    checkpoints = Checkpoints(tmp_path / "c", fingerprint="f", keep=1)
+    chosen = TrainSettings(steps=6, checkpoint_every=2, precision="fp32")
+    with pytest.raises(DataError, match=what + r" is no number at step 4.*the weights from before it are in"):
+        train(model, Nonsense(), loss_of, settings=chosen, checkpoints=checkpoints)
+    state, _ = checkpoints.restore(model, torch.optim.AdamW(model.parameters()))
+    assert state.step == 3
     assert torch.isfinite(model.weight).all()
 
 
@@ -203,6 +284,11 @@ def test_when_the_time_is_up_the_run_ends_with_a_scoring() -> None:
     assert [entry["step"] for entry in outcome.history] == [0, 1]
 
 
+def test_a_limit_reached_at_the_last_step_is_no_early_stop() -> None:
+    _, outcome = fit(lambda model: {"loss": 1.0}, steps=1, max_minutes=1e-9)
+    assert outcome.stopped == "steps"
+
+
 def test_limits_become_steps() -> None:
     def steps(**limits) -> int | None:
         return TrainSettings(**limits).in_steps(steps_per_epoch=12.5, tokens_per_step=100).steps
@@ -219,9 +305,17 @@ def test_out_of_memory_names_the_accumulation_that_fits() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return squared(model, batch)
 
-    with pytest.raises(UsageError, match=r"8 rows of 1 tokens in 1 part.*accumulate=4 fits"):
+    with pytest.raises(UsageError, match=r"8 rows of 1 tokens, in 1 part.*accumulate=4 should fit"):
         fit(loss_of=greedy)
     fit(loss_of=greedy, accumulate=4)
+
+
+def test_out_of_memory_for_every_row() -> None:
+    def full(model, batch) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    with pytest.raises(UsageError, match="not even one row fits"):
+        fit(loss_of=full)
 
 
 def test_other_errors_stay_as_they_are() -> None:
@@ -230,6 +324,24 @@ def test_other_errors_stay_as_they_are() -> None:
 
     with pytest.raises(RuntimeError, match="shapes differ"):
         fit(loss_of=broken)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_training_gives_the_same(corpus, tiny_encoder, tmp_path) -> None:
+    plain = settings("full").model_copy(update={"train": TrainSettings(steps=4, precision="fp32")})
+    compiled = plain.model_copy(update={"compile": True})
+    counters = torch._dynamo.utils.counters["stats"]
+    graphs = []
+    expected = adapt(corpus, tiny_encoder, tmp_path / "plain", settings=plain)["history"][-1]
+    trained = adapt(
+        corpus,
+        tiny_encoder,
+        tmp_path / "compiled",
+        settings=compiled,
+        report=lambda now: graphs.append(counters["unique_graphs"]),
+    )["history"][-1]
+    assert graphs[1] > graphs[0]  # the first is that of scoring, the next that of training
+    assert trained["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
 def test_speed_is_told_as_a_share_of_the_machine() -> None:
@@ -242,10 +354,12 @@ def test_speed_is_told_as_a_share_of_the_machine() -> None:
 def test_trackers(tmp_path) -> None:
     model, batches = nn.Linear(1, 1), Line()
     chosen = TrainSettings(steps=4, evaluate_every=2, trackers=("tensorboard",), precision="fp32")
-    train(model, batches, squared, settings=chosen, evaluate=lambda _: {"loss": 2.5}, logs=tmp_path / "logs")
+    scores = {"loss": 2.5, "old": {"loss": 3.5}}
+    train(model, batches, squared, settings=chosen, evaluate=lambda _: scores, logs=tmp_path / "logs")
     events = EventAccumulator(str(tmp_path / "logs" / "trialtune"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(0, 2.5), (2, 2.5), (4, 2.5)]
+    assert [e.value for e in events.Scalars("old/loss")] == [3.5, 3.5, 3.5]
     assert [e.step for e in events.Scalars("train_loss")] == [1, 2, 3, 4]
 
 

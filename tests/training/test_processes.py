@@ -21,7 +21,9 @@ SETTINGS = AdaptSettings(
     evaluation_blocks=10,
     train=TrainSettings(
         steps=STEPS,
-        batch_size=6,
+        batch_size=5,  # which two processes cannot share evenly
+        accumulate=2,
+        patience=9,
         learning_rate=1e-2,
         evaluate_every=20,
         checkpoint_every=10,
@@ -97,7 +99,7 @@ def test_one_process_goes_on_where_two_were_killed(start, alone, corpus, tiny_en
     out, history = alone
     process = start(tmp_path / "run", pause=0.1)
     try:
-        wait_for(tmp_path / "run" / "checkpoints" / "step-0000020", process)
+        wait_for(tmp_path / "run" / "checkpoints", "*/step-0000020", process)
     finally:
         kill(process)
     told = []
@@ -118,9 +120,9 @@ def kill(process: subprocess.Popen) -> None:
     process.communicate()
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
+def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 120
-    while not path.exists():
+    while not list(folder.glob(pattern)):
         assert process.poll() is None, process.communicate()[0].decode()
         assert time.monotonic() < deadline
         time.sleep(0.02)

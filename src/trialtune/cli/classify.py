@@ -50,6 +50,8 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier; thresholds are tuned on rows kept out of training."""
+    from accelerate import PartialState
+
     from trialtune.console import console, training_bar
     from trialtune.stages.examples import read_examples
     from trialtune.stages.finetune import FinetuneSettings
@@ -76,7 +78,8 @@ def finetune(
         )
         typer.echo(f"written to {out}")
 
-    emit(summary, as_json, show)
+    if PartialState().is_main_process:
+        emit(summary, as_json, show)
 
 
 @app.command(epilog=example("trialtune evaluate clf/ --data dev.parquet --out metrics.json"))

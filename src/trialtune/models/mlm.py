@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from trialtune.corpus.masking import IGNORE
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
 from trialtune.models.cross_entropy import summed_cross_entropy
 from trialtune.models.encoders import load_model
@@ -37,13 +37,19 @@ class MaskedLM(nn.Module):
 
     Equal to the dense path, at about a seventh of the head's work for 15% masking. A family
     that is not known here computes all logits, with a warning. With a `separator` (token id),
-    tokens attend only to tokens of their own document; without, to the whole block.
+    tokens attend only to tokens of their own document; without, to the whole block. Raises
+    UsageError for a separator with a model that has sliding attention.
     """
 
     def __init__(self, model: PreTrainedModel, *, separator: int | None = None) -> None:
         super().__init__()
         self.model = model
         self.separator = separator
+        if separator is not None and "sliding_attention" in getattr(model.config, "layer_types", ()):
+            raise UsageError(
+                f"documents_apart: {model.config.model_type!r} models have a sliding attention of their own; "
+                "leave documents_apart out"
+            )
         self.head = _HEADS.get(model.config.model_type)
         if self.head is None:
             log.warning(
@@ -95,7 +101,8 @@ def _documents_apart(
     together = number[:, :, None] == number[:, None, :]
     if attention_mask is not None:
         together &= attention_mask[:, None, :].bool()
-    return torch.zeros(together.shape, dtype=dtype).masked_fill_(~together, torch.finfo(dtype).min)[:, None]
+    mask = torch.zeros(together.shape, dtype=dtype, device=ends.device)
+    return mask.masked_fill_(~together, torch.finfo(dtype).min)[:, None]
 
 
 def _compute_type(device: torch.device) -> torch.dtype:

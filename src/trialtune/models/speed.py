@@ -17,7 +17,7 @@ def prepare_training(
     `gradient_checkpointing` computes activations again instead of keeping them; `compiled` fuses
     the encoder's operations by `torch.compile`. Both keep the results, up to rounding.
     """
-    plain = not torch.cuda.is_available() and tokens <= _PLAIN_ATTENTION_TOKENS
+    plain = not torch.accelerator.is_available() and tokens <= _PLAIN_ATTENTION_TOKENS
     model.set_attn_implementation("eager" if plain else "sdpa")
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

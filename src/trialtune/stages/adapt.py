@@ -27,7 +27,7 @@ from trialtune.training.batching import MaskedBatches
 from trialtune.training.checkpoint import Checkpoints
 from trialtune.training.feed import Batch
 from trialtune.training.loop import Progress, train
-from trialtune.training.settings import TrainSettings
+from trialtune.training.settings import HOW, TrainSettings
 
 
 class AdaptSettings(Settings):
@@ -150,7 +150,12 @@ def adapt(
         evaluate=score,
         checkpoints=Checkpoints(
             out / "checkpoints",
-            fingerprint=fingerprint(settings, sha256_of(corpus / "train.parquet"), encoder_digest(encoder)),
+            fingerprint=fingerprint(
+                settings.model_dump(mode="json", exclude={"train": HOW, "gradient_checkpointing": True}),
+                encoder_digest(encoder),
+                sha256_of(corpus / "train.parquet"),
+                *(sha256_of(folder / "heldout.parquet") for folder in (corpus, old_corpus) if folder),
+            ),
             keep=schedule.keep_checkpoints,
         ),
         report=report,

@@ -16,10 +16,11 @@ from trialtune.stages.adapt import read_texts
 def score_mlm(
     corpus: Path, encoder: str, *, adapter: Path | None = None, evaluation_blocks: int = 300
 ) -> dict[str, Any]:
-    """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section, in fp32.
+    """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section.
 
-    The masks are those that `adapt` scores with, so the numbers can be compared. Raises DataError
-    when neither the encoder nor the adapter brings a masked-language-model head.
+    The masks are those that `adapt` scores with; the arithmetic is fp32 and attention goes over
+    whole blocks, so only bf16's rounding separates the numbers. Raises DataError when neither the
+    encoder nor the adapter brings a masked-language-model head.
     """
     texts = read_texts(corpus, encoder, heldout_blocks=evaluation_blocks)
     if adapter:

@@ -1,5 +1,6 @@
 """Devices, processes and experiment trackers, through accelerate."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,17 @@ def refuse_sharding(kind: DistributedType) -> None:
 
 
 def track(accelerator: Accelerator, step: int, values: dict[str, Any]) -> None:
-    """Send the numbers among `values` to the run's trackers."""
-    accelerator.log({name: value for name, value in values.items() if isinstance(value, float)}, step=step)
+    """Send the numbers among `values`, nested ones as `outer/inner`, to the run's trackers."""
+    if accelerator.trackers:
+        accelerator.log(dict(_numbers(values)), step=step)
+
+
+def _numbers(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{prefix}{name}/")
+        elif isinstance(value, float):
+            yield prefix + name, value
 
 
 def close_trackers(accelerator: Accelerator) -> None:

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from trialtune.errors import DataError
-from trialtune.files import atomic_file, atomic_folder, read_json, sha256_of, write_json
+from trialtune.files import atomic_folder, read_json, sha256_of, write_json
 
 log = logging.getLogger(__name__)
-_TENSORS, _STATE, _BEST = "state.safetensors", "state.json", "best.safetensors"
+_TENSORS, _STATE = "state.safetensors", "state.json"
 
 
 @dataclass
@@ -39,15 +39,19 @@ class RunState:
         self.history.append({**where, "train_loss": self.average_loss, **scores})
 
     @property
-    def scorings_since_best(self) -> int:
-        """Scorings after the one with the lowest "loss"."""
+    def best(self) -> int:
+        """Place in the history of the scoring with the lowest "loss"."""
         losses = [entry["loss"] for entry in self.history]
-        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        return losses.index(min(losses))
+
+    @property
+    def scorings_since_best(self) -> int:
+        return len(self.history) - 1 - self.best if self.history else 0
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints in one folder, for runs whose settings have this fingerprint.
+    """The checkpoints of one run in `folder`; runs of other fingerprints keep theirs beside them.
 
     Random state needs no saving: every step seeds its generators from the run's seed and the
     step's number, so weights, optimiser moments and that number are the whole state.
@@ -57,23 +61,40 @@ class Checkpoints:
     fingerprint: str
     keep: int = 2
 
-    def save(self, state: RunState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write a checkpoint and drop the oldest beyond `keep`."""
-        tensors = {f"model/{name}": value for name, value in _trainable(model).items()}
+    @property
+    def own(self) -> Path:
+        """The folder of this run alone."""
+        return self.folder / self.fingerprint[:16]
+
+    def save(
+        self,
+        state: RunState,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        best: dict[str, torch.Tensor] | None = None,
+    ) -> None:
+        """Write a checkpoint, with early stopping's `best` weights, and drop the oldest beyond `keep`."""
+        tensors = {f"model/{name}": value for name, value in trainable(model).items()}
+        tensors |= {f"best/{name}": value for name, value in (best or {}).items()}
         moments = optimizer.state_dict()["state"]
         for index, entry in moments.items():
             tensors.update({f"optimizer/{index}/{key}": value for key, value in entry.items()})
-        with atomic_folder(self.folder / f"step-{state.step:07d}") as folder:
-            _write(tensors, folder / _TENSORS)
-            marks = {"fingerprint": self.fingerprint, "sha256": sha256_of(folder / _TENSORS)}
-            write_json(folder / _STATE, {**marks, "run": asdict(state)})
+        with atomic_folder(self.own / f"step-{state.step:07d}") as folder:
+            save_file(
+                {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, folder / _TENSORS
+            )
+            write_json(folder / _STATE, {"sha256": sha256_of(folder / _TENSORS), "run": asdict(state)})
         for old in self._folders()[: -self.keep]:
             shutil.rmtree(old)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState:
-        """Load the newest whole checkpoint and say where it stood; a new state when there is none.
+    def restore(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[RunState, dict[str, torch.Tensor]]:
+        """Load the newest whole checkpoint: where it stood, and its best weights.
 
-        A damaged checkpoint is passed over with a warning; one of other settings is ignored.
+        Without one, a new state. A damaged checkpoint is passed over with a warning; those of runs
+        with other settings are left alone, with a warning, too.
         """
         for folder in reversed(self._folders()):
             try:
@@ -84,49 +105,41 @@ class Checkpoints:
             if not whole:
                 log.warning("%s is damaged; going back to the checkpoint before it", folder)
                 continue
-            if state["fingerprint"] == self.fingerprint:
-                _load(load_file(folder / _TENSORS), model, optimizer)
-                return RunState(**state["run"])
-        return RunState()
-
-    def save_best(self, model: nn.Module, *, step: int) -> None:
-        """Keep the weights that scored best so far, for early stopping."""
-        with atomic_file(self.folder / _BEST) as path:
-            _write({"step": torch.tensor(step), **_trainable(model)}, path)
-
-    def load_best(self, model: nn.Module) -> int:
-        """Put the weights of `save_best` back into the model; returns their step."""
-        tensors = load_file(self.folder / _BEST)
-        step = int(tensors.pop("step"))
-        with torch.no_grad():
-            for name, value in tensors.items():
-                model.get_parameter(name).copy_(value)
-        return step
-
-    def clear(self) -> None:
-        """Remove all checkpoints; the finished model has taken their place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+            parts = _split(load_file(folder / _TENSORS))
+            load(parts["model"], model)
+            _load_moments(parts["optimizer"], optimizer)
+            return RunState(**state["run"]), parts["best"]
+        if self.folder.is_dir() and any(other != self.own for other in self.folder.iterdir()):
+            log.warning("%s: its checkpoints are of other settings or data; starting anew", self.folder)
+        return RunState(), {}
 
     def _folders(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
+        return sorted(self.own.glob("step-*")) if self.own.is_dir() else []
 
 
-def _trainable(model: nn.Module) -> dict[str, torch.Tensor]:
+def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters of a model that are trained, by name."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
-def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, path)
-
-
-def _load(tensors: dict[str, torch.Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def load(tensors: dict[str, torch.Tensor], model: nn.Module) -> None:
+    """Put tensors into the trained parameters of those names."""
     with torch.no_grad():
-        for name, value in _trainable(model).items():
-            value.copy_(tensors[f"model/{name}"])
+        for name, value in trainable(model).items():
+            value.copy_(tensors[name])
+
+
+def _load_moments(tensors: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer) -> None:
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "optimizer":
-            index, _, key = rest.partition("/")
-            moments.setdefault(int(index), {})[key] = tensor
+        index, _, key = name.partition("/")
+        moments.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _split(tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        parts[kind][rest] = tensor
+    return parts

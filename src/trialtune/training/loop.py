@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from trialtune.errors import DataError, UsageError
 from trialtune.models.speed import hold_frozen_weights
 from trialtune.training.accelerator import close_trackers, open_accelerator, track
-from trialtune.training.checkpoint import Checkpoints, RunState
+from trialtune.training.checkpoint import Checkpoints, RunState, load, trainable
 from trialtune.training.feed import Batch, Batches, feed, share
-from trialtune.training.meter import Meter, matmul_peak
+from trialtune.training.meter import Meter, count_operations, matmul_peak
 from trialtune.training.seeds import step_seed
 from trialtune.training.settings import TrainSettings, autocast_type
 
@@ -64,12 +65,12 @@ def train(
     """Train the parameters of `model` that require gradients, for `settings.steps` steps.
 
     `loss_of` gives the summed loss of some rows. Summed over all rows of a step it is divided by
-    `batches.scored`, so that accumulation and the number of processes change nothing. `evaluate`
+    `batches.scored`, so that, without dropout, neither accumulation nor the number of processes
+    changes anything. `evaluate`
     scores the model (before, every `evaluate_every` steps, after); its "loss" decides on early
     stopping. With `checkpoints`, a killed run continues where it was and ends with the same
     weights. Trackers write to `logs`. Frozen linear weights stay in the precision of the training.
-    Raises DataError when the loss stops being finite or a batch
-    does not fit into memory.
+    Raises DataError when the loss stops being finite, UsageError when a batch does not fit into memory.
     """
     training = _Training(
         model,
@@ -80,7 +81,10 @@ def train(
         checkpoints=checkpoints,
         logs=logs,
     )
-    return training.run(report)
+    try:
+        return training.run(report)
+    finally:
+        close_trackers(training.accelerator)
 
 
 class _Training:
@@ -110,9 +114,10 @@ class _Training:
         optimizer = torch.optim.AdamW(
             _decay_groups(self.parameters, settings.weight_decay), betas=(0.9, 0.98), fused=True
         )
-        self.state = checkpoints.restore(model, optimizer) if checkpoints else RunState()
+        self.state, self.best = checkpoints.restore(model, optimizer) if checkpoints else (RunState(), {})
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.meter = Meter(matmul_peak(device, precision or torch.float32))
+        peak = matmul_peak(device, precision or torch.float32)
+        self.meter = Meter(peak=peak, processes=self.accelerator.num_processes)
 
     def run(self, report: Callable[[Progress], None] | None) -> Outcome:
         state, settings = self.state, self.settings
@@ -120,48 +125,45 @@ class _Training:
         before = state.seconds  # of this run, in earlier processes
         steps = settings.steps
         assert steps is not None  # `TrainSettings.in_steps` has turned every limit into steps
-        stopped: Stopped = "steps"
 
         def tell(scores: dict[str, Any] | None) -> None:
             now = Progress(
                 state.step, steps, state.average_loss, self.meter.tokens_per_s, self.meter.peak_share, scores
             )
-            track(
-                self.accelerator,
-                state.step,
-                {"train_loss": now.loss, "tokens_per_s": now.tokens_per_s, **(scores or {})},
-            )
+            measured = {"train_loss": now.loss, "tokens_per_s": now.tokens_per_s}
+            track(self.accelerator, state.step, {**measured, **(scores or {})})
             if report and self.accelerator.is_main_process:
                 report(now)
 
         if state.step == 0:
             tell(self.score())
-        pin = self.accelerator.device.type == "cuda"
-        for batch in feed(self.batches, state.step, steps, pin=pin):
+        stopped: Stopped = "steps"
+        for batch in feed(self.batches, state.step, steps, pin=self.accelerator.device.type == "cuda"):
             tokens = int(batch["attention_mask"].sum())
             with self.meter.step(tokens):
                 loss = self.backward(batch)
-                if not math.isfinite(loss):
-                    raise self.no_number(loss)
-                self.update()
+                self.update(loss)
+            self.meter.operations = self.meter.operations or self.count_operations(batch)
             state.add(loss, tokens)
             state.seconds = before + time.perf_counter() - started
             late = self.is_late(state.seconds)
             due = late or state.step == steps or state.step % settings.evaluate_every == 0
             scores = self.score() if due else None
             tell(scores)
+            if state.step == steps:
+                break
             if settings.patience and state.scorings_since_best >= settings.patience:
                 stopped = "patience"
                 break
             if late:
                 stopped = "max_minutes"
                 break
-            if state.step < steps and state.step % settings.checkpoint_every == 0:
+            if state.step % settings.checkpoint_every == 0:
                 self.save()
         kept_step = state.step
-        if settings.patience and self.checkpoints and state.scorings_since_best:
-            kept_step = self.checkpoints.load_best(self.model)
-        close_trackers(self.accelerator)
+        if self.best:
+            load(self.best, self.model)
+            kept_step = state.history[state.best]["step"]
         self.model.eval()
         return Outcome(
             history=state.history,
@@ -173,6 +175,19 @@ class _Training:
             kept_step=kept_step,
         )
 
+    def count_operations(self, batch: Batch) -> float:
+        """Matrix-product operations of a token, counted on a row; nothing is trained by it."""
+        rows = {name: value[:1].to(self.accelerator.device) for name, value in batch.items()}
+
+        def forward_and_backward() -> None:
+            self.model.train()
+            with self.autocast:
+                loss = self.loss_of(self.model, rows)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.model.zero_grad()
+
+        return count_operations(forward_and_backward) / int(rows["attention_mask"].sum())
+
     def backward(self, batch: Batch) -> float:
         """Add up the gradients of this process's rows; returns the mean loss of all rows."""
         turns = self.settings.accumulate
@@ -181,11 +196,11 @@ class _Training:
         self.model.train()
         try:
             losses = [self.backward_part(batch, first + turn, parts) for turn in range(turns)]
+            return float(self.accelerator.reduce(torch.stack(losses).sum(), "sum").item())
         except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise self.too_large(batch) from error
-            raise
-        return float(self.accelerator.reduce(torch.stack(losses).sum(), "sum").item())
+            if not is_out_of_memory(error):
+                raise
+        raise self.too_large(batch)  # out here, where the failed step's activations are let go
 
     def backward_part(self, batch: Batch, part: int, parts: int) -> torch.Tensor:
         """Add the gradients of one of `parts` shares of the batch; returns its share of the loss."""
@@ -201,31 +216,34 @@ class _Training:
             self.accelerator.backward(loss * processes)  # processes' gradients are averaged, not summed
         return loss.detach()
 
-    def update(self) -> None:
-        """One step of the optimiser."""
-        self.accelerator.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+    def update(self, loss: float) -> None:
+        """One step of the optimiser, unless the loss or a gradient is no number."""
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise self.no_number(loss)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * rate(self.state.step, self.settings)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def score(self) -> dict[str, Any] | None:
-        """Score the model, on every process alike, and keep the result in the history."""
+        """Score the model, by the first process for all, and keep the result in the history."""
         if self.evaluate is None:
             return None
-        self.model.eval()
-        with torch.no_grad(), self.autocast:
-            scores = self.evaluate(self.model)
-        self.state.score(scores, epoch=self.batches.epoch(self.state.step))
-        if self.settings.patience and self.checkpoints and self.state.scorings_since_best == 0:
-            if self.accelerator.is_main_process:
-                self.checkpoints.save_best(self.model, step=self.state.step)
-            self.accelerator.wait_for_everyone()
+        scores: list[dict[str, Any]] = [{}]
+        if self.accelerator.is_main_process:
+            self.model.eval()
+            with torch.no_grad(), self.autocast:
+                scores = [self.evaluate(self.model)]
+        broadcast_object_list(scores)
+        self.state.score(scores[0], epoch=self.batches.epoch(self.state.step))
+        if self.settings.patience and self.state.scorings_since_best == 0:
+            self.best = {name: value.detach().clone() for name, value in trainable(self.model).items()}
         return self.state.history[-1]
 
     def save(self) -> None:
         if self.checkpoints and self.accelerator.is_main_process:
-            self.checkpoints.save(self.state, self.model, self.optimizer)
+            self.checkpoints.save(self.state, self.model, self.optimizer, best=self.best)
         self.accelerator.wait_for_everyone()
 
     def is_late(self, seconds: float) -> bool:
@@ -240,9 +258,10 @@ class _Training:
     def no_number(self, loss: float) -> DataError:
         """Save the weights as they were before the step that went wrong, and say so."""
         self.save()
-        kept = f"; the weights before it are in {self.checkpoints.folder}" if self.checkpoints else ""
+        what = "a gradient" if math.isfinite(loss) else f"the loss ({loss})"
+        kept = f"; the weights from before it are in {self.checkpoints.own}" if self.checkpoints else ""
         return DataError(
-            f"the loss became {loss} at step {self.state.step + 1}; lower learning_rate "
+            f"{what} is no number at step {self.state.step + 1}; lower learning_rate "
             f"(now {self.settings.learning_rate}) or train in fp32{kept}"
         )
 
@@ -250,6 +269,7 @@ class _Training:
         """Find into how many parts the batch must be cut to fit into memory, and say so."""
         rows, tokens = batch["input_ids"].shape
         processes, parts = self.accelerator.num_processes, self.settings.accumulate
+        problem = f"out of memory: {rows} rows of {tokens} tokens, in {parts * processes} part(s)"
         while parts * processes < rows:
             parts *= 2
             self.optimizer.zero_grad(set_to_none=True)
@@ -257,14 +277,12 @@ class _Training:
                 torch.cuda.empty_cache()
             try:
                 self.backward_part(batch, 0, parts * processes)
-                break
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-        return UsageError(
-            f"out of memory at {rows} rows of {tokens} tokens in {self.settings.accumulate * processes} "
-            f"part(s); accumulate={parts} fits and gives the same result"
-        )
+            else:
+                return UsageError(f"{problem}; accumulate={parts} should fit and gives the same result")
+        return UsageError(f"{problem}; not even one row fits: use gradient_checkpointing or shorter blocks")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -1,7 +1,7 @@
 """How fast a run is, in tokens a second and as a share of what the machine can do."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -20,21 +20,29 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     for _ in range(4):  # the first also loads the kernel
         started = time.perf_counter()
         torch.mm(matrix, matrix)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
         best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
+
+
+def count_operations(work: Callable[[], None]) -> int:
+    """Matrix-product operations of some work, which runs uncompiled."""
+    with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
+        work()
+    return int(counter.get_total_flops())
 
 
 class Meter:
     """Tokens and seconds of this process's steps; scoring and saving are left out.
 
-    A step's tokens are those of all processes, its operations and the peak those of one.
+    A step's tokens are those of all processes, the peak is that of one. `operations` are those of a
+    token, forward and backward.
     """
 
-    def __init__(self, peak: float) -> None:
-        self.tokens, self.seconds = 0, 0.0
-        self._peak, self._operations = peak, 0.0  # the operations of one token, forward and backward
+    def __init__(self, *, peak: float, processes: int) -> None:
+        self.tokens, self.seconds, self.operations = 0, 0.0, 0.0
+        self._peak = peak * processes
 
     @property
     def tokens_per_s(self) -> float:
@@ -42,17 +50,12 @@ class Meter:
 
     @property
     def peak_share(self) -> float:
-        """Matrix-product operations a second as a share of the measured peak; 0 when not counted."""
-        return self.tokens_per_s * self._operations / self._peak
+        """Matrix-product operations a second as a share of the measured peak."""
+        return self.tokens_per_s * self.operations / self._peak
 
     @contextmanager
     def step(self, tokens: int) -> Iterator[None]:
-        """Time one step of so many tokens; the first one's operations are counted, not timed."""
-        if not self._operations:
-            with FlopCounterMode(display=False) as counter:
-                yield
-            self._operations = counter.get_total_flops() / tokens
-            return
+        """Time one step of so many tokens."""
         started = time.perf_counter()
         yield
         self.seconds += time.perf_counter() - started
