@@ -45,6 +45,12 @@ class MaskedBatch(NamedTuple):
     attention_mask: torch.Tensor
 
 
+@pytest.fixture
+def shape() -> dict[str, int]:
+    """What makes a configuration small."""
+    return dict(SHAPE)
+
+
 @pytest.fixture(params=CONFIGS, ids=lambda config: config.model_type)
 def config(request: pytest.FixtureRequest) -> PretrainedConfig:
     return request.param

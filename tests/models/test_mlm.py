@@ -9,15 +9,6 @@ from trialtune.corpus.masking import IGNORE
 from trialtune.errors import DataError, UsageError
 from trialtune.models.mlm import MaskedLM, head_parameters, load_head, save_head, start_head_bias
 
-SHAPE = {
-    "vocab_size": 99,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "pad_token_id": 0,
-}
-
 
 def test_equals_the_dense_path_in_loss_and_every_gradient(config, build, batch) -> None:
     input_ids, labels, attention = batch
@@ -40,9 +31,9 @@ def test_equals_the_dense_path_in_loss_and_every_gradient(config, build, batch) 
             torch.testing.assert_close(gradients[name].grad, parameter.grad, msg=name, rtol=1e-4, atol=1e-6)
 
 
-def test_an_unknown_family_takes_the_dense_path_with_a_message(build, batch, caplog) -> None:
+def test_an_unknown_family_takes_the_dense_path_with_a_message(build, batch, shape, caplog) -> None:
     input_ids, labels, attention = batch
-    model = build(CamembertConfig(**SHAPE))
+    model = build(CamembertConfig(**shape))
     plain = model(input_ids=input_ids, attention_mask=attention, labels=labels)
     loss = MaskedLM(model)(input_ids, labels, attention) / (labels != IGNORE).sum()
     torch.testing.assert_close(loss, plain.loss)
@@ -74,10 +65,10 @@ def test_head_round_trip_and_tied_decoder(build, tmp_path) -> None:
     assert other.get_output_embeddings().weight is other.get_input_embeddings().weight
 
 
-def test_a_head_of_another_encoder_is_refused(build, tmp_path) -> None:
+def test_a_head_of_another_encoder_is_refused(build, shape, tmp_path) -> None:
     save_head(build(), tmp_path)
     with pytest.raises(DataError, match=r"mlm_head\.safetensors.*does not fit"):
-        load_head(build(RobertaConfig(**SHAPE)), tmp_path)
+        load_head(build(RobertaConfig(**shape)), tmp_path)
 
 
 def test_a_fresh_bias_gives_the_unigram_distribution(build) -> None:
@@ -88,7 +79,7 @@ def test_a_fresh_bias_gives_the_unigram_distribution(build) -> None:
     torch.testing.assert_close(model.get_output_embeddings().bias.softmax(0), expected)
 
 
-def test_a_model_with_sliding_attention_keeps_it(build) -> None:
-    config = ModernBertConfig(**SHAPE, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
+def test_a_model_with_sliding_attention_keeps_it(build, shape) -> None:
+    config = ModernBertConfig(**shape, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
     with pytest.raises(UsageError, match="documents_apart: 'modernbert'"):
         MaskedLM(build(config), separator=2)
