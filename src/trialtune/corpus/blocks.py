@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,11 +71,14 @@ def write_blocks(
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks in memory, all tensors [n, block_size]; only the last block may carry padding."""
+    """Blocks in memory, all tensors [n, block_size]; only the last block may carry padding.
 
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    section_ids: torch.Tensor | None = None  # held-out blocks: index into SECTION_NAMES, or NO_SECTION
+    Held in small types, for a whole registry's sake; batches of them are made int64.
+    """
+
+    input_ids: torch.Tensor  # int32
+    attention_mask: torch.Tensor  # int8
+    section_ids: torch.Tensor | None = None  # int8; held-out blocks: index into SECTION_NAMES, or NO_SECTION
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -105,15 +109,15 @@ def read_blocks(path: Path, *, pad_id: int) -> Blocks:
     lengths = np.asarray(columns["input_ids"].value_lengths())
     mask = np.arange(lengths.max())[None, :] < lengths[:, None]
 
-    def padded(name: str, fill: int) -> torch.Tensor:
-        values = np.full(mask.shape, fill, dtype=np.int64)
+    def padded(name: str, fill: int, dtype: type[np.signedinteger[Any]]) -> torch.Tensor:
+        values = np.full(mask.shape, fill, dtype=dtype)
         values[mask] = np.asarray(columns[name].flatten())
         return torch.from_numpy(values)
 
     return Blocks(
-        padded("input_ids", pad_id),
-        torch.from_numpy(mask.astype(np.int64)),
-        padded("section_ids", NO_SECTION) if "section_ids" in columns else None,
+        padded("input_ids", pad_id, np.int32),
+        torch.from_numpy(mask.astype(np.int8)),
+        padded("section_ids", NO_SECTION, np.int8) if "section_ids" in columns else None,
     )
 
 

@@ -19,13 +19,13 @@ def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 
     The masks depend on `seed` and the blocks alone, so two models, or one model at two times, are
     asked exactly the same questions. Blocks that know their sections are also scored by section.
     """
-    input_ids, labels = masker(blocks.input_ids, seed=seed)
+    input_ids, labels = masker(blocks.input_ids.long(), seed=seed)
     device = next(model.parameters()).device
     losses, hits = [], []
     for start in range(0, len(blocks), _BATCH):
         part = slice(start, start + _BATCH)
         loss, correct = model.score(
-            input_ids[part].to(device), labels[part].to(device), blocks.attention_mask[part].to(device)
+            input_ids[part].to(device), labels[part].to(device), blocks.attention_mask[part].long().to(device)
         )
         losses.append(loss.cpu())
         hits.append(correct.cpu())

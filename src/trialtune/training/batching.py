@@ -37,8 +37,10 @@ class MaskedBatches:
             epoch, offset = divmod(position, count)
             chosen.append(permutation(count, self.seed, epoch)[offset])
         rows = torch.stack(chosen)
-        input_ids, labels = self.masker(self.blocks.input_ids[rows], seed=step_seed(self.seed, step))
-        return {"input_ids": input_ids, "labels": labels, "attention_mask": self.blocks.attention_mask[rows]}
+        original = self.blocks.input_ids[rows].long()
+        input_ids, labels = self.masker(original, seed=step_seed(self.seed, step))
+        attention_mask = self.blocks.attention_mask[rows].long()
+        return {"input_ids": input_ids, "labels": labels, "attention_mask": attention_mask}
 
     def scored(self, batch: Mapping[str, torch.Tensor]) -> int:
         return int((batch["labels"] != IGNORE).sum())
