@@ -48,7 +48,7 @@ from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
 from trialtune.models.lora import LoraSettings, add_lora
-from trialtune.models.mlm import MaskedLM, head_parameters, load_masked_lm, start_head_bias
+from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
 from trialtune.models.speed import prepare_training, set_dropout
 from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot import import_source, read_snapshot
@@ -73,8 +73,8 @@ def load(encoder: str, blocks: Blocks) -> PreTrainedModel:
         model, has_head = load_masked_lm(EMBEDDED)
         start_head_bias(model, token_counts(blocks, model.config.vocab_size))
     add_lora(model, LoraSettings(r=8, alpha=16, target_modules=("query", "value")))
-    for parameter in {} if has_head else head_parameters(model).values():
-        parameter.requires_grad = True
+    if not has_head:
+        unfreeze_head(model)
     return model
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from trialtune.models.lora import LoraSettings, add_lora
-from trialtune.models.mlm import MaskedLM, head_parameters
+from trialtune.models.mlm import MaskedLM, head_parameters, unfreeze_head
 from trialtune.models.speed import hold_frozen_weights, prepare_training, set_dropout
 
 
@@ -24,8 +24,7 @@ def with_lora(model: nn.Module, **variant: bool) -> nn.Module:
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(parameter, std=0.2)
-    for parameter in head_parameters(model).values():
-        parameter.requires_grad = True
+    unfreeze_head(model)
     set_dropout(model, 0.0)
     return model
 

@@ -98,18 +98,13 @@ class Experiment:
             )
             base_key = add(base).key
         inputs = (base_key, corpora["new"].key, corpora["base"].key)
-        adapted = add(
-            Step(
-                "adapt",
-                out / "adapter",
-                (*inputs, recipe.adapt),
-                partial(self._adapt, recipe.adapt, out / "adapter"),
-            )
-        )
+
+        def add_adaptation(name: str, folder: Path, settings: AdaptSettings) -> Step:
+            return add(Step(name, folder, (*inputs, settings), partial(self._adapt, settings, folder)))
+
+        adapted = add_adaptation("adapt", out / "adapter", recipe.adapt)
         for name, variant in recipe.variants.items():
-            folder = out / "variants" / name
-            build = partial(self._adapt, variant, folder)
-            add(Step(f"adapt {name}", folder, (*inputs, variant), build))
+            add_adaptation(f"adapt {name}", out / "variants" / name, variant)
         for name in recipe.tasks:
             comparison = self._comparison(name)
             steps += comparison.steps(base_key, adapted.key, examples[name].key, bar=training_bar)

@@ -128,6 +128,12 @@ def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
     return {name: value for name, value in model.named_parameters() if id(value) not in encoder}
 
 
+def unfreeze_head(model: PreTrainedModel) -> None:
+    """Train the head's own parameters, beside an adapter that froze them."""
+    for parameter in head_parameters(model).values():
+        parameter.requires_grad = True
+
+
 def start_head_bias(model: PreTrainedModel, counts: torch.Tensor) -> None:
     """Set a fresh head's output bias to the log-frequency of each token (`counts` [vocab])."""
     smoothed = counts.float() + 1.0

@@ -20,7 +20,7 @@ from trialtune.evaluation.mlm import mlm_metrics, score_line, token_counts
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_json
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.models.lora import LoraSettings, add_lora, save_adapter
-from trialtune.models.mlm import MaskedLM, head_parameters, load_masked_lm, save_head, start_head_bias
+from trialtune.models.mlm import MaskedLM, load_masked_lm, save_head, start_head_bias, unfreeze_head
 from trialtune.models.speed import prepare_training, set_dropout
 from trialtune.settings import Settings
 from trialtune.training.batching import MaskedBatches
@@ -200,8 +200,7 @@ def _open_model(
         start_head_bias(model, token_counts(texts.train, model.config.vocab_size))
     adapter = add_lora(model, settings.lora) if settings.method == "lora" else None
     if adapter and not has_head:
-        for parameter in head_parameters(model).values():
-            parameter.requires_grad = True
+        unfreeze_head(model)
     prepare_training(
         model,
         tokens=texts.block_size,
