@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trialtune.errors import DataError
-from trialtune.evaluation.intervals import compare, verdict
+from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
 from trialtune.evaluation.metrics import score
 
 LABELS = ["a", "b", "c", "d"]
@@ -28,7 +28,7 @@ def test_identical_systems_do_not_differ():
     runs = [system(gold, 0.1, seed) for seed in (1, 2)]
     result = compare(gold, runs, runs, LABELS, resamples=200)
     for entry in (result["difference"]["micro_f1"], *result["difference"]["per_class"].values()):
-        assert entry == {"mean": 0, "low": 0, "high": 0}
+        assert entry == {"mean": 0, "low": 0, "high": 0, "p": 1, "p_holm": 1}
     assert verdict(result["difference"]).startswith("No measurable difference")
 
 
@@ -138,6 +138,29 @@ def test_metrics_that_disagree_are_both_told():
     assert partly.startswith("The adapted encoder is better: adapted minus base, micro-F1 +0.100")
     assert "no measurable difference in macro-F1" in partly
     assert "micro-F1 +0.100" in verdict({"micro_f1": up, "macro_f1": up}, metric="micro_f1").split(" and ")[0]
+
+
+def test_both_tests_are_needed_and_disagreement_is_told():
+    clear = {"mean": 0.02, "low": 0.01, "high": 0.03, "p": 0.002, "p_holm": 0.004}
+    only_interval = {**clear, "p": 0.05, "p_holm": 0.1}
+    only_p = {**clear, "low": -0.01}
+    both = verdict({"micro_f1": clear, "macro_f1": clear})
+    assert "p 0.004" in both and "disagree" not in both
+    said = verdict({"micro_f1": only_interval, "macro_f1": clear})
+    assert said.startswith("The adapted encoder is better: adapted minus base, macro-F1 +0.020")
+    assert "no measurable difference in micro-F1" in said
+    assert "In micro-F1 the two tests disagree: the interval excludes 0" in said
+    said = verdict({"micro_f1": only_p, "macro_f1": only_p})
+    assert said.startswith("No measurable difference")
+    assert said.count("includes 0") == 2
+
+
+def test_one_system_is_scored_as_in_a_comparison():
+    gold = truth(100)
+    runs = [system(gold, 0.1, seed) for seed in (1, 2)]
+    pair = compare(gold, runs, runs, LABELS, resamples=100, shuffles=10)["systems"]["base"]
+    alone = score_seeds(gold, runs, LABELS, kind="multi_label")
+    assert pair == {**alone, "intervals": score_intervals(gold, runs, LABELS, resamples=100)}
 
 
 def test_unequal_shapes_and_missing_runs_are_refused():
