@@ -1,16 +1,18 @@
 """The fair experiment: the same classifier on the base and on the adapted encoder, seed by seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from trialtune.evaluation.intervals import compare, verdict
+from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
 from trialtune.files import atomic_file, read_json, write_json
+from trialtune.stages.baselines import TITLES, Baselines
 from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.stages.step import Step
@@ -20,7 +22,17 @@ from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 
 SYSTEMS = ("base", "adapted")
+_SUMMARISED = ("micro_f1", "macro_f1", "accuracy", "ece")
 Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """One encoder of a comparison; `key` is what its weights depend on beyond the comparison's inputs."""
+
+    encoder: str
+    adapter: Path | None = None
+    key: Any = None
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,9 @@ class Comparison:
     """One task's comparison: who is compared, on which rows, with which settings.
 
     `train` and `test` are Parquet files of `nct_id`, `text`, `labels`. Base and adapted get the
-    same rows, head, order, steps and threshold protocol; they differ in the adapter alone.
+    same rows, head, order, steps and threshold protocol; they differ in the adapter alone. `others`
+    are fine-tuned in the same way and listed beside them: for example a `control`, adapted by as many
+    steps on older text, so that a gain can be put down to the newer text.
     """
 
     task: Task
@@ -39,29 +53,60 @@ class Comparison:
     out: Path
     settings: FinetuneSettings
     seeds: Sequence[int]
+    others: Mapping[str, System] = field(default_factory=dict)
+
+    @property
+    def systems(self) -> dict[str, System]:
+        """Every encoder that is fine-tuned, by name."""
+        base = System(self.encoder)
+        return {"base": base, "adapted": System(self.encoder, self.adapter), **self.others}
+
+    @property
+    def baselines(self) -> Baselines:
+        """What every classifier must beat, on the rows of the first seed's classifiers."""
+        settings = self.settings.model_copy(update={"seed": self.seeds[0]})
+        return Baselines(
+            self.task, self.train, self.test, self.encoder, self.adapter, self.out / "baselines", settings
+        )
 
     def steps(self, *inputs: Any, bar: Bar) -> list[Step]:
-        """Train and score each classifier, then compare; `inputs` are the keys of what they read."""
-        steps: list[Step] = []
+        """Score baselines, train and score classifiers, compare; `inputs` are the keys of what they read."""
+        baselines = self.baselines
+        depends = (*inputs, self.seeds[0], self.settings.calibration, self.settings.max_length)
+        steps = [
+            Step(
+                f"baseline {self.task.name} {name}",
+                baselines.out / name,
+                depends,
+                partial(baselines.score, name),
+            )
+            for name in baselines.names
+        ]
         for seed in self.seeds:
-            for system in SYSTEMS:
-                steps += self._classifier(system, seed, inputs, bar)
+            for name in self.systems:
+                steps += self._classifier(name, seed, inputs, bar)
         keys = tuple(step.key for step in steps)
         return [*steps, Step(f"compare {self.task.name}", self.out / "comparison", keys, self._compare)]
 
-    def _classifier(self, system: str, seed: int, inputs: tuple[Any, ...], bar: Bar) -> list[Step]:
-        name = f"{self.task.name} {system} seed {seed}"
-        folder = self.out / "classifiers" / f"{system}-seed-{seed}"
-        scores = self._scores(system, seed)
+    def _classifier(self, name: str, seed: int, inputs: tuple[Any, ...], bar: Bar) -> list[Step]:
+        title = f"{self.task.name} {name} seed {seed}"
+        system, scores = self.systems[name], self._scores(name, seed)
+        folder = self._folder("classifiers", name, seed)
         settings = self.settings.model_copy(update={"seed": seed})
+        own = () if system.key is None else (system.key,)
 
         def train() -> dict[str, Any]:
             rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
             check_no_overlap(rows, test)
-            adapter = self.adapter if system == "adapted" else None
-            with bar(name) as report:
+            with bar(title) as report:
                 return finetune(
-                    self.task, rows, self.encoder, folder, settings=settings, adapter=adapter, report=report
+                    self.task,
+                    rows,
+                    system.encoder,
+                    folder,
+                    settings=settings,
+                    adapter=system.adapter,
+                    report=report,
                 )
 
         def score() -> dict[str, Any]:
@@ -71,45 +116,76 @@ class Comparison:
             write_json(scores / "metrics.json", metrics)
             return metrics
 
-        trained = Step(f"finetune {name}", folder, (*inputs, settings), train)
-        return [trained, Step(f"score {name}", scores, (trained.key,), score)]
+        trained = Step(f"finetune {title}", folder, (*inputs, *own, settings), train)
+        return [trained, Step(f"score {title}", scores, (trained.key,), score)]
 
-    def _scores(self, system: str, seed: int) -> Path:
-        return self.out / "scores" / f"{system}-seed-{seed}"
+    def _folder(self, part: str, name: str, seed: int) -> Path:
+        return self.out / part / f"{name}-seed-{seed}"
+
+    def _scores(self, name: str, seed: int) -> Path:
+        return self._folder("scores", name, seed)
 
     def _compare(self) -> dict[str, Any]:
-        labels = list(self.task.labels)
-        scored = {
-            system: [
-                pl.read_parquet(self._scores(system, seed) / "predictions.parquet") for seed in self.seeds
-            ]
-            for system in SYSTEMS
+        labels, kind = list(self.task.labels), self.task.kind
+        gold = multi_hot(pl.read_parquet(self.test)["labels"], labels)
+        answers = {
+            name: _Answers.read([self._scores(name, seed) for seed in self.seeds], labels)
+            for name in self.systems
         }
-        base, adapted = ([multi_hot(rows["predicted"], labels) for rows in scored[s]] for s in SYSTEMS)
-        stated = {s: [np.array(rows["probabilities"].to_list()) for rows in scored[s]] for s in SYSTEMS}
-        gold = multi_hot(scored["base"][0]["labels"], labels)
-        result = compare(
-            gold,
-            base,
-            adapted,
-            labels,
-            kind=self.task.kind,
-            probabilities=(stated["base"], stated["adapted"]),
-        )
-        trained = read_json(self.out / "classifiers" / f"base-seed-{self.seeds[0]}" / "training.json")
+        base, adapted = (answers[name] for name in SYSTEMS)
+        stated = (base.probabilities or [], adapted.probabilities or [])
+        result = compare(gold, base.predicted, adapted.predicted, labels, kind=kind, probabilities=stated)
+        summary = {
+            name: {"title": TITLES[name], "fine_tuned": False, **_summary(answer, gold, labels, kind)}
+            for name in self.baselines.names
+            for answer in [_Answers.read([self.baselines.out / name], labels)]
+        } | {
+            name: {"title": f"{name.capitalize()}, fine-tuned", "fine_tuned": True}
+            | _summary(answer, gold, labels, kind)
+            for name, answer in answers.items()
+        }
+        trained = read_json(self._folder("classifiers", "base", self.seeds[0]) / "training.json")
         metrics = [
-            read_json(self._scores(system, s) / "metrics.json") for system in SYSTEMS for s in self.seeds
+            read_json(self._scores(name, seed) / "metrics.json") for name in answers for seed in self.seeds
         ]
         overlap = sum(scored["overlap_dropped"] for scored in metrics)  # test rows found in training
         comparison = {
             "task": self.task.name,
-            "kind": self.task.kind,
+            "kind": kind,
             "labels": labels,
             "n": len(gold),
             "seeds": list(self.seeds),
             **result,
+            "summary": summary,
             "verdict": verdict(result["difference"]),
             "data": {**trained["rows"], "test": len(gold), "test_source": self.test.name, "overlap": overlap},
         }
         write_json(self.out / "comparison" / "comparison.json", comparison)
         return comparison
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What one system said of the test rows: [rows, labels] a seed; rules state no probabilities."""
+
+    predicted: list[np.ndarray]
+    probabilities: list[np.ndarray] | None
+
+    @classmethod
+    def read(cls, folders: Sequence[Path], labels: Sequence[str]) -> "_Answers":
+        runs = [pl.read_parquet(folder / "predictions.parquet") for folder in folders]
+        stated = [np.array(run["probabilities"].to_list()) for run in runs if "probabilities" in run.columns]
+        return cls([multi_hot(run["predicted"], labels) for run in runs], stated or None)
+
+
+def _summary(answers: _Answers, gold: np.ndarray, labels: Sequence[str], kind: str) -> dict[str, Any]:
+    """A system's line in the table of all: means over its seeds, their spread, 95% intervals."""
+    runs = answers.predicted
+    scores = score_seeds(gold, runs, labels, kind=kind, probabilities=answers.probabilities)
+    intervals = score_intervals(gold, runs, labels)
+    return {
+        "seeds": len(runs),
+        **{name: scores[name] for name in _SUMMARISED},
+        "spread": scores["spread"],
+        "intervals": {name: intervals[name] for name in ("micro_f1", "macro_f1")},
+    }

@@ -1,0 +1,133 @@
+"""The baselines of a comparison: fitted on the classifiers' rows, decided by the classifiers' rule."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn.preprocessing import StandardScaler
+
+from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, shift_priors, tf_idf
+from trialtune.evaluation.metrics import score
+from trialtune.evaluation.rules import RULES
+from trialtune.evaluation.thresholds import tune_decision
+from trialtune.files import atomic_file, write_json
+from trialtune.inference.features import mean_pooled
+from trialtune.stages.finetune import FinetuneSettings
+from trialtune.tasks.splits import check_no_overlap, split_examples
+from trialtune.tasks.targets import label_lists, multi_hot
+from trialtune.tasks.task import Task
+
+TITLES = {
+    "majority": "Majority",
+    "keywords": "Keyword rules",
+    "tf-idf": "TF-IDF + logistic regression",
+    "frozen-base": "Frozen base encoder + linear",
+    "frozen-adapted": "Frozen adapted encoder + linear",
+}
+_TFIDF_STRENGTHS, _FROZEN_STRENGTHS = (3.0, 10.0, 30.0, 100.0), (0.001, 0.01, 0.1, 1.0)
+
+# Turns texts into features: fitted on the first (training) texts, then applied to the others.
+_Featurise = Callable[[Sequence[Sequence[str]]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The baselines of one task, each scored into `out/NAME`."""
+
+    task: Task
+    train: Path
+    test: Path
+    encoder: str
+    adapter: Path
+    out: Path
+    settings: FinetuneSettings
+
+    @property
+    def names(self) -> list[str]:
+        """Those this task can have: keyword rules are written for a task or missing."""
+        return [name for name in TITLES if name != "keywords" or self.task.name in RULES]
+
+    def score(self, name: str) -> dict[str, Any]:
+        """Fit a baseline, write `predictions.parquet` and `metrics.json`; returns the metrics."""
+        rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
+        check_no_overlap(rows, test)
+        labels = list(self.task.labels)
+        parts = split_examples(
+            rows,
+            fractions={"train": 1 - self.settings.calibration, "calibration": self.settings.calibration},
+            seed=self.settings.seed,
+            kind=self.task.kind,
+        )
+        frames = [parts["train"], parts["calibration"], test]
+        golds = [multi_hot(frame["labels"], labels) for frame in frames]
+        probabilities, details = None, dict[str, Any]()
+        if name in ("majority", "keywords"):
+            weights = _weights(parts["train"])
+            predicted = majority(golds[0], len(test), weights)
+            if name == "keywords":
+                rules, texts = RULES[self.task.name], test["text"].to_list()
+                predicted = apply_rules(rules, texts, labels, kind=self.task.kind, otherwise=predicted[0])
+        else:
+            probabilities, predicted, details = self._linear(name, frames, golds)
+        metrics = score(golds[2], predicted, labels, kind=self.task.kind, probabilities=probabilities)
+        answers = test.with_columns(
+            pl.Series("predicted", label_lists(predicted, labels), dtype=pl.List(pl.String))
+        )
+        if probabilities is not None:
+            answers = answers.with_columns(
+                pl.Series("probabilities", probabilities.tolist(), dtype=pl.List(pl.Float32))
+            )
+        with atomic_file(self.out / name / "predictions.parquet") as path:
+            answers.write_parquet(path)
+        metrics = {"task": self.task.name, "title": TITLES[name], **metrics, **details}
+        write_json(self.out / name / "metrics.json", metrics)
+        return metrics
+
+    def _linear(
+        self, name: str, frames: Sequence[pl.DataFrame], golds: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Probabilities and decisions on the test rows, and how the model was chosen."""
+        texts = [frame["text"].to_list() for frame in frames]
+        featurise = _tf_idf if name == "tf-idf" else self._frozen(name)
+        train, calibration, test = featurise(texts)
+        model, strength = fit_linear(
+            (train, golds[0]),
+            (calibration, golds[1]),
+            kind=self.task.kind,
+            strengths=_TFIDF_STRENGTHS if name == "tf-idf" else _FROZEN_STRENGTHS,
+        )
+        stated = [model.probabilities(features) for features in (calibration, test)]
+        if self.task.kind == "multi_class" and "weight" in frames[0].columns:
+            weights = _weights(frames[0])
+            stated = [shift_priors(table, golds[0], weights) for table in stated]
+        labels = list(self.task.labels)
+        decision = tune_decision(stated[0], golds[1], kind=self.task.kind, labels=labels)
+        return stated[1], decision.decide(stated[1]), {"features": train.shape[1], "C": strength}
+
+    def _frozen(self, name: str) -> _Featurise:
+        adapter = self.adapter if name == "frozen-adapted" else None
+        max_length = self.settings.max_length or self.task.max_length
+
+        def featurise(texts: Sequence[Sequence[str]]) -> list[Any]:
+            vectors = mean_pooled(
+                [text for part in texts for text in part], self.encoder, adapter, max_length=max_length
+            )
+            parts = np.split(vectors, np.cumsum([len(part) for part in texts])[:-1])
+            scaler = StandardScaler().fit(parts[0])
+            return [scaler.transform(part) for part in parts]
+
+        return featurise
+
+
+def _tf_idf(texts: Sequence[Sequence[str]]) -> list[Any]:
+    features = tf_idf()
+    train, *others = texts
+    return [features.fit_transform(train), *(features.transform(part) for part in others)]
+
+
+def _weights(rows: pl.DataFrame) -> np.ndarray:
+    """For how many rows each of the training rows stands."""
+    return rows["weight"].to_numpy() if "weight" in rows.columns else np.ones(len(rows))
