@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import classification_report
 
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import expected_calibration_error, score
+from trialtune.evaluation.metrics import expected_calibration_error, reliability, review_scores, score
 
 LABELS = ["a", "b", "c", "d"]
 PLANES = st.integers(2, 30).flatmap(lambda n: st.tuples(hnp.arrays(bool, (n, 4)), hnp.arrays(bool, (n, 4))))
@@ -44,6 +44,7 @@ def test_a_class_without_examples_is_null_and_outside_macro():
     assert metrics["micro_f1"] == pytest.approx(0.8)  # the false z still counts
     assert metrics["accuracy"] == 0.5
     assert metrics["ece"] is None
+    assert metrics["reliability"] is None
     json.dumps(metrics, allow_nan=False)
 
 
@@ -64,6 +65,34 @@ def test_well_calibrated_probabilities_have_a_small_error():
     stated = rng.random((20_000, 3))
     true = rng.random(stated.shape) < stated
     assert expected_calibration_error(stated, true, kind="multi_label") < 0.03
+
+
+@pytest.mark.parametrize("kind", ["multi_label", "multi_class"])
+@given(hnp.arrays(np.float32, (20, 4), elements=st.floats(0, 1, width=32)))
+def test_reliability_bins_hold_every_answer_once(kind, probabilities):
+    gold = np.eye(4, dtype=bool)[np.arange(20) % 4]
+    bins = reliability(probabilities, gold, kind=kind)
+    questions = probabilities.size if kind == "multi_label" else len(probabilities)
+    assert sum(one["count"] for one in bins) == questions
+    stated = [one["stated"] for one in bins]
+    assert stated == sorted(stated)
+    told = sum(one["count"] * one["observed"] for one in bins)
+    top = gold[np.arange(20), probabilities.argmax(axis=1)]
+    assert told == pytest.approx(gold.sum() if kind == "multi_label" else top.sum())
+    if kind == "multi_class":  # one question a row, so the error is the bins' mean gap
+        gap = sum(one["count"] * abs(one["stated"] - one["observed"]) for one in bins) / questions
+        assert gap == pytest.approx(expected_calibration_error(probabilities, gold, kind=kind), abs=1e-6)
+
+
+def test_review_scores_speak_of_the_accepted_rows():
+    gold = np.array([[1, 0], [0, 1], [1, 1], [0, 1]], dtype=bool)
+    predicted = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], dtype=bool)
+    scores = review_scores(gold, predicted, np.array([False, True, False, False]))
+    assert scores["share"] == 0.25
+    assert scores["accuracy_accepted"] == pytest.approx(2 / 3)
+    assert scores["micro_f1_accepted"] == pytest.approx(2 * 3 / 7)
+    everything = review_scores(gold, predicted, np.ones(4, dtype=bool))
+    assert everything == {"share": 1.0, "accuracy_accepted": None, "micro_f1_accepted": None}
 
 
 @pytest.mark.parametrize(

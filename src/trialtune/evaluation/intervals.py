@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import check_shapes, score
+from trialtune.evaluation.metrics import check_shapes, reliability, score
 from trialtune.evaluation.randomisation import f1_of_counts, holm, swap_test
 
 LEVEL = 0.05  # a difference needs a corrected p below it
@@ -73,7 +73,11 @@ def score_seeds(
         score(gold, predicted, labels, kind=kind, probabilities=probs)
         for predicted, probs in zip(runs, stated, strict=True)
     ]
-    return {**_mean(scored), "spread": _spread(scored)}
+    mean = {**_mean(scored), "spread": _spread(scored)}
+    if probabilities is not None:  # of all seeds' rows: bins of their own could not be averaged
+        stacked = np.tile(gold, (len(runs), 1))
+        mean["reliability"] = reliability(np.concatenate(probabilities), stacked, kind=kind)
+    return mean
 
 
 def score_intervals(

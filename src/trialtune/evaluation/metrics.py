@@ -22,8 +22,9 @@ def score(
     """Metrics of `predicted` against `gold`, both boolean [rows, labels], as a JSON-able dict.
 
     A class without a gold example has null precision, recall and F1 and is left out of the macro
-    average. `accuracy` is the share of rows whose label set is exactly right; `ece` is null without
-    `probabilities` [rows, labels]. Raises DataError when the shapes disagree or no row has a label.
+    average. `accuracy` is the share of rows whose label set is exactly right; `ece` and `reliability`
+    are null without `probabilities` [rows, labels]. Raises DataError when the shapes disagree or no
+    row has a label.
     """
     check_shapes(labels, gold=gold, predicted=predicted, probabilities=probabilities)
     *values, support = _scores(gold, predicted, average=None)
@@ -43,6 +44,7 @@ def score(
         **{f"{name}_f1": entry["f1"] for name, entry in averages.items()},
         "accuracy": float((gold == predicted).all(axis=1).mean()),
         "ece": None if probabilities is None else expected_calibration_error(probabilities, gold, kind=kind),
+        "reliability": None if probabilities is None else reliability(probabilities, gold, kind=kind),
         "per_class": {
             label: _entry(by_class[:, i] if present[i] else None, support[i])
             for i, label in enumerate(labels)
@@ -56,12 +58,40 @@ def expected_calibration_error(probabilities: np.ndarray, gold: np.ndarray, *, k
 
     Multi-label: each label as a yes/no question, averaged over labels. Multi-class: the top label.
     """
-    if kind == "multi_label":
-        pairs = zip(probabilities.T, gold.T, strict=True)
-        return float(np.mean([_binned_gap(stated, true) for stated, true in pairs]))
-    top = probabilities.argmax(axis=1)
-    rows = np.arange(len(top))
-    return _binned_gap(probabilities[rows, top], gold[rows, top])
+    pairs = zip(*_questions(probabilities, gold, kind), strict=True)
+    return float(np.mean([_binned_gap(stated, true) for stated, true in pairs]))
+
+
+def reliability(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> list[dict[str, Any]]:
+    """The bins of a reliability diagram: mean probability `stated`, share `observed` to hold, `count`.
+
+    The same 15 bins and questions as the calibration error's, those of all labels together; empty
+    bins are left out. With several seeds, give all their rows at once.
+    """
+    stated, true = (np.concatenate(part) for part in _questions(probabilities, gold, kind))
+    bins = _bins(stated)
+    counts = np.bincount(bins, minlength=_BINS)
+    sums = (np.bincount(bins, weights=values, minlength=_BINS) for values in (stated, true))
+    return [
+        {"stated": float(said / count), "observed": float(held / count), "count": int(count)}
+        for said, held, count in zip(*sums, counts, strict=True)
+        if count
+    ]
+
+
+def review_scores(gold: np.ndarray, predicted: np.ndarray, needs_review: np.ndarray) -> dict[str, Any]:
+    """What a person is left with: the `share` of rows to review, and how good the accepted rows are.
+
+    `accuracy_accepted` and `micro_f1_accepted` are null when no row, or no label, is accepted.
+    """
+    accepted = ~needs_review
+    kept, said = gold[accepted], predicted[accepted]
+    labels = int(kept.sum() + said.sum())
+    return {
+        "share": float(needs_review.mean()),
+        "accuracy_accepted": float((kept == said).all(axis=1).mean()) if len(kept) else None,
+        "micro_f1_accepted": float(2 * (kept & said).sum() / labels) if labels else None,
+    }
 
 
 def check_shapes(labels: Sequence[str], **arrays: np.ndarray | None) -> None:
@@ -76,10 +106,24 @@ def check_shapes(labels: Sequence[str], **arrays: np.ndarray | None) -> None:
         raise DataError("there are no rows to score")
 
 
+def _questions(
+    probabilities: np.ndarray, gold: np.ndarray, kind: str
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What was stated and what was true [rows], once for each label or for the top one."""
+    if kind == "multi_label":
+        return list(probabilities.T), list(gold.T)
+    top, rows = probabilities.argmax(axis=1), np.arange(len(probabilities))
+    return [probabilities[rows, top]], [gold[rows, top]]
+
+
+def _bins(stated: np.ndarray) -> np.ndarray:
+    numbers: np.ndarray = np.minimum((stated * _BINS).astype(int), _BINS - 1)
+    return numbers
+
+
 def _binned_gap(stated: np.ndarray, true: np.ndarray) -> float:
-    bins = np.minimum((stated * _BINS).astype(int), _BINS - 1)
     # |sum of stated - sum of true| of a bin is its share of rows times its gap, times the row count.
-    gaps = np.bincount(bins, weights=stated - true, minlength=_BINS)
+    gaps = np.bincount(_bins(stated), weights=stated - true, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(stated))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import score
+from trialtune.evaluation.metrics import review_scores, score
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import read_json
 from trialtune.inference.predictor import Predictor
@@ -29,7 +29,7 @@ def open_classifier(folder: Path) -> tuple[Predictor, Decision, str]:
     """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
     described = describe_classifier(folder)
     predictor = Predictor.load(folder, max_length=described["max_length"])
-    return predictor, Decision.load(folder), described["task"]
+    return predictor, Decision.load(folder, predictor.labels), described["task"]
 
 
 def evaluate(
@@ -41,8 +41,9 @@ def evaluate(
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Score `folder` on rows of `nct_id`, `text`, `labels`.
 
-    Returns the metrics, and the rows with `predicted` and `probabilities` columns. Raises DataError
-    when rows were seen in training, unless `drop_overlap` leaves those out.
+    Returns the metrics, and the rows with `predicted`, `probabilities` (calibrated) and
+    `needs_review` columns. Raises DataError when rows were seen in training, unless `drop_overlap`
+    leaves those out.
     """
     unseen, seen = drop_seen(examples, folder)
     if len(seen) and not drop_overlap:
@@ -54,12 +55,14 @@ def evaluate(
     if unseen.is_empty():
         raise DataError(f"no row is left to score: {folder} has seen all {len(examples)} in training")
     predictor, decision, task = open_classifier(folder)
-    probabilities = predictor.probabilities(unseen["text"].to_list(), progress=progress)
-    predicted = decision.decide(probabilities)
-    gold = multi_hot(unseen["labels"], predictor.labels)
-    metrics = score(gold, predicted, predictor.labels, kind=predictor.kind, probabilities=probabilities)
+    labels = predictor.labels
+    decided = decision.apply(predictor.probabilities(unseen["text"].to_list(), progress=progress))
+    gold = multi_hot(unseen["labels"], labels)
+    metrics = score(gold, decided.labels, labels, kind=predictor.kind, probabilities=decided.probabilities)
+    metrics["review"] = review_scores(gold, decided.labels, decided.needs_review)
     rows = unseen.with_columns(
-        pl.Series("predicted", label_lists(predicted, predictor.labels), dtype=pl.List(pl.String)),
-        pl.Series("probabilities", probabilities.tolist(), dtype=pl.List(pl.Float32)),
+        pl.Series("predicted", label_lists(decided.labels, labels), dtype=pl.List(pl.String)),
+        pl.Series("probabilities", decided.probabilities.tolist(), dtype=pl.List(pl.Float32)),
+        pl.Series("needs_review", decided.needs_review),
     )
     return {"task": task, **metrics, "overlap_dropped": len(seen)}, rows

@@ -16,26 +16,26 @@ from trialtune.tasks.task import Task, get_task
 def predict(
     folder: Path, rows: pl.DataFrame, *, progress: Callable[[int], None] | None = None
 ) -> pl.DataFrame:
-    """`nct_id` (where known), `text`, `labels` and a probability column for each label, a row a row.
+    """`nct_id` (where known), `text`, `labels`, `needs_review`, a calibrated probability for each label.
 
-    A row without text keeps its place, with nulls.
+    A row a row, in order; one without text keeps its place, with nulls.
     """
     predictor, decision, task = open_classifier(folder)
     texts = task_texts(get_task(task), rows)
-    there = np.array([bool(text.strip()) for text in texts], dtype=bool)
+    there = [index for index, text in enumerate(texts) if text.strip()]
+    decided = decision.apply(predictor.probabilities([texts[index] for index in there], progress=progress))
     probabilities = np.full((len(texts), len(predictor.labels)), np.nan, dtype=np.float32)
+    probabilities[there] = decided.probabilities
     labels: list[list[str] | None] = [None] * len(texts)
-    if there.any():
-        probabilities[there] = predictor.probabilities(
-            [text for text, keep in zip(texts, there, strict=True) if keep], progress=progress
-        )
-        decided = label_lists(decision.decide(probabilities[there]), predictor.labels)
-        for index, names in zip(np.flatnonzero(there), decided, strict=True):
-            labels[index] = names
+    needs_review: list[bool | None] = [None] * len(texts)
+    names = label_lists(decided.labels, predictor.labels)
+    for index, chosen, doubtful in zip(there, names, decided.needs_review.tolist(), strict=True):
+        labels[index], needs_review[index] = chosen, doubtful
     columns = {
         **({"nct_id": rows["nct_id"]} if "nct_id" in rows.columns else {}),
         "text": pl.Series(texts, dtype=pl.String),
         "labels": pl.Series(labels, dtype=pl.List(pl.String)),
+        "needs_review": pl.Series(needs_review, dtype=pl.Boolean),
         **{
             label: pl.Series(probabilities[:, index]).fill_nan(None)
             for index, label in enumerate(predictor.labels)
