@@ -17,7 +17,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from trialtune.files import atomic_file
-from trialtune.reports.tables import NO_EXAMPLES, Row, comparison_rows, score_text
+from trialtune.reports.summary import score_text
+from trialtune.reports.tables import NO_EXAMPLES, Row, comparison_rows
 from trialtune.reports.training import older_trials
 
 # Light values, told apart by lightness as well as hue; in SVG each becomes the page's CSS variable

@@ -6,23 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from trialtune.files import atomic_file
 from trialtune.reports import plots
+from trialtune.reports.errors import ClassErrors, class_errors
+from trialtune.reports.pages import PAGES
 from trialtune.reports.plots import Plot
-from trialtune.reports.tables import (
-    NOTE,
-    Row,
-    change_text,
-    comparison_rows,
-    count_text,
-    score_text,
-    signed_text,
-    to_csv,
-    to_markdown,
-)
+from trialtune.reports.summary import SPREAD_NOTE, SystemRow, summary_rows
+from trialtune.reports.tables import NOTE, Row, comparison_rows, to_csv, to_markdown
 from trialtune.reports.training import (
     Adaptation,
     Change,
@@ -31,15 +23,6 @@ from trialtune.reports.training import (
     stage_text,
     text_changes,
 )
-
-_PAGES = Environment(
-    loader=PackageLoader("trialtune.reports"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_PAGES.filters.update(score=score_text, signed=signed_text, change=change_text, count=count_text)
 
 
 @dataclass(frozen=True)
@@ -50,8 +33,12 @@ class TaskPart:
     stem: str
     comparison: Mapping[str, Any]
     rows: list[Row]
+    systems: list[SystemRow]
     bars: Plot
     differences: Plot
+    counts: list[tuple[str, str]]
+    errors: Mapping[str, Any] | None  # the content of its errors.json
+    classes: list[ClassErrors]
 
 
 @dataclass(frozen=True)
@@ -74,18 +61,22 @@ class VariantsPart:
     losses: Plot
 
 
-def write_report(run: Mapping[str, Any], folder: Path) -> Path:
+def write_report(
+    run: Mapping[str, Any], folder: Path, errors: Mapping[str, Mapping[str, Any]] | None = None
+) -> Path:
     """Write `index.html`, and for each task a .md and .csv table; plots also as `plots/*.png`.
 
-    `run` is the content of a run's metrics.json. Returns the page's path.
+    `run` is the content of a run's metrics.json, `errors` that of each task's errors.json, with texts
+    of trials. Returns the page's path.
     """
-    tasks = [_task_part(name, comparison) for name, comparison in run["tasks"].items()]
+    found = errors or {}
+    tasks = [_task_part(name, result, found.get(name)) for name, result in run["tasks"].items()]
     mlm = {name: result for name, result in run["mlm"].items() if result}
     titles = {"base": "Base: trials before the cut", "adapt": "Adapted: trials after the cut"}
     stages = [_stage_part(name, title, mlm[name]) for name, title in titles.items() if name in mlm]
     variants = _variants_part({name: result for name, result in mlm.items() if name != "base"})
     years = plots.trials_by_year(run["data"]["years"]) if run["data"].get("years") else None
-    page = _PAGES.get_template("report.html").render(
+    page = PAGES.get_template("report.html").render(
         run=run,
         encoder=mlm.get("base", mlm["adapt"])["encoder"],
         tasks=tasks,
@@ -94,6 +85,7 @@ def write_report(run: Mapping[str, Any], folder: Path) -> Path:
         years=years,
         settings=list(_flat(run["settings"])),
         note=NOTE,
+        spread_note=SPREAD_NOTE,
         colours=plots.COLOURS,
         svg=lambda plot: Markup(plot.svg()),  # drawn here, its text escaped by Matplotlib
     )
@@ -106,10 +98,24 @@ def write_report(run: Mapping[str, Any], folder: Path) -> Path:
     return folder / "index.html"
 
 
-def _task_part(name: str, comparison: Mapping[str, Any]) -> TaskPart:
+def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, Any] | None) -> TaskPart:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path out of the folder
-    bars, differences = plots.class_bars(stem, comparison), plots.class_differences(stem, comparison)
-    return TaskPart(name, stem, comparison, comparison_rows(comparison), bars, differences)
+    return TaskPart(
+        name=name,
+        stem=stem,
+        comparison=comparison,
+        rows=comparison_rows(comparison),
+        systems=summary_rows(comparison),
+        bars=plots.class_bars(stem, comparison),
+        differences=plots.class_differences(stem, comparison),
+        counts=[
+            (key.replace("_", " ").capitalize(), f"{value:,}")
+            for key, value in comparison["data"].items()
+            if isinstance(value, int)
+        ],
+        errors=errors,
+        classes=class_errors(errors) if errors else [],
+    )
 
 
 def _stage_part(name: str, title: str, result: Mapping[str, Any]) -> StagePart:

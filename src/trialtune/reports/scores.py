@@ -6,7 +6,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from trialtune.reports.tables import AVERAGES, NO_EXAMPLES, score_text
+from trialtune.reports.summary import score_text
+from trialtune.reports.tables import AVERAGES, NO_EXAMPLES
 
 
 def scores_to_rich(metrics: Mapping[str, Any]) -> Table:

@@ -10,9 +10,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from trialtune.evaluation.intervals import LEVEL, p_text
+from trialtune.reports.summary import SPREAD_NOTE, score_text, signed_text, summary_rows
+
 AVERAGES = ("micro", "macro", "weighted", "samples")
 NO_EXAMPLES = "no examples"
-NOTE = "Bold with an arrow: the 95% interval of the difference (paired bootstrap) excludes 0."
+NOTE = (
+    "p: approximate randomisation, corrected by Holm over the classes, or over micro and macro. Bold with "
+    "an arrow: p is below 0.05 and the 95% interval (paired bootstrap over rows and seeds) excludes 0."
+)
 _MARKDOWN_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~"} | {"<": "&lt;", "&": "&amp;"})
 
 
@@ -36,6 +42,7 @@ class Row:
     difference: float | None  # adapted - base
     low: float | None  # 95% interval of the difference; None where it was not computed
     high: float | None
+    p: float | None  # corrected for the number of questions
 
     @property
     def empty(self) -> bool:
@@ -44,8 +51,8 @@ class Row:
 
     @property
     def arrow(self) -> str:
-        """▲ or ▼ where the interval lies wholly above or below 0, else nothing."""
-        if self.low is None or self.high is None:
+        """▲ or ▼ where both tests see a difference, up or down, else nothing."""
+        if self.low is None or self.high is None or self.p is None or self.p >= LEVEL:
             return ""
         return "▲" if self.low > 0 else "▼" if self.high < 0 else ""
 
@@ -80,6 +87,7 @@ def to_rich(comparison: Mapping[str, Any]) -> Table:
     for header in ("Base\nP", "\nR", "\nF1", "Adapted\nP", "\nR", "\nF1", "\nn"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("F1 difference\n95% interval", no_wrap=True)
+    table.add_column("p\nHolm", justify="right", no_wrap=True)
     rows = comparison_rows(comparison)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         name = Text(row.name, style="bold" if row.kind == "average" else "")
@@ -87,7 +95,9 @@ def to_rich(comparison: Mapping[str, Any]) -> Table:
         change = Text(_terse_change(row), style=_CHANGE_STYLE[row.arrow])
         last_class = following is not None and row.kind != following.kind
         style = "dim" if row.empty else ""
-        table.add_row(name, *scores, f"{row.support:,.0f}", change, end_section=last_class, style=style)
+        chance = chance_text(row).replace("0.", ".").replace(" ", "")
+        cells = (name, *scores, f"{row.support:.0f}", change, chance)
+        table.add_row(*cells, end_section=last_class, style=style)
     return table
 
 
@@ -102,15 +112,31 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         "",
         _markdown(comparison["verdict"]),
         "",
-        _line([*header, "F1 difference [95% interval]"]),
-        _line(["---"] + ["---:"] * len(header)),
+        *summary_lines(comparison),
+        _line([*header, "F1 difference [95% interval]", "p (Holm)"]),
+        _line(["---"] + ["---:"] * (len(header) + 1)),
     ]
     for row in comparison_rows(comparison):
         name, *cells = _cells(row)
         change = change_text(row)
         name = f"**{_markdown(name)}**" if row.kind == "average" else _markdown(name)
-        lines.append(_line([name, *cells, f"**{change}**" if row.arrow else change]))
+        change = f"**{change}**" if row.arrow else change
+        lines.append(_line([name, *cells, change, _markdown(chance_text(row))]))
     return "\n".join([*lines, "", NOTE, ""])
+
+
+def summary_lines(comparison: Mapping[str, Any]) -> list[str]:
+    """The table of all systems as lines of Markdown and an empty one; nothing when there is none."""
+    systems = summary_rows(comparison)
+    if not systems:
+        return []
+    header = ["System", "Micro F1 [95% interval]", "Macro F1 [95% interval]", "Accuracy", "ECE", "Seeds"]
+    lines = [_line(header), _line(["---"] + ["---:"] * (len(header) - 1))]
+    for system in systems:
+        scores = [system.micro, system.macro, score_text(system.accuracy), score_text(system.ece)]
+        name = f"**{_markdown(system.title)}**" if system.fine_tuned else _markdown(system.title)
+        lines.append(_line([name, *map(str, scores), str(system.seeds)]))
+    return [*lines, "", SPREAD_NOTE, ""]
 
 
 def to_csv(comparison: Mapping[str, Any]) -> str:
@@ -118,17 +144,12 @@ def to_csv(comparison: Mapping[str, Any]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     scores = [f"{system}_{score}" for system in ("base", "adapted") for score in Scores._fields]
-    difference = ["f1_difference", "difference_low", "difference_high"]
+    difference = ["f1_difference", "difference_low", "difference_high", "p_holm"]
     writer.writerow(["name", "kind", *scores, "support", *difference])
     for row in comparison_rows(comparison):
         scored = [*row.base, *row.adapted, row.support]
-        writer.writerow([row.name, row.kind, *scored, row.difference, row.low, row.high])
+        writer.writerow([row.name, row.kind, *scored, row.difference, row.low, row.high, row.p])
     return out.getvalue()
-
-
-def score_text(value: float | None) -> str:
-    """A score with three decimals, an en dash for none."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 def count_text(value: float | None) -> str:
@@ -136,14 +157,14 @@ def count_text(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def signed_text(value: float) -> str:
-    """A difference with its sign and three decimals; the minus is a real minus sign."""
-    return f"{value:+.3f}".replace("-", "−")
-
-
 def interval_text(row: Row) -> str:
     """The 95% interval of the difference in brackets, or nothing."""
     return "" if row.low is None or row.high is None else f"[{signed_text(row.low)}, {signed_text(row.high)}]"
+
+
+def chance_text(row: Row) -> str:
+    """The corrected p of a row, or nothing."""
+    return "" if row.p is None else p_text(row.p)
 
 
 def change_text(row: Row) -> str:
@@ -175,6 +196,7 @@ def _row(
         difference=mean,
         low=measured.get("low"),
         high=measured.get("high"),
+        p=measured.get("p_holm"),
     )
 
 

@@ -16,7 +16,8 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_file, write_json
 from trialtune.inference.features import mean_pooled
 from trialtune.stages.finetune import FinetuneSettings
-from trialtune.tasks.splits import check_no_overlap, split_examples
+from trialtune.tasks.overlap import check_no_overlap
+from trialtune.tasks.splits import split_examples
 from trialtune.tasks.targets import label_lists, multi_hot
 from trialtune.tasks.task import Task
 
@@ -100,12 +101,14 @@ class Baselines:
             strengths=_TFIDF_STRENGTHS if name == "tf-idf" else _FROZEN_STRENGTHS,
         )
         stated = [model.probabilities(features) for features in (calibration, test)]
+        labels, weights = list(self.task.labels), None
         if self.task.kind == "multi_class" and "weight" in frames[0].columns:
-            weights = _weights(frames[0])
-            stated = [shift_priors(table, golds[0], weights) for table in stated]
-        labels = list(self.task.labels)
-        decision = tune_decision(stated[0], golds[1], kind=self.task.kind, labels=labels)
-        return stated[1], decision.decide(stated[1]), {"features": train.shape[1], "C": strength}
+            shares = _weights(frames[0])
+            stated = [shift_priors(table, golds[0], shares) for table in stated]
+            weights = _weights(frames[1])
+        decision = tune_decision(stated[0], golds[1], kind=self.task.kind, labels=labels, weights=weights)
+        decided = decision.apply(stated[1])
+        return decided.probabilities, decided.labels, {"features": train.shape[1], "C": strength}
 
     def _frozen(self, name: str) -> _Featurise:
         adapter = self.adapter if name == "frozen-adapted" else None

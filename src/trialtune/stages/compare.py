@@ -13,16 +13,18 @@ import polars as pl
 from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
 from trialtune.files import atomic_file, read_json, write_json
 from trialtune.stages.baselines import TITLES, Baselines
+from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
+from trialtune.stages.errors import find_errors
 from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.stages.step import Step
-from trialtune.tasks.splits import check_no_overlap
+from trialtune.tasks.overlap import check_no_overlap
 from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 
 SYSTEMS = ("base", "adapted")
-_SUMMARISED = ("micro_f1", "macro_f1", "accuracy", "ece")
+_SUMMARISED = ("micro_f1", "macro_f1", "accuracy", "ece", "reliability")
 Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
@@ -86,6 +88,7 @@ class Comparison:
             for name in self.systems:
                 steps += self._classifier(name, seed, inputs, bar)
         keys = tuple(step.key for step in steps)
+        steps.append(Step(f"errors {self.task.name}", self.out / "errors", keys, self._errors))
         return [*steps, Step(f"compare {self.task.name}", self.out / "comparison", keys, self._compare)]
 
     def _classifier(self, name: str, seed: int, inputs: tuple[Any, ...], bar: Bar) -> list[Step]:
@@ -124,6 +127,14 @@ class Comparison:
 
     def _scores(self, name: str, seed: int) -> Path:
         return self._folder("scores", name, seed)
+
+    def _errors(self) -> dict[str, int]:
+        """The first adapted classifier's errors; their texts stay in the folder."""
+        seed = self.seeds[0]
+        rows = pl.read_parquet(self._scores("adapted", seed) / "predictions.parquet")
+        errors = find_errors(self._folder("classifiers", "adapted", seed), rows)
+        write_json(self.out / "errors" / ERRORS_FILE, errors)
+        return {"rows": errors["n"], "wrong": errors["wrong"]}
 
     def _compare(self) -> dict[str, Any]:
         labels, kind = list(self.task.labels), self.task.kind
@@ -185,7 +196,7 @@ def _summary(answers: _Answers, gold: np.ndarray, labels: Sequence[str], kind: s
     intervals = score_intervals(gold, runs, labels)
     return {
         "seeds": len(runs),
-        **{name: scores[name] for name in _SUMMARISED},
+        **{name: scores.get(name) for name in _SUMMARISED},
         "spread": scores["spread"],
         "intervals": {name: intervals[name] for name in ("micro_f1", "macro_f1")},
     }

@@ -1,0 +1,85 @@
+"""Which words an answer hangs on: take each out and see what becomes of the probability."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from trialtune.inference.predictor import Predictor
+
+_WORD = re.compile(r"\w+(?:[-'’]\w+)*")
+_SENTENCE = re.compile(r"[^.;!?\n]+(?:[.;!?\n]+|$)")
+_SHORT = 80  # words; in a longer text, sentences are asked first
+_TOP_SENTENCES = 3
+
+
+class Question(NamedTuple):
+    """Why does this text have that probability of this label?"""
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters `start` to `end` of a text and what they add to the probability of a label (-1 to 1)."""
+
+    start: int
+    end: int
+    importance: float
+
+
+def occlude(
+    predictor: Predictor, questions: Sequence[Question], *, progress: Callable[[int], None] | None = None
+) -> list[list[Span]]:
+    """The words of each question's text, in reading order, each with its importance.
+
+    Occlusion (Zeiler and Fergus, 2014; for text, Li et al., 2016, arXiv:1612.08220): the probability
+    of the label with the whole text minus that without the word. Of a text above 80 words, sentences
+    are taken out first, and then the words of the 3 sentences that change most; the other words are
+    left out of the answer. All shortened texts are scored together.
+    """
+    words = [_spans(_WORD, question.text) for question in questions]
+    long = [index for index, spans in enumerate(words) if len(spans) > _SHORT]
+    sentences = _ask(
+        predictor, [(questions[i], _spans(_SENTENCE, questions[i].text)) for i in long], progress
+    )
+    for index, spans in zip(long, sentences, strict=True):
+        top = sorted(spans, key=lambda span: -abs(span.importance))[:_TOP_SENTENCES]
+        words[index] = [
+            (start, end) for start, end in words[index] if any(s.start <= start < s.end for s in top)
+        ]
+    return _ask(predictor, list(zip(questions, words, strict=True)), progress)
+
+
+def _ask(
+    predictor: Predictor,
+    asked: Sequence[tuple[Question, list[tuple[int, int]]]],
+    progress: Callable[[int], None] | None,
+) -> list[list[Span]]:
+    """The importance of the given spans of each text."""
+    texts = [
+        variant
+        for question, spans in asked
+        for variant in (question.text, *(_without(question.text, *span) for span in spans))
+    ]
+    probabilities = predictor.probabilities(texts, progress=progress)
+    column = {label: index for index, label in enumerate(predictor.labels)}
+    parts = np.split(probabilities, np.cumsum([len(spans) + 1 for _, spans in asked])[:-1]) if asked else []
+    return [
+        [
+            Span(start, end, float(part[0, column[question.label]] - without))
+            for (start, end), without in zip(spans, part[1:, column[question.label]], strict=True)
+        ]
+        for (question, spans), part in zip(asked, parts, strict=True)
+    ]
+
+
+def _spans(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in pattern.finditer(text) if match[0].strip()]
+
+
+def _without(text: str, start: int, end: int) -> str:
+    return " ".join(f"{text[:start]} {text[end:]}".split())

@@ -1,0 +1,111 @@
+"""A classifier's worst errors as a part of a report, or as a page of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialtune.files import atomic_file
+from trialtune.reports.pages import PAGES
+from trialtune.reports.plots import COLOURS
+from trialtune.reports.summary import signed_text
+
+_NAMED = 6  # words told beside a text
+_KINDS = {"false_positives": "Wrongly given", "false_negatives": "Missed"}
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece of a text; `importance` is None for what stands between the words that mattered."""
+
+    text: str
+    importance: float | None
+    share: float  # of the greatest importance in its text, 0 to 1
+
+    @property
+    def direction(self) -> str:
+        return "" if self.importance is None else "for" if self.importance > 0 else "against"
+
+    @property
+    def hint(self) -> str:
+        """What a pointer over the word says."""
+        return f"{signed_text(self.importance or 0.0)}, speaks {self.direction} the label"
+
+
+@dataclass(frozen=True)
+class Error:
+    """One wrong answer."""
+
+    nct_id: str | None
+    gold: str
+    predicted: str
+    probability: float
+    probabilities: Mapping[str, float]
+    words: list[Word]
+
+    @property
+    def telling(self) -> str:
+        """The words that mattered most, in words."""
+        marked = [word for word in self.words if word.importance is not None]
+        marked.sort(key=lambda word: -word.share)
+        said = [f"{word.text} {signed_text(word.importance or 0.0)}" for word in marked[:_NAMED]]
+        return ", ".join(said) or "no single word"
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """The worst of one kind of error of one class, and how many there are."""
+
+    title: str
+    count: int
+    worst: list[Error]
+
+
+@dataclass(frozen=True)
+class ClassErrors:
+    """One class with its errors."""
+
+    label: str
+    groups: list[ErrorGroup]
+
+    @property
+    def count(self) -> int:
+        return sum(group.count for group in self.groups)
+
+
+def class_errors(errors: Mapping[str, Any]) -> list[ClassErrors]:
+    """The classes of an `errors.json` that have any error, in task order."""
+    classes = [
+        ClassErrors(label, [_group(title, found[kind]) for kind, title in _KINDS.items()])
+        for label, found in errors["classes"].items()
+    ]
+    return [found for found in classes if found.count]
+
+
+def write_errors_page(errors: Mapping[str, Any], path: Path) -> None:
+    """Write the content of an `errors.json` as one page that works without a network."""
+    page = PAGES.get_template("errors_page.html").render(
+        errors=errors, classes=class_errors(errors), colours=COLOURS
+    )
+    with atomic_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _group(title: str, found: Mapping[str, Any]) -> ErrorGroup:
+    return ErrorGroup(title, found["count"], [_error(error) for error in found["worst"]])
+
+
+def _error(error: Mapping[str, Any]) -> Error:
+    most = max((abs(piece["importance"] or 0.0) for piece in error["pieces"]), default=0.0) or 1.0
+    words = [
+        Word(piece["text"], piece["importance"], abs(piece["importance"] or 0.0) / most)
+        for piece in error["pieces"]
+    ]
+    return Error(
+        nct_id=error["nct_id"],
+        gold=", ".join(error["gold"]) or "none",
+        predicted=", ".join(error["predicted"]) or "none",
+        probability=error["probability"],
+        probabilities=error["probabilities"],
+        words=words,
+    )

@@ -1,0 +1,119 @@
+"""The worst errors of a classifier, class by class, with the words that mattered."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from trialtune.inference.occlusion import Question, Span, occlude
+from trialtune.stages.evaluate import open_classifier
+from trialtune.tasks.targets import multi_hot
+
+FILE_NAME = "errors.json"
+KINDS = ("false_positives", "false_negatives")
+_EACH = 3  # errors shown for each class and kind
+_SHOWN = 300  # characters of a text
+_LEAST = 0.005  # a word that moves a probability by less is not marked
+_LIKELY = 0.05
+
+
+def find_errors(
+    folder: Path, rows: pl.DataFrame, *, each: int = _EACH, progress: Callable[[int], None] | None = None
+) -> dict[str, Any]:
+    """What the classifier `folder` got most wrong on `rows`, as a JSON-able dict.
+
+    `rows` are scored ones: `nct_id`, `text`, `labels`, `predicted`, `probabilities`, as `evaluate`
+    returns them. For each class, `each` false positives (the wrong label with the highest probability)
+    and false negatives (the missed label with the lowest); `pieces` is the text, cut to about 300
+    characters around what mattered, with the words' `importance` for the label in question: what
+    each adds to its probability, by occlusion.
+    """
+    predictor, _, task = open_classifier(folder)
+    labels = predictor.labels
+    gold, predicted = (multi_hot(rows[name], labels) for name in ("labels", "predicted"))
+    stated = np.array(rows["probabilities"].to_list()).reshape(gold.shape)
+    chosen = [
+        (label, kind, int(row))
+        for index, label in enumerate(labels)
+        for kind in KINDS
+        for row in _worst(gold[:, index], predicted[:, index], stated[:, index], kind)[:each]
+    ]
+    texts = rows["text"].to_list()
+    answers = occlude(predictor, [Question(texts[row], label) for label, _, row in chosen], progress=progress)
+    classes: dict[str, Any] = {
+        label: {
+            "false_positives": {"count": int((predicted & ~gold)[:, index].sum()), "worst": []},
+            "false_negatives": {"count": int((gold & ~predicted)[:, index].sum()), "worst": []},
+        }
+        for index, label in enumerate(labels)
+    }
+    for (label, kind, row), spans in zip(chosen, answers, strict=True):
+        facts = rows.row(row, named=True)
+        classes[label][kind]["worst"].append(
+            {
+                "nct_id": facts.get("nct_id"),
+                "gold": facts["labels"],
+                "predicted": facts["predicted"],
+                "probability": float(stated[row, labels.index(label)]),
+                "probabilities": _likely(stated[row], gold[row] | predicted[row], labels),
+                "pieces": cut(texts[row], spans),
+            }
+        )
+    wrong = int((gold != predicted).any(axis=1).sum())
+    return {"task": task, "classifier": folder.name, "n": len(rows), "wrong": wrong, "classes": classes}
+
+
+def cut(text: str, spans: Sequence[Span], *, shown: int = _SHOWN) -> list[dict[str, Any]]:
+    """`text` as pieces with `importance` (None between words that mattered), at most about `shown` long.
+
+    The window that holds most importance is kept; an ellipsis stands for what is left out.
+    """
+    marked = [span for span in spans if abs(span.importance) >= _LEAST]
+    start, end = _window(text, marked, shown)
+    pieces: list[dict[str, Any]] = []
+
+    def add(piece: str, importance: float | None) -> None:
+        if piece:
+            pieces.append({"text": piece, "importance": importance})
+
+    place = start
+    for span in marked:
+        if start <= span.start and span.end <= end:
+            add(("… " if start and place == start else "") + text[place : span.start], None)
+            add(text[span.start : span.end], round(span.importance, 4))
+            place = span.end
+    add(
+        ("… " if start and place == start else "") + text[place:end] + (" …" if end < len(text) else ""), None
+    )
+    return pieces
+
+
+def _window(text: str, spans: Sequence[Span], shown: int) -> tuple[int, int]:
+    """Where to cut, at blanks: the `shown` characters with the most importance in them."""
+    if len(text) <= shown:
+        return 0, len(text)
+
+    def within(start: int) -> float:
+        return sum(abs(s.importance) for s in spans if s.start >= start and s.end <= start + shown)
+
+    # A quarter of the window stands before its first word, to be read in context.
+    starts = [max(0, min(span.start - shown // 4, len(text) - shown)) for span in spans] or [0]
+    start = max(starts, key=lambda place: (within(place), -place))
+    end = start + shown
+    start = text.find(" ", start) + 1 if start else 0
+    return start, end if end >= len(text) else max(text.rfind(" ", start, end), start + 1)
+
+
+def _worst(gold: np.ndarray, predicted: np.ndarray, stated: np.ndarray, kind: str) -> np.ndarray:
+    """The rows of one class with this kind of error, the worst first."""
+    wrong = np.flatnonzero(predicted & ~gold if kind == "false_positives" else gold & ~predicted)
+    order = np.argsort(-stated[wrong] if kind == "false_positives" else stated[wrong], kind="stable")
+    return wrong[order]
+
+
+def _likely(stated: np.ndarray, named: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
+    """The probabilities worth showing, the greatest first: of labels given, predicted or likely."""
+    kept = [index for index in np.argsort(-stated, kind="stable") if named[index] or stated[index] >= _LIKELY]
+    return {labels[index]: round(float(stated[index]), 4) for index in kept}
