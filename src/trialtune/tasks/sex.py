@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 from trialtune.corpus.documents import clean
+from trialtune.tasks.telling import HINTS, NAMES, Snippets, divide_criteria, ended, sentences
 
 # The answer itself (`sex`) and the ages are structured fields: they never enter the text.
 FIELDS = (
@@ -32,7 +32,8 @@ SYNONYMS = {
     **dict.fromkeys(("m", "man", "men", "males", "male only"), "MALE"),
 }
 
-_LONGEST = 4000  # characters; more than an encoder of 512 tokens reads
+_LONGEST = 16_000  # characters of a field; nearly all are shorter
+_WORDS = 200  # of a text; about 280 tokens
 
 _NAME = r"(?:genders?|sex(?:es)?)(?:\s+eligible(?:\s+for\s+study)?)?(?:\s*\([^()\n]{1,30}\))?"
 _ONE = (
@@ -49,39 +50,36 @@ _STRUCTURED = re.compile(
     rf"(?:[ \t]*[.;,]|(?=\s*$|\s*\(|\s+(?-i:[A-Z])[a-z]+(?:\s[a-z]+)*(?:\s*\([^()\n]*\))?:))",
     re.IGNORECASE | re.MULTILINE,
 )
-_HEADING = re.compile(
-    r"^\W*(?:\w+ ){0,2}?(?:inclusion|exclusion)(?: criteria)?\s*:?\s*$", re.IGNORECASE | re.MULTILINE
-)
-_BREAK = re.compile(r"\n+|(?<=[a-z)][.;]) +(?=[A-Z])")
-_TELLING = re.compile(
-    r"\b(?:(?:fe)?males?|wom[ae]n|m[ae]n|boys?|girls?|sex(?:es)?|genders?|pregnan\w*|lactat\w*"
-    r"|breast-? ?feed\w*|nursing|contracept\w*|child-? ?bearing|\w*menopaus\w*|menstrua\w*"
-    r"|prostat\w*|ovar\w*|uter\w*|cervi\w*|vagina\w*|testic\w*|vasectom\w*|hysterectom\w*|sperm\w*|erectile|penile|gyn\w*)\b",
-    re.IGNORECASE,
-)
-_EXCLUSION = re.compile(r"\W*(?:\w+ ){0,2}?exclusion", re.IGNORECASE)
 
 
 def build_text(row: Mapping[str, Any]) -> str:
-    """Title, conditions, criteria (those that speak of sex first), then the rest, on one line.
+    """Title, conditions, then the words around what tells of sex or pregnancy, on one line.
 
-    Encoders read a few hundred tokens, so what tells most comes first.
+    Encoders read a few hundred tokens, and a record may hold thousands: of the rest only what names
+    who may take part is kept, criteria before summaries, inclusion before exclusion and under its
+    name, since "pregnant women" says the opposite under each. A record without a telling word keeps
+    its first sentences. Nine in ten records then fit 128 tokens. A short ready-made text stays whole.
     """
-    parts: list[str] = []
-    for column in FIELDS:
-        value = row.get(column)
-        if not value or sum(map(len, parts)) > _LONGEST:
-            continue
-        text = value if isinstance(value, str) else ", ".join(value)
-        text = strip_structured(clean(text[: 4 * _LONGEST]))
-        if column == "conditions":
-            text = text.replace("|", ", ")
-        elif column == "eligibility_criteria":
-            text = telling_first(text)
-        if text and text not in parts:
-            parts.append(text)
-    sentences = (part if part[-1] in ".:;!?" else part + "." for part in parts)
-    return " ".join(" ".join(sentences).split())[:_LONGEST].rstrip()
+    fields = {column: _field(row.get(column)) for column in FIELDS}
+    if not any(fields[column] for column in FIELDS[:-1]) and len(fields["text"].split()) <= _WORDS:
+        return " ".join(fields["text"].split())
+    title, conditions = _first(fields["brief_title"], 40), _first(fields["conditions"].replace("|", ", "), 20)
+    official, summary, description = (
+        sentences(fields[column]) for column in ("official_title", "brief_summary", "detailed_description")
+    )
+    inclusion, exclusion = divide_criteria(fields["eligibility_criteria"] or fields["text"])
+    found = Snippets(known=[title])
+    found.take(official, NAMES, words=40)
+    found.take(inclusion, NAMES, words=60, name="Inclusion:")
+    found.take(inclusion, HINTS, words=40, name="Inclusion:", but=NAMES)
+    found.take(exclusion, NAMES, words=40, name="Exclusion:")
+    found.take(exclusion, HINTS, words=20, name="Exclusion:", but=NAMES)
+    found.take(summary, NAMES, words=40, name="Summary:")
+    found.take(description, NAMES, words=40, name="Description:")
+    found.take([*summary, *description], HINTS, words=30, but=NAMES)
+    rest = [] if found.pieces else [_first(" ".join([*official, *inclusion, *summary]), 60)]
+    parts = [title, conditions, *found.pieces, *rest]
+    return _first(" ".join(ended(part) for part in parts if part), _WORDS)
 
 
 def strip_structured(text: str) -> str:
@@ -89,23 +87,11 @@ def strip_structured(text: str) -> str:
     return _STRUCTURED.sub("", text).strip()
 
 
-def telling_first(criteria: str) -> str:
-    """`criteria` with the sentences that speak of sex or pregnancy in front, each under its heading.
+def _field(value: str | list[str] | None) -> str:
+    """One field, cleaned, without structured answers; "" when there is none."""
+    text = value if isinstance(value, str) else ", ".join(value or [])
+    return strip_structured(clean(text[:_LONGEST]))
 
-    Parts under an exclusion heading come after the others, and nothing is lost.
-    """
-    bounds = [*(match.start() for match in _HEADING.finditer(criteria)), len(criteria)]
-    parts = [criteria[: bounds[0]]]  # what stands before the first heading counts as inclusion
-    parts += [criteria[start:end] for start, end in pairwise(bounds)]
-    telling: list[str] = []
-    others: list[str] = []
-    for part in sorted(parts, key=lambda part: bool(_EXCLUSION.match(part))):
-        heading = match[0].strip() if (match := _HEADING.match(part)) else ""
-        sentences = [
-            line.strip() for line in _BREAK.split(part[len(match[0]) if match else 0 :]) if line.strip()
-        ]
-        for place, speaks in ((telling, True), (others, False)):
-            chosen = [sentence for sentence in sentences if bool(_TELLING.search(sentence)) == speaks]
-            if chosen:
-                place.append("\n".join(filter(None, [heading, *chosen])))
-    return "\n\n".join(telling + others)
+
+def _first(text: str, words: int) -> str:
+    return " ".join(text.split()[:words])
