@@ -17,18 +17,16 @@ import itertools
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from stock import Clock, stock_arguments
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
@@ -36,10 +34,9 @@ from transformers import (
     BertConfig,
     PreTrainedModel,
     Trainer,
-    TrainerCallback,
-    TrainingArguments,
     logging,
 )
+from turns import in_turns, peak, print_machine
 
 from trialtune.corpus.blocks import Blocks, read_blocks
 from trialtune.corpus.build import CorpusSettings, build_corpus
@@ -54,7 +51,6 @@ from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot import import_source, read_snapshot
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.loop import train
-from trialtune.training.meter import matmul_peak
 from trialtune.training.settings import TrainSettings
 
 ROWS = ("stock-fp32", "stock-bf16", "trialtune")
@@ -82,14 +78,7 @@ def train_stock(
     model: PreTrainedModel, batches: MaskedBatches, *, steps: int, bf16: bool
 ) -> tuple[list[float], float]:
     """Train with the Trainer; returns the seconds of each step and the operations of one."""
-    seconds: list[float] = []
-
-    class Clock(TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.started = time.perf_counter()
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            seconds.append(time.perf_counter() - self.started)
+    clock = Clock()
 
     class Counted(Trainer):
         operations = 0.0
@@ -108,26 +97,21 @@ def train_stock(
         for row in range(batches.batch_size)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
+        arguments = stock_arguments(
             folder,
-            per_device_train_batch_size=batches.batch_size,
-            max_steps=steps,
+            batch_size=batches.batch_size,
+            steps=steps,
             learning_rate=LEARNING_RATE,
             weight_decay=0.01,
             adam_beta2=0.98,
             warmup_steps=0.06,
             bf16=bf16,
-            use_cpu=not torch.cuda.is_available(),
             train_sampling_strategy="sequential",
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
             seed=batches.seed,
         )
-        trainer = Counted(model, arguments, train_dataset=rows, callbacks=[Clock()])
+        trainer = Counted(model, arguments, train_dataset=rows, callbacks=[clock])
         trainer.train()
-    return seconds, trainer.operations
+    return clock.seconds, trainer.operations
 
 
 def train_ours(model: PreTrainedModel, batches: MaskedBatches, *, steps: int) -> tuple[list[float], float]:
@@ -144,12 +128,6 @@ def train_ours(model: PreTrainedModel, batches: MaskedBatches, *, steps: int) ->
     )
     operations = outcome.peak_share * peak(bf16=True) / outcome.tokens_per_s * BATCH * BLOCK
     return [end - start for start, end in itertools.pairwise(ends)], operations
-
-
-def peak(*, bf16: bool) -> float:
-    """This machine's matrix-product peak, in operations a second."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return matmul_peak(device, torch.bfloat16 if bf16 else torch.float32)
 
 
 def measure(encoder: str, name: str, seed: int, corpus: Path) -> dict[str, Any]:
@@ -220,16 +198,9 @@ def run_all(encoders: list[str], seeds: int, corpus: Path) -> tuple[list[dict[st
     """Measure every row once a seed, in turns; returns medians and the most that others used a CPU."""
     rows, busiest = [], 0.0
     for encoder in encoders:
-        measured: dict[str, list[dict[str, Any]]] = {name: [] for name in ROWS}
-        for seed in range(1, seeds + 1):
-            for name in ROWS:
-                busiest = max(busiest, psutil.cpu_percent(interval=1.0))
-                command = [sys.executable, __file__, "--corpus", str(corpus)]
-                done = subprocess.run(
-                    [*command, "--row", encoder, name, str(seed)], stdout=subprocess.PIPE, check=True
-                )
-                measured[name].append(json.loads(done.stdout.splitlines()[-1]))
-                print(f"{encoder} {name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
+        command = [__file__, "--corpus", str(corpus), "--row", encoder]
+        measured, busy = in_turns(command, ROWS, seeds)
+        busiest = max(busiest, busy)
         for name, results in measured.items():
             losses = [result["final_loss"] for result in results]
             medians = {key: statistics.median(r[key] for r in results) for key in results[0]}
@@ -261,14 +232,7 @@ def show(rows: list[dict[str, Any]], busiest: float) -> None:
         )
     console = Console(width=110)
     console.print(table)
-    here = machine()
-    console.print(
-        f"{here['gpu'] or here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB; matrix products: "
-        f"{peak(bf16=False) / 1e9:,.0f} GFLOP/s in fp32, {peak(bf16=True) / 1e9:,.0f} in bf16; "
-        f"torch {torch.__version__}"
-    )
-    if busiest > 10:
-        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust these numbers.")
+    print_machine(console, busiest)
 
 
 if __name__ == "__main__":

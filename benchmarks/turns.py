@@ -1,0 +1,53 @@
+"""Rows of a benchmark in processes of their own, taking turns, and the machine that they ran on."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import psutil
+import torch
+from rich.console import Console
+
+from trialtune.experiment.environment import machine
+from trialtune.training.meter import matmul_peak
+
+Results = dict[str, list[dict[str, Any]]]
+
+
+def in_turns(command: Sequence[str], names: Sequence[str], seeds: int) -> tuple[Results, float]:
+    """Run `python COMMAND NAME SEED` for every name and seed; a noisy machine so hits all names alike.
+
+    Each run prints its result as JSON on its last line. Returns the results of each name, one a seed,
+    and the most that other processes used of the CPU between runs, in percent.
+    """
+    measured: Results = {name: [] for name in names}
+    busiest = 0.0
+    for seed in range(1, seeds + 1):
+        for name in names:
+            busiest = max(busiest, psutil.cpu_percent(interval=1.0))
+            done = subprocess.run(
+                [sys.executable, *command, name, str(seed)], stdout=subprocess.PIPE, check=True
+            )
+            measured[name].append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
+    return measured, busiest
+
+
+def peak(*, bf16: bool) -> float:
+    """This machine's matrix-product peak, in operations a second."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return matmul_peak(device, torch.bfloat16 if bf16 else torch.float32)
+
+
+def print_machine(console: Console, busiest: float) -> None:
+    """A line on the machine, and a warning when others used it too."""
+    here = machine()
+    console.print(
+        f"{here['gpu'] or here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB; matrix products: "
+        f"{peak(bf16=False) / 1e9:,.0f} GFLOP/s in fp32, {peak(bf16=True) / 1e9:,.0f} in bf16; "
+        f"torch {torch.__version__}"
+    )
+    if busiest > 10:
+        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust these numbers.")
