@@ -49,15 +49,66 @@ def metrics(labels: list[str], shift: float, empty: str | None) -> dict[str, Any
     }
 
 
+def summary(title: str, f1: float, *, seeds: int) -> dict[str, Any]:
+    """A system's entry in the table of all."""
+    return {
+        "title": title,
+        "fine_tuned": seeds > 1,
+        "seeds": seeds,
+        "micro_f1": f1,
+        "macro_f1": f1 - 0.1,
+        "accuracy": f1 - 0.05,
+        "ece": 0.0213,
+        "spread": {"micro_f1": 0.0041, "macro_f1": 0.0113},
+        "intervals": {"micro_f1": [f1 - 0.02, f1 + 0.02], "macro_f1": [f1 - 0.14, f1 - 0.07]},
+    }
+
+
+@pytest.fixture(scope="session")
+def made_up_errors() -> dict[str, Any]:
+    """Errors of two classes, one without any false negative."""
+    slow = {
+        "nct_id": "NCT00000001",
+        "gold": ["Covid19"],
+        "predicted": ["Covid19", "Regulatory"],
+        "probability": 0.9134,
+        "probabilities": {"Covid19": 0.97, "Regulatory": 0.9134},
+        "pieces": [
+            {"text": "… the ", "importance": None},
+            {"text": "agency", "importance": 0.71},
+            {"text": " closed all ", "importance": None},
+            {"text": "offices", "importance": -0.125},
+        ],
+    }
+    missed = slow | {"nct_id": None, "predicted": [], "pieces": [{"text": "virus", "importance": None}]}
+    none: dict[str, Any] = {"count": 0, "worst": []}
+    return {
+        "task": "stop-reasons",
+        "classifier": "adapted-seed-1",
+        "n": 3117,
+        "wrong": 1204,
+        "classes": {
+            "Regulatory": {"false_positives": {"count": 7, "worst": [slow]}, "false_negatives": none},
+            "Covid19": {"false_positives": none, "false_negatives": {"count": 1, "worst": [missed]}},
+            "Success": {"false_positives": none, "false_negatives": none},
+        },
+    }
+
+
 def comparison(task: str, labels: list[str], empty: str | None = None) -> dict[str, Any]:
-    """One task's comparison: classes 0, 4, 8... lose, the rest gain; every third interval excludes 0."""
+    """One task's comparison: classes 0, 4, 8... lose, the rest gain.
+
+    Every third interval excludes 0; p agrees but for class 6, so that its interval alone is no difference.
+    """
     base, adapted = metrics(labels, 0.0, empty), metrics(labels, 0.0212, empty)
     difference: dict[str, Any] = {}
     for place, label in enumerate(labels):
         if label != empty:
             mean = adapted["per_class"][label]["f1"] - base["per_class"][label]["f1"]
             reach = 0.01 if place % 3 == 0 else 0.05
-            difference[label] = {"mean": mean, "low": mean - reach, "high": mean + reach}
+            p = 0.0001 if place % 3 == 0 and place != 6 else 0.2
+            chances = {"p": p, "p_holm": min(17 * p, 1)}
+            difference[label] = {"mean": mean, "low": mean - reach, "high": mean + reach, **chances}
     return {
         "task": task,
         "kind": "multi_label",
@@ -66,9 +117,15 @@ def comparison(task: str, labels: list[str], empty: str | None = None) -> dict[s
         "seeds": [0, 1, 2],
         "systems": {"base": base, "adapted": adapted},
         "difference": {
-            "micro_f1": {"mean": 0.0212, "low": 0.0101, "high": 0.0314},
-            "macro_f1": {"mean": 0.0212, "low": -0.0043, "high": 0.0455},
+            "micro_f1": {"mean": 0.0212, "low": 0.0101, "high": 0.0314, "p": 0.0004, "p_holm": 0.0008},
+            "macro_f1": {"mean": 0.0212, "low": -0.0043, "high": 0.0455, "p": 0.131, "p_holm": 0.131},
             "per_class": {label: difference.get(label) for label in labels},
+        },
+        "summary": {
+            "majority": summary("Majority", 0.31, seeds=1) | {"ece": None},
+            "tf-idf": summary("TF-IDF + logistic regression", 0.79, seeds=1),
+            "base": summary("Base, fine-tuned", 0.8123, seeds=3),
+            "adapted": summary("Adapted, fine-tuned", 0.8335, seeds=3),
         },
         "verdict": "Adapted is better by 0.021 micro F1 (95% interval 0.010 to 0.031).",
         "data": {

@@ -45,9 +45,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(made_up_run, tmp_path_factory) -> Path:
+def report(made_up_run, made_up_errors, tmp_path_factory) -> Path:
     """The page of the made-up run, written once."""
-    return write_report(made_up_run, tmp_path_factory.mktemp("report"))
+    return write_report(made_up_run, tmp_path_factory.mktemp("report"), {"stop-reasons": made_up_errors})
 
 
 def test_the_page_stands_alone(report) -> None:
@@ -136,6 +136,32 @@ def test_overlap_and_lost_records_are_said_aloud(run, tmp_path) -> None:
     assert "These counts do not add up" in text
 
 
+def test_all_systems_and_p_values_are_told(run, report) -> None:
+    text = Page(report).text
+    assert "TF-IDF + logistic regression 0.790 [0.770, 0.810] 0.690 [0.650, 0.720] 0.740 0.021" in text
+    assert "Adapted, fine-tuned 0.834 ± 0.004" in text
+    assert "[+0.010, +0.031] < 0.001" in text
+    assert "Near duplicates" not in text
+    run["tasks"]["sex"]["data"]["near_duplicates"] = 1234
+    del run["tasks"]["sex"]["summary"]
+    text = Page(write_report(run, report.parent / "again")).text
+    assert "Near duplicates 1,234" in text
+
+
+def test_errors_are_shown_with_the_words_that_mattered(report) -> None:
+    text = Page(report).text
+    assert "1,204 of 3,117 test rows have a wrong or a missed label" in text
+    assert "Regulatory: wrongly given 7, missed 0" in text
+    assert "… the agency closed all offices" in text
+    assert "Words that mattered agency +0.710, offices −0.125" in text
+    assert "no single word" in text
+    assert 'title="−0.125, speaks against the label">offices</mark>' in report.read_text()
+
+
+def test_a_run_without_errors_has_no_such_part(run, tmp_path) -> None:
+    assert "Worst errors" not in Page(write_report(run, tmp_path)).text
+
+
 EVIL = """</style></svg><script>alert(1)</script>$\\frac{"'"""
 
 
@@ -148,7 +174,7 @@ def hostile(value: Any) -> Any:
     return f"{value}{EVIL}" if isinstance(value, str) else value
 
 
-def test_nothing_in_a_run_can_become_markup(run, tmp_path) -> None:
+def test_nothing_in_a_run_can_become_markup(run, made_up_errors, tmp_path) -> None:
     evil = copy.deepcopy(run)
     evil |= {part: hostile(run[part]) for part in ("settings", "versions", "name", "settings_note")}
     evil["machine"]["cpu"] += EVIL
@@ -163,7 +189,12 @@ def test_nothing_in_a_run_can_become_markup(run, tmp_path) -> None:
         entry["sections"] = {EVIL: entry["sections"]["Title"]}
     told = json.dumps(run["tasks"]["sex"]).replace('"FEMALE"', json.dumps(f"$x$ {EVIL}"))
     evil["tasks"] = {f"../../{EVIL}": json.loads(told) | {"task": EVIL, "verdict": EVIL}}
-    path = write_report(evil, tmp_path / "deep" / "report")
+    for system in evil["tasks"][f"../../{EVIL}"]["summary"].values():
+        system["title"] += EVIL
+    wrong = {f"../../{EVIL}": json.loads(json.dumps(made_up_errors))}
+    for piece in wrong[f"../../{EVIL}"]["classes"]["Regulatory"]["false_positives"]["worst"][0]["pieces"]:
+        piece["text"] += EVIL
+    path = write_report(evil, tmp_path / "deep" / "report", wrong)
     page = Page(path)
     assert page.tags.count("style") == 1
     assert "script" not in page.tags
@@ -178,8 +209,9 @@ def test_files_beside_the_page(report) -> None:
     assert {"plots/sex-f1.png", "plots/adapt-accuracy.png", "plots/base-loss.png"} <= names
 
 
-def test_the_page_is_the_same_each_time(run, report, tmp_path) -> None:
-    assert write_report(run, tmp_path).read_bytes() == report.read_bytes()
+def test_the_page_is_the_same_each_time(run, made_up_errors, report, tmp_path) -> None:
+    again = write_report(run, tmp_path, {"stop-reasons": made_up_errors})
+    assert again.read_bytes() == report.read_bytes()
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}")
@@ -200,7 +232,10 @@ def test_in_a_browser(report, scheme) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert page.locator("figure svg").count() == page.locator("figure").count() >= 10
         assert page.locator("figure svg").first.bounding_box()["height"] > 100
-        page.locator("summary").first.click()
+        page.get_by_text("Settings", exact=True).click()
         assert page.get_by_text("adapt.rank").is_visible()
+        page.get_by_text("Regulatory: wrongly given").click()
+        assert page.locator("mark", has_text="agency").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
     assert (problems, requests) == ([], [address])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from trialtune.reports.tables import AVERAGES, comparison_rows, to_csv, to_markdown, to_rich
+from trialtune.reports.tables import AVERAGES, comparison_rows, summary_to_rich, to_csv, to_markdown, to_rich
 
 
 def test_classes_come_in_task_order_then_the_averages(run) -> None:
@@ -36,14 +36,32 @@ def test_csv_comes_back_from_pandas_as_it_was(run) -> None:
 def test_markdown_has_a_row_for_each_class_and_average(run) -> None:
     comparison = run["tasks"]["stop-reasons"]
     lines = [line for line in to_markdown(comparison).splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + len(comparison["labels"]) + len(AVERAGES)
-    assert len({line.count("|") for line in lines}) == 1
+    systems, classes = lines[: 2 + len(comparison["summary"])], lines[2 + len(comparison["summary"]) :]
+    assert len(classes) == 2 + len(comparison["labels"]) + len(AVERAGES)
+    for table in (systems, classes):
+        assert len({line.count("|") for line in table}) == 1
+    assert "0.812 ± 0.004 [0.792, 0.832]" in systems[4]
+    assert "± " not in systems[3]
 
 
-def test_arrows_stand_where_the_interval_excludes_zero(run) -> None:
+def test_markdown_without_a_table_of_all_systems(run) -> None:
+    del run["tasks"]["sex"]["summary"]
+    assert "System" not in to_markdown(run["tasks"]["sex"])
+
+
+def test_arrows_stand_where_both_tests_see_a_difference(run) -> None:
     for row in comparison_rows(run["tasks"]["stop-reasons"]):
         if row.low is not None and row.high is not None:
-            assert bool(row.arrow) == (row.low > 0 or row.high < 0)
+            assert bool(row.arrow) == ((row.low > 0 or row.high < 0) and row.p < 0.05)
+
+
+def test_an_interval_alone_is_no_difference(run) -> None:
+    comparison = run["tasks"]["stop-reasons"]
+    row = comparison_rows(comparison)[6]
+    assert row.low > 0 and row.p == 1 and not row.arrow
+    old = comparison["difference"]["per_class"][row.name]
+    del old["p"], old["p_holm"]
+    assert comparison_rows(comparison)[6].p is None
 
 
 def test_markdown_leaves_no_markup_in_names(run) -> None:
@@ -61,4 +79,12 @@ def test_the_terminal_table_cuts_nothing_off(run, width) -> None:
     assert "…" not in text
     assert "no examples" in text
     assert "▲+.021 [+.010,+.031]" in text
-    assert (text.count("▲"), text.count("▼")) == (5, 2)
+    assert (text.count("▲"), text.count("▼")) == (4, 2)
+
+
+def test_the_terminal_table_of_all_systems_fits(run) -> None:
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(summary_to_rich(run["tasks"]["stop-reasons"]))
+    text = console.export_text()
+    assert "…" not in text
+    assert "0.812 ± 0.004" in text and "[0.792, 0.832]" in text

@@ -137,7 +137,7 @@ def compare(
     from trialtune.files import folder_digest, sha256_of
     from trialtune.models.adapters import check_adapter
     from trialtune.models.encoders import encoder_digest
-    from trialtune.reports.tables import to_rich
+    from trialtune.reports.tables import summary_to_rich, to_rich
     from trialtune.stages.compare import Comparison
     from trialtune.stages.examples import SplitSettings, divide, read_examples
     from trialtune.stages.finetune import FinetuneSettings
@@ -173,7 +173,51 @@ def compare(
     ]
     for step in comparison.steps(*inputs, bar=training_bar):
         record = step.run(tell)
-    emit(record["result"], as_json, lambda result: stdout().print(to_rich(result), result["verdict"]))
+
+    def show(result: dict[str, Any]) -> None:
+        stdout().print(summary_to_rich(result), "", to_rich(result), "", result["verdict"])
+
+    emit(record["result"], as_json, show)
+
+
+@app.command(epilog=example("trialtune errors clf/ --data dev.parquet --html errors.html"))
+def errors(
+    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    data: Data,
+    labels: Labels = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the marked texts here.")] = None,
+    each: Annotated[int, typer.Option(min=1, help="Errors of each kind for a class.")] = 3,
+    drop_overlap: Annotated[
+        bool, typer.Option(help="Leave out rows seen in training instead of refusing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a classifier's worst errors, class by class, and the words that mattered."""
+    from trialtune.console import bar
+    from trialtune.reports.errors import errors_to_rich, write_errors_page
+    from trialtune.stages.errors import find_errors
+    from trialtune.stages.evaluate import describe_classifier
+    from trialtune.stages.evaluate import evaluate as run
+    from trialtune.stages.examples import read_examples
+    from trialtune.tasks.task import get_task
+
+    task = get_task(describe_classifier(classifier)["task"])
+    quarantine = (html or data).with_name(f"{(html or data).stem}.quarantine.jsonl")
+    labelled = read_examples(task, data, labels, quarantine=quarantine)
+    with bar("scoring texts") as progress:
+        _, rows = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
+    with bar("taking words out") as progress:
+        found = find_errors(classifier, rows, each=each, progress=progress)
+    if html:
+        write_errors_page(found, html)
+
+    def show(result: dict[str, Any]) -> None:
+        if html:
+            typer.echo(f"written to {html}")
+        else:
+            stdout().print(errors_to_rich(result))
+
+    emit(found, as_json, show)
 
 
 @app.command(epilog=example("trialtune predict clf/ 'Slow accrual and loss of funding'"))

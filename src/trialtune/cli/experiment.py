@@ -51,11 +51,11 @@ def run(
     def show(result: dict[str, Any]) -> None:
         from rich.console import Console
 
-        from trialtune.reports.tables import to_rich
+        from trialtune.reports.tables import summary_to_rich, to_rich
 
         results = Console(highlight=False)
         for comparison in result["tasks"].values():
-            results.print(to_rich(comparison))
+            results.print(summary_to_rich(comparison), "", to_rich(comparison))
             results.print(f"{comparison['task']}: {comparison['verdict']}\n")
         if result["made_up"]:
             results.print("These numbers come from made-up sample data; they say nothing about real trials.")

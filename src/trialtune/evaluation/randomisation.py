@@ -25,17 +25,17 @@ def swap_test(
     """
     support = gold.sum(axis=0)
     # [rows, hits and sizes, seeds, labels] of each; what base gains by a swap, adapted loses.
-    counts = [np.stack([_counts(gold, run) for run in runs], axis=2) for runs in (base, adapted)]
-    change = (counts[1] - counts[0]).reshape(len(gold), -1).astype(np.float32)
-    totals = [count.sum(axis=0)[None] for count in counts]
-    observed = np.abs(_difference(*totals, support))[0]
+    ours, theirs = (np.stack([_counts(gold, run) for run in runs], axis=2) for runs in (base, adapted))
+    change = (theirs - ours).reshape(len(gold), -1).astype(np.float32)
+    total, other_total = (counts.sum(axis=0)[None] for counts in (ours, theirs))
+    observed = np.abs(_difference(total, other_total, support))[0]
     extreme = np.zeros(2 + gold.shape[1])
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // len(gold))
     for start in range(0, shuffles, step):
         swaps = rng.integers(0, 2, size=(min(step, shuffles - start), len(gold)), dtype=np.int8)
-        moved = (swaps.astype(np.float32) @ change).reshape(-1, *totals[0].shape[1:])
-        drawn = np.abs(_difference(totals[0] + moved, totals[1] - moved, support))
+        moved = (swaps.astype(np.float32) @ change).reshape(-1, *total.shape[1:])
+        drawn = np.abs(_difference(total + moved, other_total - moved, support))
         extreme += (drawn >= observed - 1e-9).sum(axis=0)  # equal counts may differ in the last bit
     p = (extreme + 1) / (shuffles + 1)
     p[2:][support == 0] = np.nan
@@ -72,5 +72,6 @@ def _counts(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 def _difference(base: np.ndarray, adapted: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Adapted minus base [shuffles, 2 + labels], each the mean over seeds of its F1s."""
-    f1 = [f1_of_counts(counts[:, 0], counts[:, 1], support).mean(axis=1) for counts in (base, adapted)]
-    return f1[1] - f1[0]
+    ours, theirs = (f1_of_counts(counts[:, 0], counts[:, 1], support) for counts in (base, adapted))
+    change: np.ndarray = theirs.mean(axis=1) - ours.mean(axis=1)
+    return change

@@ -238,7 +238,9 @@ class Experiment:
             "seconds": {name: record["seconds"] for name, record in self.records.items()},
         }
         write_json(self.out / "metrics.json", run)
-        return {"report": str(write_report(run, self.out / "report"))}
+        folder = self.out / "tasks"
+        errors = {name: read_json(folder / name / "errors" / "errors.json") for name in self.recipe.tasks}
+        return {"report": str(write_report(run, self.out / "report", errors))}
 
 
 def _digests(files: DataFiles) -> list[tuple[str, str]]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from trialtune.files import atomic_file
 from trialtune.reports.pages import PAGES
 from trialtune.reports.plots import COLOURS
@@ -89,6 +92,24 @@ def write_errors_page(errors: Mapping[str, Any], path: Path) -> None:
     )
     with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def errors_to_rich(errors: Mapping[str, Any]) -> RenderableType:
+    """The errors for a terminal: bold words speak for the label in question, underlined ones against it."""
+    lines = [Text(f"{errors['wrong']:,} of {errors['n']:,} rows have a wrong or a missed label")]
+    for found in class_errors(errors):
+        for group in found.groups:
+            if group.worst:
+                lines.append(Text(f"\n{found.label}: {group.title.lower()} {group.count:,}", style="bold"))
+            for error in group.worst:
+                text = Text("  ")
+                for word in error.words:
+                    text.append(
+                        word.text, style={"for": "bold green", "against": "underline red"}.get(word.direction)
+                    )
+                facts = f"gold {error.gold}; predicted {error.predicted}; probability {error.probability:.3f}"
+                lines += [text, Text(f"    {facts}; words: {error.telling}", style="dim")]
+    return Group(*lines)
 
 
 def _group(title: str, found: Mapping[str, Any]) -> ErrorGroup:

@@ -96,8 +96,27 @@ def to_rich(comparison: Mapping[str, Any]) -> Table:
         last_class = following is not None and row.kind != following.kind
         style = "dim" if row.empty else ""
         chance = chance_text(row).replace("0.", ".").replace(" ", "")
-        cells = (name, *scores, f"{row.support:.0f}", change, chance)
-        table.add_row(*cells, end_section=last_class, style=style)
+        support = f"{row.support:.0f}"
+        table.add_row(name, *scores, support, change, chance, end_section=last_class, style=style)
+    return table
+
+
+def summary_to_rich(comparison: Mapping[str, Any]) -> Table:
+    """All systems of the comparison as a terminal table, 80 columns wide at most."""
+    table = Table(
+        title=Text(f"{comparison['task']}: all systems, {comparison['n']:,} test rows"),
+        caption=Text(SPREAD_NOTE),
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("System", overflow="fold")
+    for header in ("Micro F1\n95% interval", "Macro F1\n95% interval", "Accuracy", "ECE"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in summary_rows(comparison):
+        name = Text(row.title, style="bold" if row.fine_tuned else "")
+        scores = [f"{measured.score}\n{measured.limits}" for measured in (row.micro, row.macro)]
+        table.add_row(name, *scores, score_text(row.accuracy), score_text(row.ece))
     return table
 
 
