@@ -5,7 +5,7 @@ import pytest
 
 from trialtune.errors import DataError
 from trialtune.tasks import get_task, load_examples
-from trialtune.tasks.splits import check_no_overlap
+from trialtune.tasks.overlap import check_no_overlap
 from trialtune.tasks.stop_reasons import load_gold, text_hash
 
 STOP, SEX = get_task("stop-reasons"), get_task("sex")
@@ -162,12 +162,14 @@ def test_the_sex_text_is_built_from_free_text_only():
             "sex": ["FEMALE"],
         },
     )
-    assert result.frame["text"].to_list() == ["Iron. Inclusion Criteria: - Adults."]
+    (text,) = result.frame["text"]
+    assert text.startswith("Iron. ") and "Adults" in text and "Female" not in text
 
 
 def test_a_ready_made_text_loses_its_structured_answers():
     result = load(SEX, {"text": ["A trial of iron.\nGender: All\nAdults"], "sex": ["ALL"]})
-    assert result.frame["text"].to_list() == ["A trial of iron. Adults."]
+    (text,) = result.frame["text"]
+    assert "A trial of iron. Adults" in text and "All" not in text
 
 
 def test_a_snapshot_s_document_is_not_taken_for_its_stop_reason():

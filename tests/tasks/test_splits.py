@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialtune.errors import DataError, UsageError
-from trialtune.tasks.splits import check_no_overlap, drop_overlap, normalise, split_examples
+from trialtune.tasks.overlap import check_no_overlap, near_overlap
+from trialtune.tasks.splits import group_rows, k_folds, normalise, split_by_date, split_examples
 
 SCHEMA = {"nct_id": pl.String, "text": pl.String, "labels": pl.List(pl.String)}
 FRACTIONS = {"train": 0.7, "calibration": 0.15, "test": 0.15}
@@ -130,26 +131,6 @@ def test_a_multi_class_row_needs_one_label():
         split_examples(frame([(None, "x", ["a", "b"])]), fractions={"a": 1.0}, seed=0, kind="multi_class")
 
 
-def test_an_overlap_is_named_and_can_be_dropped():
-    train = frame(
-        [("NCT00000001", "Slow accrual.", ["a"]), ("NCT00000002", "Toxicity", ["a"]), (None, "x", ["a"])]
-    )
-    test = frame([("NCT00000009", "slow  ACCRUAL", ["a"]), ("NCT00000002", "harm", ["a"])])
-    with pytest.raises(DataError, match="2 of 3 rows of fit share") as caught:
-        check_no_overlap(train, test, names=("fit", "held out"))
-    assert "NCT00000002" in str(caught.value) and "Slow accrual." in str(caught.value)
-    kept, dropped = drop_overlap(train, test)
-    assert kept["text"].to_list() == ["x"]
-    assert dropped.height == 2
-    check_no_overlap(kept, test)
-
-
-def test_missing_ids_and_pure_punctuation_link_nothing():
-    check_no_overlap(
-        frame([(None, "a", ["a"]), (None, "?", ["a"])]), frame([(None, "b", ["a"]), (None, "!", ["a"])])
-    )
-
-
 @pytest.mark.parametrize(
     ("text", "same"),
     [
@@ -167,3 +148,70 @@ def test_wordings_that_count_as_the_same(text, same):
 @given(st.text(max_size=40))
 def test_normalising_twice_changes_nothing(text):
     assert normalise(normalise(text)) == normalise(text)
+
+
+NEARLY = "Study stopped due to COVID-19 pandemic.", "Study was stopped due to COVID-19 pandemic"
+
+
+def test_near_duplicates_stay_together():
+    others = [(None, f"{name} reason", ["a"]) for name in ("one", "another", "yet a third", "some", "no")]
+    for seed in range(6):
+        rows = frame([*((None, text, ["a"]) for text in NEARLY), *others])
+        parts = split_examples(rows, fractions={"a": 0.5, "b": 0.5}, seed=seed, kind="multi_class")
+        assert len({name for name, part in parts.items() for text in part["text"] if text in NEARLY}) == 1
+
+
+def test_folds_test_every_row_once_and_share_nothing(shared_data):
+    rows = pl.read_parquet(shared_data / "stop_reasons_train.parquet").head(2000)
+    folds = k_folds(rows, folds=4, seed=1, kind="multi_label")
+    assert [len(test) for _, test in folds] == pytest.approx([500] * 4, abs=20)
+    assert sorted(id for _, test in folds for id in test["nct_id"]) == sorted(rows["nct_id"])
+    for train, test in folds:
+        assert train.columns == rows.columns and len(train) + len(test) == len(rows)
+        check_no_overlap(train, test)
+        assert near_overlap(train, test).is_empty()
+        share = test["labels"].list.contains("Regulatory").mean()
+        assert share == pytest.approx(rows["labels"].list.contains("Regulatory").mean(), abs=0.01)
+    with pytest.raises(UsageError, match="at least 2"):
+        k_folds(rows, folds=1, seed=1, kind="multi_label")
+
+
+def test_a_date_divides_rows_and_groups_that_straddle_it_leave_training():
+    rows = pl.DataFrame(
+        {
+            "nct_id": ["NCT00000001", "NCT00000002", "NCT00000003", "NCT00000001", None, None, None, None],
+            "text": ["slow", NEARLY[0], NEARLY[1], "other", "d", "e", "f", "g"],
+            "labels": [["a"]] * 8,
+            "date": [
+                "30.04.2017",
+                "April 2017",
+                "2018-01-01",
+                "2017-05-01",
+                "nan",
+                "2017",
+                "1.5.2017",
+                "2016",
+            ],
+        }
+    )
+    train, test, counts = split_by_date(rows, "2017-05-01")
+    assert test["text"].to_list() == [NEARLY[1], "other", "f"]
+    assert train["text"].to_list() == ["d", "e", "g"]
+    assert counts == {"train": 3, "test": 3, "undated": 2, "straddling": 2}
+    check_no_overlap(train, test)
+
+
+def test_dates_that_cannot_divide_are_refused():
+    rows = frame([(None, "x", ["a"])])
+    with pytest.raises(DataError, match="no column date or start_date"):
+        split_by_date(rows, "2017-01-01")
+    with pytest.raises(UsageError, match="'soon' is no date"):
+        split_by_date(rows, "soon")
+    with pytest.raises(DataError, match="1 rows before and 0"):
+        split_by_date(rows.with_columns(date=pl.lit("2016")), "2017-01-01")
+
+
+def test_the_real_stop_reasons_make_small_groups(shared_data):
+    groups = group_rows(pl.read_parquet(shared_data / "stop_reasons_train.parquet"))
+    assert max(map(len, groups)) < 50
+    assert sum(map(len, groups)) == 19_339

@@ -19,6 +19,7 @@ from trialtune.errors import DataError
 from trialtune.files import atomic_folder, fingerprint, read_json, write_json
 from trialtune.settings import Settings
 
+_TRIALS = "trials.parquet"
 _TOKENISER_BATCH = 512  # documents a call: enough to keep every core of the Rust tokeniser busy
 
 
@@ -68,6 +69,12 @@ def is_heldout(nct_id: str, share: float, seed: int) -> bool:
     return int.from_bytes(digest) / 2**64 < share
 
 
+def corpus_trials(folder: Path) -> pl.DataFrame | None:
+    """The trials whose text a corpus folder trains on [nct_id]; None for a folder of an older version."""
+    path = folder / _TRIALS
+    return pl.read_parquet(path).filter(~pl.col("heldout")).select("nct_id") if path.is_file() else None
+
+
 def build_corpus(
     snapshot: pl.DataFrame,
     tokenizer: PreTrainedTokenizerFast,
@@ -77,12 +84,14 @@ def build_corpus(
     exclude: frozenset[str] = frozenset(),
     progress: Callable[[int], None] | None = None,
 ) -> Corpus:
-    """Write `out/train.parquet`, `out/heldout.parquet` and `out/corpus.json`.
+    """Write `out/train.parquet`, `out/heldout.parquet`, `out/trials.parquet` and `out/corpus.json`.
 
-    Held-out blocks also say which section of the record each token comes from. `exclude` holds NCT
-    ids that must not be read (test trials of the tasks). Raises DataError when no text is left.
+    `trials.parquet` says whose text was read [nct_id, heldout]. Held-out blocks also say which
+    section of the record each token comes from. `exclude` holds NCT ids that must not be read (test
+    trials of the tasks). Raises DataError when no text is left.
     """
     counts = {"documents": 0, "empty": 0, "excluded": 0, "heldout_documents": 0}
+    read: list[tuple[str, bool]] = []
 
     def chosen(heldout: bool) -> Iterator[Document]:
         for document in documents(snapshot.iter_rows(named=True)):
@@ -94,6 +103,7 @@ def build_corpus(
                 counts["empty"] += 1
             else:
                 counts["heldout_documents" if heldout else "documents"] += 1
+                read.append((document.nct_id, heldout))
                 yield document
             if progress:
                 progress(1)
@@ -127,6 +137,8 @@ def build_corpus(
             tokenizer_sha256=tokenizer_fingerprint(tokenizer),
             settings=settings.model_dump(),
         )
+        trials = pl.DataFrame(read, schema={"nct_id": pl.String, "heldout": pl.Boolean}, orient="row")
+        trials.write_parquet(folder / _TRIALS)
         write_json(folder / "corpus.json", asdict(corpus))
         tokenizer.save_pretrained(folder / "tokenizer")
     return corpus

@@ -15,6 +15,7 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _ISO = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?(?:[T ].*)?")
 _MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.? +(?:(\d{1,2})(?:st|nd|rd|th)?,? +)?(\d{4})")
 _DAY_FIRST = re.compile(r"(\d{1,2})[ -]([A-Za-z]{3,9})\.?[ -](\d{4})")
+_DOTS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _SLASHES = re.compile(r"(\d{1,2})/(?:(\d{1,2})/)?(\d{4})")
 
 INTERVENTION_TYPES = (
@@ -81,8 +82,8 @@ def short_text_of(value: object) -> str | None:
 def iso_date(value: object) -> str | None:
     """A date as YYYY-MM-DD, YYYY-MM or YYYY, as exact as it was given; None when it is not a date.
 
-    Reads ISO dates and times, "January 1994", "December 12, 2014", "12 Dec 2014", and 12/31/2014
-    (month first, as the registry's country writes it, unless only the other order is a date).
+    Reads ISO dates and times, "January 1994", "December 12, 2014", "12 Dec 2014", 31.12.2014, and
+    12/31/2014 (month first, as the registry's country writes it, unless only the other order is a date).
     """
     text = short_text_of(value)
     if text is None:
@@ -95,6 +96,9 @@ def iso_date(value: object) -> str | None:
     if match := _DAY_FIRST.fullmatch(text):
         day, month, year = match.groups()
         return _partial(year, _month_number(month), day)
+    if match := _DOTS.fullmatch(text):
+        day, month, year = match.groups()
+        return _partial(year, month, day)
     if match := _SLASHES.fullmatch(text):
         month, day, year = match.groups()
         if day is not None and int(month) > 12:

@@ -10,7 +10,8 @@ from trialtune.errors import DataError
 from trialtune.files import atomic_file
 from trialtune.settings import Settings
 from trialtune.tasks.examples import Labelled, load_examples
-from trialtune.tasks.splits import check_no_overlap, drop_overlap, split_examples
+from trialtune.tasks.overlap import check_no_overlap, drop_overlap
+from trialtune.tasks.splits import split_examples
 from trialtune.tasks.task import Task
 
 
