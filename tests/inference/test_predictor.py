@@ -67,7 +67,7 @@ def test_a_fresh_head_starts_at_the_base_rates(tiny_encoder, kind) -> None:
         start_bias(model, torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0]]))
         torch.testing.assert_close(model.classifier.bias.sigmoid(), torch.tensor([0.75, 0.5, 0.25]))
     else:
-        start_bias(model, torch.tensor([0, 0, 1, 2]))
+        start_bias(model, torch.eye(3)[[0, 0, 1, 2]])
         torch.testing.assert_close(model.classifier.bias.softmax(0), torch.tensor([0.5, 0.25, 0.25]))
 
 

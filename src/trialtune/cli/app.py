@@ -24,7 +24,12 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Encoder = Annotated[
-    str, typer.Option("--encoder", help="A folder, a Hub id, or embedded:minilm-l6.", show_default=False)
+    str,
+    typer.Option(
+        "--encoder",
+        help="A folder, a Hub id, embedded:minilm-l6 or embedded:mpnet-base.",
+        show_default=False,
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where the result is written.", show_default=False)]
 

@@ -1,5 +1,6 @@
 """Sequence classifiers on an encoder, saved as plain `transformers` folders."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from trialtune.errors import DataError
 from trialtune.models.adapters import merge_adapter
 from trialtune.models.encoders import load_config, load_model, load_tokenizer
 
+_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _PROBLEM_TYPES = {
     "multi_label": "multi_label_classification",  # makes every loader apply a sigmoid, not a softmax
     "multi_class": "single_label_classification",
@@ -35,19 +37,33 @@ def build_classifier(
 
 
 def start_bias(model: PreTrainedModel, targets: torch.Tensor) -> None:
-    """Set a fresh head's bias to the labels' log-odds (log-frequencies for multi-class) in `targets`.
+    """Set a fresh head's bias to the log-odds (multi-class: log-frequencies) of `targets` [rows, labels].
 
     The head then starts at the base rates instead of spending its first steps on them.
     """
-    bias = _output_bias(model)
-    share = (
-        targets.mean(dim=0)
-        if targets.ndim == 2
-        else torch.bincount(targets, minlength=len(bias)) / len(targets)
-    )
-    share = share.clamp(1e-3, 1 - 1e-3)
+    share = targets.mean(dim=0).clamp(1e-3, 1 - 1e-3)
+    multi_label = model.config.problem_type == _PROBLEM_TYPES["multi_label"]
     with torch.no_grad():
-        bias.copy_(share.logit() if targets.ndim == 2 else share.log())
+        _output_bias(model).copy_(share.logit() if multi_label else share.log())
+
+
+def learning_rates(model: PreTrainedModel, *, layer_decay: float, head: float) -> dict[str, float]:
+    """The rate of each parameter relative to the encoder's last layer.
+
+    Each layer below learns `layer_decay` times as fast as the one above it, embeddings slowest
+    (Howard and Ruder, 2018, arXiv:1801.06146); what lies above the encoder learns `head` times as fast.
+    """
+    layers = model.config.num_hidden_layers
+    rates = {}
+    inside = f"{model.base_model_prefix}."
+    for name, _ in model.named_parameters():
+        if match := _LAYER.search(name):
+            rates[name] = layer_decay ** (layers - 1 - int(match[1]))
+        elif name.startswith(inside) and "pooler" not in name:
+            rates[name] = layer_decay**layers
+        else:
+            rates[name] = head
+    return rates
 
 
 def shift_bias(model: PreTrainedModel, log_ratio: torch.Tensor) -> None:

