@@ -1,0 +1,57 @@
+"""The reliability diagram: how often what a classifier says with a probability comes true."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.ticker import PercentFormatter
+
+from trialtune.reports.plots import _STYLE, COLOURS, Plot, _figure
+
+_MARKS = {"base": ("s", "--"), "adapted": ("o", "-")}
+_LEAST_AREA, _AREA = 12.0, 160.0  # square points
+
+
+def reliability_plot(name: str, systems: Mapping[str, Sequence[Mapping[str, Any]]]) -> Plot:
+    """Observed share against stated probability (DeGroot and Fienberg, 1983), the diagonal being perfect.
+
+    `systems` holds the `reliability` of metrics: {"base": bins, "adapted": bins}, or one classifier's
+    under any name. The larger a mark, the more answers its bin holds.
+    """
+    with rc_context(_STYLE):
+        figure = _figure(340, 330)
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1, linestyle=":", zorder=1)
+        for place, (system, bins) in enumerate(systems.items()):
+            mark, dash = _MARKS.get(system, ("o", "-"))
+            colour = COLOURS[system if system in _MARKS else "adapted"]
+            stated = [one["stated"] for one in bins]
+            observed = [one["observed"] for one in bins]
+            # Square roots: most yes/no answers are a sure no, and would hide the rest.
+            most = max((one["count"] for one in bins), default=1) ** 0.5
+            areas = [_LEAST_AREA + _AREA * one["count"] ** 0.5 / most for one in bins]
+            axes.plot(stated, observed, linestyle=dash, color=colour, linewidth=1.5, zorder=2 + place)
+            axes.scatter(
+                stated,
+                observed,
+                s=areas,
+                marker=mark,
+                color=colour,
+                edgecolor=COLOURS["paper"],
+                label=system.capitalize(),
+                zorder=2 + place,
+            )
+        axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), xlabel="Stated probability")
+        axes.set_aspect("equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1))
+        axes.tick_params(axis="both", length=0, labelcolor=COLOURS["muted"])
+        axes.grid()
+        axes.spines[["left", "bottom"]].set_visible(False)
+        axes.set_title("Came true")
+        if len(systems) > 1:
+            figure.legend(loc="outside upper left", ncols=2, markerscale=0.7)
+    answers = "; ".join(f"{system} {sum(one['count'] for one in bins):,}" for system, bins in systems.items())
+    return Plot(
+        f"{name}-reliability", f"Share that came true against stated probability; answers: {answers}.", figure
+    )
