@@ -29,7 +29,9 @@ COMMANDS = [
     ["finetune"],
     ["evaluate"],
     ["compare"],
+    ["errors"],
     ["predict"],
+    ["split"],
 ]
 
 
@@ -136,6 +138,19 @@ def test_evaluate_refuses_training_rows_and_scores_others(work) -> None:
     assert {"micro_f1", "macro_f1", "per_class", "n", "ece"} <= metrics.keys()
     assert metrics["n"] == 2
     assert metrics["per_class"]["Success"]["f1"] is None
+
+
+def test_errors_are_shown_as_a_page_as_json_and_in_the_terminal(work) -> None:
+    rows = {"text": ["Not enough patients came", "The money was gone"], "labels": ["Success", "Covid19"]}
+    pl.DataFrame(rows).write_csv(work / "wrong.csv")
+    done = trialtune("errors", "clf", "--data", "wrong.csv", "--html", "errors.html", "--json", cwd=work)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    [missed] = found["classes"]["Success"]["false_negatives"]["worst"]
+    assert missed["gold"] == ["Success"]
+    assert "".join(piece["text"] for piece in missed["pieces"]) == "Not enough patients came"
+    assert "Worst errors of clf" in (work / "errors.html").read_text()
+    assert "Success: missed 1" in trialtune("errors", "clf", "--data", "wrong.csv", cwd=work).stdout
 
 
 def test_what_is_wrong_is_said_in_one_message_with_the_right_exit_code(work, tiny_encoder) -> None:

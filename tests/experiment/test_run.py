@@ -57,7 +57,8 @@ def scores(metrics: dict[str, Any]) -> str:
 def whole(recipe, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("whole") / "run"
     metrics, done = run(recipe, out)
-    assert len(done) == 10 + (2 * 2 + 1) + (2 * 4 + 1) + 1
+    baselines, end = 5, 2  # errors and comparison
+    assert len(done) == 10 + (baselines + 2 * 2 + end) + (baselines + 2 * 4 + end) + 1
     return out, metrics
 
 
@@ -70,8 +71,9 @@ def test_the_run_folder_holds_everything(whole) -> None:
     for task in ("stop-reasons", "sex"):
         comparison = metrics["tasks"][task]
         assert comparison["verdict"]
-        assert comparison["data"]["overlap"] == 0
+        assert comparison["data"]["overlap"] == comparison["data"]["mlm_overlap"] == 0
         assert comparison["systems"].keys() == {"base", "adapted"}
+        assert {"majority", "keywords", "tf-idf", "frozen-base", "adapted"} <= comparison["summary"].keys()
     data = metrics["data"]
     assert data["read"] == data["kept"] + data["quarantined"]
     assert data["kept"] == data["base"] + data["new"]

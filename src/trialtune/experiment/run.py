@@ -213,6 +213,7 @@ class Experiment:
             out=folder,
             settings=settings.finetune,
             seeds=settings.seeds,
+            corpora=[self.out / "corpus" / part for part in ("base", "new")],
         )
 
     def _report(self) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
 
 
 def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
-    """Adapted minus base F1 with its paired 95% interval; filled where the interval excludes 0."""
+    """Adapted minus base F1 with its paired 95% interval; filled where both tests see a difference."""
     rows = _plotted_rows(comparison)
     with rc_context(_STYLE):
         figure, axes = _row_axes([row.name for row in rows])
@@ -183,9 +183,11 @@ def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
         axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
         axes.xaxis.set_major_formatter(FuncFormatter(_signed_tick))
         axes.set_xlabel("Adapted − base F1, 95% interval")
-        _legend(figure, {"adapted": "Adapted better", "old": "Base better", "base": "Interval includes 0"})
+        _legend(figure, {"adapted": "Adapted better", "old": "Base better", "base": "No clear difference"})
     clear = sum(bool(row.arrow) for row in rows)
-    summary = f"Difference in F1 per class, {comparison['task']}: {clear} of {len(rows)} intervals exclude 0."
+    summary = (
+        f"Difference in F1 per class, {comparison['task']}: {clear} of {len(rows)} are clear by both tests."
+    )
     return Plot(f"{name}-difference", summary, figure)
 
 

@@ -25,6 +25,16 @@ from trialtune.reports.training import (
 )
 
 
+_COUNTS = {
+    "train": "Training rows",
+    "calibration": "Calibration rows",
+    "test": "Test rows",
+    "overlap": "Test rows that share a trial or a wording with training rows",
+    "near_duplicates": "Test rows worded nearly like a training row",
+    "mlm_overlap": "Test rows whose trial an encoder was pre-trained on",
+}
+
+
 @dataclass(frozen=True)
 class TaskPart:
     """One task on the page; its files are named after `stem`."""
@@ -109,7 +119,7 @@ def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, An
         bars=plots.class_bars(stem, comparison),
         differences=plots.class_differences(stem, comparison),
         counts=[
-            (key.replace("_", " ").capitalize(), f"{value:,}")
+            (_COUNTS.get(key, key.replace("_", " ").capitalize()), f"{value:,}")
             for key, value in comparison["data"].items()
             if isinstance(value, int)
         ],

@@ -18,7 +18,7 @@ from trialtune.stages.errors import find_errors
 from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.stages.step import Step
-from trialtune.tasks.overlap import check_no_overlap
+from trialtune.tasks.overlap import check_no_overlap, mlm_overlap, near_overlap
 from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
@@ -56,6 +56,7 @@ class Comparison:
     settings: FinetuneSettings
     seeds: Sequence[int]
     others: Mapping[str, System] = field(default_factory=dict)
+    corpora: Sequence[Path] = ()  # what the encoders were pre-trained on, to count test trials in it
 
     @property
     def systems(self) -> dict[str, System]:
@@ -138,7 +139,8 @@ class Comparison:
 
     def _compare(self) -> dict[str, Any]:
         labels, kind = list(self.task.labels), self.task.kind
-        gold = multi_hot(pl.read_parquet(self.test)["labels"], labels)
+        test = pl.read_parquet(self.test)
+        gold = multi_hot(test["labels"], labels)
         answers = {
             name: _Answers.read([self._scores(name, seed) for seed in self.seeds], labels)
             for name in self.systems
@@ -160,6 +162,8 @@ class Comparison:
             read_json(self._scores(name, seed) / "metrics.json") for name in answers for seed in self.seeds
         ]
         overlap = sum(scored["overlap_dropped"] for scored in metrics)  # test rows found in training
+        near = len(near_overlap(pl.read_parquet(self.train), test))
+        read = [mlm_overlap(test, corpus) for corpus in self.corpora]
         comparison = {
             "task": self.task.name,
             "kind": kind,
@@ -169,7 +173,14 @@ class Comparison:
             **result,
             "summary": summary,
             "verdict": verdict(result["difference"]),
-            "data": {**trained["rows"], "test": len(gold), "test_source": self.test.name, "overlap": overlap},
+            "data": {
+                **trained["rows"],
+                "test": len(gold),
+                "test_source": self.test.name,
+                "overlap": overlap,
+                "near_duplicates": near,
+                "mlm_overlap": sum(filter(None, read)) if read and None not in read else None,
+            },
         }
         write_json(self.out / "comparison" / "comparison.json", comparison)
         return comparison
