@@ -46,7 +46,13 @@ def test_a_share_is_held_out_and_untested_sources_stay_out_of_it(tmp_path) -> No
     counts = divide(SEX, both, None, tmp_path, settings=SplitSettings(untested_sources=("odd",)))
     test = pl.read_parquet(tmp_path / "test.parquet")
     train = pl.read_parquet(tmp_path / "train.parquet")
-    assert counts == {"train": len(train), "test": len(test), "overlap_dropped": 0}
+    near = pl.read_parquet(tmp_path / "near_duplicates.parquet")
+    assert counts == {
+        "train": len(train),
+        "test": len(test),
+        "overlap_dropped": 0,
+        "near_duplicates": len(near),
+    }
     assert set(test["source"]) == {"registry"}
     assert 40 <= len(test) <= 72
     assert not set(train["nct_id"]) & set(test["nct_id"])
@@ -61,7 +67,9 @@ def test_a_given_test_part_takes_its_rows_out_of_training(tmp_path) -> None:
         ]
     )
     counts = divide(SEX, table, test, tmp_path, settings=SplitSettings())
+    near = counts.pop("near_duplicates")  # the texts are made from one template
     assert counts == {"train": 86, "test": 4, "overlap_dropped": 4}
+    assert near <= 4
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
@@ -12,12 +12,17 @@ from rich.text import Text
 
 from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
 
-TaskName = Annotated[str, typer.Argument(help="stop-reasons or sex.", show_default=False)]
-Data = Annotated[
-    Path,
-    typer.Option(
-        "--data", help="A snapshot, or a .parquet/.csv/.jsonl table with text and labels.", show_default=False
-    ),
+if TYPE_CHECKING:
+    from trialtune.tasks.task import Task
+
+TaskName = Annotated[
+    str, typer.Argument(help="stop-reasons, sex, or the .yaml file of your own task.", show_default=False)
+]
+_DATA_HELP = "A snapshot, or a .parquet/.csv/.jsonl/.json table with text and labels; also hf://datasets/OWNER/NAME/FILE."
+Data = Annotated[Path, typer.Option("--data", help=_DATA_HELP, show_default=False)]
+TaskData = Annotated[
+    Path | None,
+    typer.Option("--data", help=f"{_DATA_HELP} A task's .yaml may name one.", show_default=False),
 ]
 Labels = Annotated[
     Path | None,
@@ -37,9 +42,9 @@ MaxLength = Annotated[
 )
 def finetune(
     task: TaskName,
-    data: Data,
     encoder: Encoder,
     out: Out,
+    data: TaskData = None,
     adapter: Annotated[Path | None, typer.Option(help="An adapter folder, merged in first.")] = None,
     labels: Labels = None,
     epochs: Epochs = 4.0,
@@ -59,11 +64,12 @@ def finetune(
     from trialtune.tasks.task import get_task
 
     chosen = get_task(task)
-    labelled = read_examples(chosen, data, labels, quarantine=out.with_name(f"{out.name}.quarantine.jsonl"))
+    quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
+    labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     settings = FinetuneSettings(
         epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, max_length=max_length, seed=seed
     )
-    with training_bar(f"{task}") as report:
+    with training_bar(chosen.name) as report:
         summary = run(
             chosen, labelled.trainable, encoder, out, settings=settings, adapter=adapter, report=report
         )
@@ -97,12 +103,11 @@ def evaluate(
     from trialtune.console import bar
     from trialtune.files import write_json
     from trialtune.reports.scores import scores_to_rich
-    from trialtune.stages.evaluate import describe_classifier
     from trialtune.stages.evaluate import evaluate as run
     from trialtune.stages.examples import read_examples
-    from trialtune.tasks.task import get_task
+    from trialtune.tasks.task import task_of
 
-    task = get_task(describe_classifier(classifier)["task"])
+    task = task_of(classifier)
     labelled = read_examples(task, data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl"))
     with bar("scoring texts") as progress:
         metrics, _ = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
@@ -119,16 +124,19 @@ def evaluate(
 )
 def compare(
     task: TaskName,
-    data: Data,
     encoder: Encoder,
     adapter: Annotated[Path, typer.Option(help="The adapter whose worth is asked.", show_default=False)],
     out: Out,
+    data: TaskData = None,
     test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
     labels: Labels = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated seeds; each trains two classifiers.")] = "1,2,3",
     epochs: Epochs = 4.0,
     learning_rate: LearningRate = 2e-4,
     max_length: MaxLength = None,
+    drop_overlap: Annotated[
+        bool, typer.Option(help="Leave out training rows that are among the test rows instead of refusing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
@@ -141,6 +149,7 @@ def compare(
     from trialtune.stages.compare import Comparison
     from trialtune.stages.examples import SplitSettings, divide, read_examples
     from trialtune.stages.finetune import FinetuneSettings
+    from trialtune.tasks.overlap import check_no_overlap
     from trialtune.tasks.task import get_task
 
     if not all(seed.strip().isdigit() for seed in seeds.split(",")):
@@ -148,12 +157,15 @@ def compare(
     check_adapter(adapter)
     chosen = get_task(task)
     examples = out / "examples"
-    labelled = read_examples(chosen, data, labels, quarantine=examples / "train.quarantine.jsonl")
+    quarantine = examples / "train.quarantine.jsonl"
+    labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     tested = (
         read_examples(chosen, test, labels, quarantine=examples / "test.quarantine.jsonl").frame
         if test
         else None
     )
+    if tested is not None and not drop_overlap:
+        check_no_overlap(labelled.trainable, tested, names=(str(data_of(chosen, data)), str(test)))
     divide(chosen, labelled.trainable, tested, examples, settings=SplitSettings())
     comparison = Comparison(
         task=chosen,
@@ -170,6 +182,7 @@ def compare(
         folder_digest(adapter),
         sha256_of(comparison.train),
         sha256_of(comparison.test),
+        chosen.describe(),
     ]
     for step in comparison.steps(*inputs, bar=training_bar):
         record = step.run(tell)
@@ -196,12 +209,11 @@ def errors(
     from trialtune.console import bar
     from trialtune.reports.errors import errors_to_rich, write_errors_page
     from trialtune.stages.errors import find_errors
-    from trialtune.stages.evaluate import describe_classifier
     from trialtune.stages.evaluate import evaluate as run
     from trialtune.stages.examples import read_examples
-    from trialtune.tasks.task import get_task
+    from trialtune.tasks.task import task_of
 
-    task = get_task(describe_classifier(classifier)["task"])
+    task = task_of(classifier)
     quarantine = (html or data).with_name(f"{(html or data).stem}.quarantine.jsonl")
     labelled = read_examples(task, data, labels, quarantine=quarantine)
     with bar("scoring texts") as progress:
@@ -218,6 +230,34 @@ def errors(
             stdout().print(errors_to_rich(result))
 
     emit(found, as_json, show)
+
+
+@app.command(epilog=example("trialtune split stop-reasons --data labelled.parquet --out parts/ --folds 5"))
+def split(
+    task: TaskName,
+    out: Out,
+    data: TaskData = None,
+    labels: Labels = None,
+    folds: Annotated[int | None, typer.Option(help="So many folds for cross-validation.")] = None,
+    test_share: Annotated[float, typer.Option(help="Share of the rows that is held out.")] = 0.2,
+    after: Annotated[
+        str | None, typer.Option(help="Hold out the rows of this date and later, 2017-04-30.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 13,
+    as_json: AsJson = False,
+) -> None:
+    """Divide labelled rows so that no trial and no wording, nor nearly one, is on both sides."""
+    from trialtune.reports.scores import parts_to_rich
+    from trialtune.stages.examples import read_examples
+    from trialtune.stages.split import PartSettings, write_split
+    from trialtune.tasks.task import get_task
+
+    chosen = get_task(task)
+    settings = PartSettings(folds=folds, test_share=test_share, after=after, seed=seed)
+    quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
+    labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
+    summary = {**write_split(chosen, labelled.frame, out, settings=settings), "data": labelled.counts}
+    emit(summary, as_json, lambda result: stdout().print(*parts_to_rich(result)))
 
 
 @app.command(epilog=example("trialtune predict clf/ 'Slow accrual and loss of funding'"))
@@ -262,6 +302,16 @@ def predict(
         stdout().print(table)
 
     emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
+
+
+def data_of(task: "Task", data: Path | None) -> Path:
+    """The data file to read: the one given, else the one that the task's declaration names."""
+    from trialtune.errors import UsageError
+
+    named = task.declaration.data if task.declaration else None
+    if data is None and named is None:
+        raise UsageError(f"{task.name}: no data; give --data FILE")
+    return data or Path(str(named))
 
 
 def stdout() -> Console:

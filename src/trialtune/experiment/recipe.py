@@ -81,7 +81,10 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     except ValidationError as error:
         raise UsageError("\n".join(_explain(path, values, problem) for problem in error.errors())) from error
     for task in recipe.tasks:
-        get_task(task)
+        if get_task(task).declaration:
+            raise UsageError(
+                f"{path}: tasks.{task}: a recipe compares the shipped tasks; use `trialtune compare`"
+            )
     if recipe.data is None:
         raise UsageError(f"recipe {recipe.name!r} needs data: add --set data=PATH (a snapshot or a folder)")
     return recipe

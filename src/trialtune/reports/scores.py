@@ -25,6 +25,28 @@ def scores_to_rich(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
+def parts_to_rich(summary: Mapping[str, Any]) -> tuple[Table, str]:
+    """Rows and labels of each part of a split, and a line on what was set aside or is near."""
+    parts = summary["parts"]
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("label", *parts):
+        table.add_column(name, justify="left" if name == "label" else "right")
+    for label in next(iter(parts.values()))["labels"]:
+        table.add_row(label, *(f"{part['labels'][label]:,}" for part in parts.values()))
+    table.add_section()
+    table.add_row("rows", *(f"{part['rows']:,}" for part in parts.values()))
+    notes = [
+        f"{summary[name]:,} rows {meaning}"
+        for name, meaning in (
+            ("undated", "without an exact enough date, kept for training"),
+            ("straddling", "left out of training, because they go with later rows"),
+        )
+        if name in summary
+    ]
+    near = sum(summary["near_duplicates"].values())
+    return table, "; ".join([*notes, f"near-duplicates across parts: {near:,}"])
+
+
 def _add(table: Table, name: str, scores: Mapping[str, Any]) -> None:
     if scores["f1"] is None:
         table.add_row(name, NO_EXAMPLES, "", "", "0")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from trialtune.errors import DataError
@@ -11,7 +12,7 @@ from trialtune.evaluation.metrics import review_scores, score
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import read_json
 from trialtune.inference.predictor import Predictor
-from trialtune.tasks.seen import drop_seen
+from trialtune.tasks.seen import drop_seen, near_seen
 from trialtune.tasks.targets import label_lists, multi_hot
 
 _SHOWN = 5
@@ -42,8 +43,9 @@ def evaluate(
     """Score `folder` on rows of `nct_id`, `text`, `labels`.
 
     Returns the metrics, and the rows with `predicted`, `probabilities` (calibrated) and
-    `needs_review` columns. Raises DataError when rows were seen in training, unless `drop_overlap`
-    leaves those out.
+    `needs_review` columns. `near_duplicates` counts the rows that are nearly a training row (null
+    when the folder is too old to say); `without_near_duplicates` has the scores on the others.
+    Raises DataError when rows were seen in training, unless `drop_overlap` leaves those out.
     """
     unseen, seen = drop_seen(examples, folder)
     if len(seen) and not drop_overlap:
@@ -60,9 +62,21 @@ def evaluate(
     gold = multi_hot(unseen["labels"], labels)
     metrics = score(gold, decided.labels, labels, kind=predictor.kind, probabilities=decided.probabilities)
     metrics["review"] = review_scores(gold, decided.labels, decided.needs_review)
+    metrics |= _near_duplicates(folder, unseen, gold, decided.labels, predictor)
     rows = unseen.with_columns(
         pl.Series("predicted", label_lists(decided.labels, labels), dtype=pl.List(pl.String)),
         pl.Series("probabilities", decided.probabilities.tolist(), dtype=pl.List(pl.Float32)),
         pl.Series("needs_review", decided.needs_review),
     )
     return {"task": task, **metrics, "overlap_dropped": len(seen)}, rows
+
+
+def _near_duplicates(
+    folder: Path, rows: pl.DataFrame, gold: np.ndarray, predicted: np.ndarray, predictor: Predictor
+) -> dict[str, Any]:
+    near = near_seen(rows, folder)
+    counted: dict[str, Any] = {"near_duplicates": None if near is None else int(near.sum())}
+    if near is not None and near.any() and gold[~near].any():
+        others = score(gold[~near], predicted[~near], predictor.labels, kind=predictor.kind)
+        counted["without_near_duplicates"] = {name: others[name] for name in ("n", "micro_f1", "macro_f1")}
+    return counted

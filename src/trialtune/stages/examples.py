@@ -9,8 +9,9 @@ from pydantic import Field
 from trialtune.errors import DataError
 from trialtune.files import atomic_file
 from trialtune.settings import Settings
+from trialtune.stages.hub import fetch, is_hub_file
 from trialtune.tasks.examples import Labelled, load_examples
-from trialtune.tasks.overlap import check_no_overlap, drop_overlap
+from trialtune.tasks.overlap import check_no_overlap, drop_overlap, near_overlap
 from trialtune.tasks.splits import split_examples
 from trialtune.tasks.task import Task
 
@@ -27,23 +28,29 @@ class SplitSettings(Settings):
     seed: int = 13
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Read a Parquet, CSV or JSON Lines table; raises DataError naming the file."""
+def read_table(path: Path | str) -> pl.DataFrame:
+    """Read a Parquet, CSV, JSON Lines or JSON table; raises DataError naming the file.
+
+    It may lie on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
+    """
+    path = fetch(path) if is_hub_file(path) else Path(path)
     try:
         match path.suffix.lower():
             case ".parquet":
                 return pl.read_parquet(path)
             case ".csv":
                 return pl.read_csv(path, infer_schema=False)
-            case ".jsonl" | ".ndjson":
-                return pl.read_ndjson(path)
+            case ".json" if path.read_bytes()[:100].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+                return pl.read_json(path, infer_schema_length=None)
+            case ".jsonl" | ".ndjson" | ".json":
+                return pl.read_ndjson(path, infer_schema_length=None)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             f"{path}: cannot be read ({str(error).splitlines()[0]}); is it whole, and UTF-8?"
         ) from error
-    raise DataError(f"{path}: unknown kind of table; give .parquet, .csv or .jsonl")
+    raise DataError(f"{path}: unknown kind of table; give .parquet, .csv, .jsonl or .json")
 
 
 def divide(
@@ -54,10 +61,11 @@ def divide(
     *,
     settings: SplitSettings,
 ) -> dict[str, Any]:
-    """Write `out/train.parquet` and `out/test.parquet`; returns their sizes.
+    """Write `out/train.parquet` and `out/test.parquet`; returns their sizes and what they have in common.
 
     With `test` given, training rows that share its trials or wording are dropped; otherwise a share
-    of the groups of like rows becomes the test part.
+    of the groups of like rows becomes the test part. Test rows that are nearly a training row are
+    counted, and listed in `out/near_duplicates.parquet` with the nearest one.
     """
     if test is not None:
         train, overlapping = drop_overlap(labelled, test)
@@ -74,10 +82,11 @@ def divide(
     if settings.max_test and len(test) > settings.max_test:
         test = test.sample(settings.max_test, seed=settings.seed)
     check_no_overlap(train, test)
-    for name, rows in (("train", train), ("test", test)):
+    near = near_overlap(train, test)
+    for name, rows in (("train", train), ("test", test), ("near_duplicates", near)):
         with atomic_file(out / f"{name}.parquet") as path:
             rows.write_parquet(path)
-    return {"train": len(train), "test": len(test), "overlap_dropped": dropped}
+    return {"train": len(train), "test": len(test), "overlap_dropped": dropped, "near_duplicates": len(near)}
 
 
 def draw_evenly(rows: pl.DataFrame, count: int, *, seed: int) -> pl.DataFrame:
@@ -91,18 +100,19 @@ def draw_evenly(rows: pl.DataFrame, count: int, *, seed: int) -> pl.DataFrame:
     return drawn.with_columns(weight=pl.col("of") / pl.len().over(label_set)).drop("of")
 
 
-def read_examples(task: Task, path: Path, labels: Path | None, *, quarantine: Path) -> Labelled:
-    """The task's labelled rows of a table or snapshot file; rows left out go to `quarantine`.
+def read_examples(task: Task, path: Path | str, labels: Path | None, *, quarantine: Path) -> Labelled:
+    """The task's labelled rows of a table or snapshot file.
 
+    Rows left out, and those whose text has other labels in another row, are listed in `quarantine`.
     `labels`, a table of `nct_id` and `labels`, takes the place of the shipped labels.
     """
     rows = read_table(path)
     if labels is not None:
         rows = rows.drop("labels", strict=False).join(_labels_by_id(labels), "nct_id", "left")
     labelled = load_examples(task, rows, where=str(path))
-    if labelled.quarantined:
+    if listed := (*labelled.quarantined, *labelled.conflicts):
         with atomic_file(quarantine) as temporary:
-            pl.DataFrame(labelled.quarantined).write_ndjson(temporary)
+            pl.DataFrame(listed).write_ndjson(temporary)
     return labelled
 
 

@@ -9,8 +9,9 @@ import polars as pl
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
 from trialtune.stages.evaluate import open_classifier
+from trialtune.tasks.columns import prepared
 from trialtune.tasks.targets import label_lists
-from trialtune.tasks.task import Task, get_task
+from trialtune.tasks.task import Task, task_of
 
 
 def predict(
@@ -20,8 +21,9 @@ def predict(
 
     A row a row, in order; one without text keeps its place, with nulls.
     """
-    predictor, decision, task = open_classifier(folder)
-    texts = task_texts(get_task(task), rows)
+    predictor, decision, _ = open_classifier(folder)
+    rows = prepared(rows)
+    texts = task_texts(task_of(folder), rows)
     there = [index for index, text in enumerate(texts) if text.strip()]
     decided = decision.apply(predictor.probabilities([texts[index] for index in there], progress=progress))
     probabilities = np.full((len(texts), len(predictor.labels)), np.nan, dtype=np.float32)
@@ -46,6 +48,7 @@ def predict(
 
 def task_texts(task: Task, rows: pl.DataFrame) -> list[str]:
     """The text of each row as training saw it; empty where there is none, or one far too long."""
+    rows = prepared(rows)
     columns = [name for name in dict.fromkeys((*task.fields, "text")) if name in rows.columns]
     if not columns:
         raise DataError(

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from trialtune.errors import DataError
+from trialtune.tasks.columns import label_cells, label_flags, need_text, prepared
 from trialtune.tasks.splits import normalise
 from trialtune.tasks.stop_reasons import text_hash
 from trialtune.tasks.task import LONGEST, Task
 
-_ALIASES = {"eligibility": "eligibility_criteria", "criteria": "eligibility_criteria", "nctid": "nct_id"}
 _KEPT = ("source", "date", "start_date", "split")
 _MISSING = {"", "none", "nan", "null", "n a", "na", "unknown"}
 _NCT_ID = re.compile(r"NCT\d{8}")
@@ -24,6 +24,9 @@ EMPTY = "empty text"
 TOO_LONG = f"text longer than {LONGEST:,} characters"
 BAD_ID = "NCT id is not NCT and eight digits"
 NO_LABEL = "no label"
+REPEATED = "same trial and text as an earlier row"
+CONTRADICTED = "same trial and text as an earlier row, but other labels"
+CONFLICT = "kept, but other trials with this text have other labels"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Labelled:
     """Labelled rows of one source, and what became of the others.
 
     `frame` has nct_id (null when unknown), text and labels, and of source, date, start_date, split
-    those that the source has. `read` = rows of `frame` + `unlabelled` + `dropped`.
+    those that the source has. `read` = rows of `frame` + `unlabelled` + `dropped`. No trial has the
+    same text twice: the first row stays.
     """
 
     frame: pl.DataFrame
@@ -39,6 +43,7 @@ class Labelled:
     unlabelled: dict[str, int]  # reason -> rows that nobody labelled: nothing is wrong with them
     dropped: dict[str, int]  # reason -> rows that had to be left out
     quarantined: tuple[dict[str, Any], ...]  # each dropped row: file, row (from 1), nct_id, reason, value
+    conflicts: tuple[dict[str, Any], ...] = ()  # kept rows whose text has other labels elsewhere, likewise
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -48,6 +53,7 @@ class Labelled:
             "kept": len(self.frame),
             "unlabelled": self.unlabelled,
             "dropped": self.dropped,
+            "conflicting": len(self.conflicts),
         }
 
     @property
@@ -61,23 +67,29 @@ class Labelled:
 def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
     """Read the labelled rows of `frame`, whose file or table is called `where`.
 
-    Takes a table with `text` and a label column (a list, or names divided by `,`, `;` or `|`), or a
-    snapshot: its text is built from the task's own columns, and its labels are those of a label
-    column or, for a task with shipped labels, joined by NCT id.
+    Takes a table with `text` and a label column (a list, or names divided by `,`, `;` or `|`) or one
+    true/false or 0/1 column for each label, or a snapshot: its text is built from the task's own
+    columns, and its labels are those of a label column or, for a task with shipped labels, joined by
+    NCT id.
 
     Raises DataError for missing columns, an unknown label, or when no labelled row is left.
     """
-    table = _prepared(frame)
+    table = prepared(frame).drop("row", strict=False).with_row_index("row", offset=1)
     label_column = next((name for name in task.label_columns if name in table.columns), None)
     has_text = "text" in table.columns or any(name in table.columns for name in task.fields)
-    _need_text(table, ("nct_id", "text", *task.fields), where)
+    need_text(table, ("nct_id", "text", *task.fields), where)
     collected = _Collected(task, where)
+    flags = {
+        name: collected.known[key] for name in table.columns if (key := normalise(name)) in collected.known
+    }
     if label_column and has_text:
-        collected.take_labelled(table, label_column)
+        collected.take_labelled(table, label_cells(table[label_column], where), label_column)
+    elif has_text and set(flags.values()) == set(task.labels):
+        collected.take_labelled(table, label_flags(table, flags, where), "label columns")
     elif task.load_gold and {"nct_id", *task.fields} <= set(table.columns):
         collected.join_gold(table, task.load_gold())
     else:
-        raise DataError(_expected(task, frame, where))
+        raise DataError(_expected(task, frame, flags.values(), where))
     return collected.result(frame.height)
 
 
@@ -90,11 +102,13 @@ class _Collected:
         self.unlabelled: Counter[str] = Counter()
         self.quarantined: list[dict[str, Any]] = []
         self.extra: dict[str, pl.DataType] = {}
-        self.known = {_key(label): label for label in task.labels} | dict(task.synonyms)
+        self.known = {normalise(label): label for label in task.labels}
+        self.known |= {normalise(spelling): label for spelling, label in task.synonyms.items()}
+        self.met: dict[tuple[str, str], list[str]] = {}  # trial and wording -> labels
+        self.origins: list[dict[str, Any]] = []  # of each row gathered, as in `quarantined`
 
-    def take_labelled(self, table: pl.DataFrame, label_column: str) -> None:
-        """Rows whose labels stand in `label_column`; `text` is read where the task's columns are empty."""
-        labels = _label_lists(table[label_column], self.where)
+    def take_labelled(self, table: pl.DataFrame, labels: list[list[str]], label_column: str) -> None:
+        """Rows with their labels as written; `text` is read where the task's columns are empty."""
         self._note_extra(table)
         for row, names in zip(table.iter_rows(named=True), labels, strict=True):
             resolved = self._resolve(names, row, label_column)
@@ -132,7 +146,17 @@ class _Collected:
             )
         schema = {"nct_id": pl.String(), "text": pl.String(), "labels": pl.List(pl.String()), **self.extra}
         frame = pl.DataFrame(self.rows, schema=schema)
-        return Labelled(frame, read, dict(self.unlabelled), dropped, tuple(self.quarantined))
+        return Labelled(
+            frame, read, dict(self.unlabelled), dropped, tuple(self.quarantined), self._conflicts()
+        )
+
+    def _conflicts(self) -> tuple[dict[str, Any], ...]:
+        """Where the rows stand whose wording has other labels in another row."""
+        labels_of: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for (_, wording), labels in self.met.items():
+            labels_of[wording].add(tuple(labels))
+        met = zip(self.met, self.origins, strict=True)
+        return tuple(origin for (_, wording), origin in met if len(labels_of[wording]) > 1)
 
     def _note_extra(self, table: pl.DataFrame) -> None:
         self.extra = {name: table.schema[name] for name in _KEPT if name in table.columns}
@@ -141,28 +165,30 @@ class _Collected:
         nct_id = _upper(row.get("nct_id")) or None
         if nct_id and not _NCT_ID.fullmatch(nct_id):
             self._drop(row, BAD_ID, nct_id)
-        elif not normalise(text):
+        elif not (wording := normalise(text)):
             self._drop(row, EMPTY, text)
+        elif nct_id and (nct_id, wording) in self.met:
+            same = self.met[nct_id, wording] == labels
+            self._drop(row, REPEATED if same else CONTRADICTED, text)
         else:
+            # Without an id each row may be a trial of its own.
+            self.met[nct_id or f"row {row['row']}", wording] = labels
+            self.origins.append(self._origin(row, CONFLICT, text))
             extra = {name: row.get(name) for name in self.extra}
             self.rows.append({"nct_id": nct_id, "text": text, "labels": labels, **extra})
 
     def _drop(self, row: dict[str, Any], reason: str, value: str) -> None:
-        self.quarantined.append(
-            {
-                "file": self.where,
-                "row": row["row"],
-                "nct_id": row.get("nct_id"),
-                "reason": reason,
-                "value": value[:200],
-            }
-        )
+        self.quarantined.append(self._origin(row, reason, value))
+
+    def _origin(self, row: dict[str, Any], reason: str, value: str) -> dict[str, Any]:
+        place = {"file": self.where, "row": row["row"], "nct_id": row.get("nct_id")}
+        return {**place, "reason": reason, "value": value[:200]}
 
     def _resolve(self, names: Iterable[str], row: dict[str, Any], column: str) -> list[str]:
         """The task's labels for the names as written, in the task's order; [] when there are none."""
         found = set()
-        for name in names:
-            key = _key(name)
+        for name in names or ("",):
+            key = normalise(name)
             if key in self.known:
                 found.add(self.known[key])
             elif key not in _MISSING:
@@ -179,51 +205,17 @@ class _Collected:
         return [label for label in self.task.labels if label in found]
 
 
-def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with our column names and its row numbers, from 1, as `row`."""
-    names = {name: name.strip().lower().replace(" ", "_") for name in frame.columns}
-    renamed = {old: _ALIASES.get(new, new) for old, new in names.items()}
-    taken: set[str] = set()
-    for old, new in renamed.items():  # two columns of one name: the first keeps it
-        renamed[old] = old if new in taken else new
-        taken.add(renamed[old])
-    table = frame.rename(renamed)
-    return table.drop("row", strict=False).with_row_index("row", offset=1)
-
-
-def _need_text(table: pl.DataFrame, columns: Iterable[str], where: str) -> None:
-    for column in columns:
-        if table.schema.get(column, pl.String) not in (pl.String, pl.Null, pl.List(pl.String)):
-            raise DataError(f"{where}: column {column} holds {table.schema[column]}; it must hold text")
-
-
-def _label_lists(column: pl.Series, where: str) -> list[list[str]]:
-    """The label names of each row, [] where the cell is empty."""
-    if column.dtype in (pl.Categorical, pl.Enum, pl.Null):
-        column = column.cast(pl.String)
-    if column.dtype == pl.String:
-        return [re.split(r"[,;|]", cell) if cell else [] for cell in column]
-    if isinstance(column.dtype, pl.List | pl.Array) and column.dtype.inner in (
-        pl.String,
-        pl.Categorical,
-        pl.Enum,
-        pl.Null,
-    ):
-        return [[name for name in cell if name] if cell else [] for cell in column.to_list()]
-    raise DataError(f"{where}: column {column.name} holds {column.dtype}; it must hold label names")
-
-
-def _key(name: str) -> str:
-    return normalise(name)
-
-
 def _upper(nct_id: str | None) -> str:
     return (nct_id or "").strip().upper()
 
 
-def _expected(task: Task, frame: pl.DataFrame, where: str) -> str:
+def _expected(task: Task, frame: pl.DataFrame, flags: Iterable[str], where: str) -> str:
     labels = " or ".join(task.label_columns)
-    ways = [f"text and {labels}", f"{' or '.join(task.fields)} and {labels}"]
+    missing = [label for label in task.labels if label not in flags]
+    each = f" (missing: {', '.join(missing)})" if len(missing) < len(task.labels) else ""
+    ways = [f"text and {labels}", f"text and a true/false column for each label{each}"]
+    if task.fields != ("text",):
+        ways.append(f"{' or '.join(task.fields)} and {labels}")
     if task.load_gold:
         ways.append(f"nct_id and {task.fields[0]} (labels are joined by NCT id)")
     return f"{where}: has the columns {', '.join(frame.columns)}; {task.name} needs {'; or '.join(ways)}"

@@ -1,0 +1,73 @@
+"""Write the parts of a task's labelled rows: a test share, folds, or before and after a date."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from trialtune.files import atomic_folder, write_json
+from trialtune.settings import Settings
+from trialtune.tasks.overlap import check_no_overlap, near_overlap
+from trialtune.tasks.splits import k_folds, split_by_date, split_examples
+from trialtune.tasks.task import Task
+
+
+class PartSettings(Settings):
+    """How rows are divided: by a share unless folds or a date are given."""
+
+    test_share: float = Field(0.2, gt=0, lt=1)
+    folds: int | None = Field(None, ge=2, le=100)
+    after: str | None = Field(None, description="a date; rows from then on are the test part")
+    seed: int = 13
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "PartSettings":
+        if self.folds and self.after:
+            raise ValueError("give --folds or --after, not both")
+        return self
+
+
+def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSettings) -> dict[str, Any]:
+    """Write `out/train.parquet` and `out/test.parquet`, or `out/fold-1/...`, and `out/split.json`.
+
+    Returns what `split.json` holds: for each part its rows and how many have each label, for each
+    pair of parts the near-duplicates across them (only templates have any: see `near_groups`; after
+    a split by date there are none).
+    """
+    counts: dict[str, int] = {}
+    if settings.folds:
+        pairs = k_folds(rows, folds=settings.folds, seed=settings.seed, kind=task.kind)
+        folders = [f"fold-{number}" for number in range(1, len(pairs) + 1)]
+    elif settings.after:
+        train, test, counts = split_by_date(rows, settings.after)
+        pairs, folders = [(train, test)], ["."]
+    else:
+        shares = {"train": 1 - settings.test_share, "test": settings.test_share}
+        parts = split_examples(rows, fractions=shares, seed=settings.seed, kind=task.kind)
+        pairs, folders = [(parts["train"], parts["test"])], ["."]
+    summary: dict[str, Any] = {
+        "task": task.name,
+        "settings": settings.model_dump(),
+        "rows": len(rows),
+        **{name: counts[name] for name in ("undated", "straddling") if name in counts},
+        "parts": {},
+        "near_duplicates": {},
+    }
+    with atomic_folder(out) as folder:
+        for name, (train, test) in zip(folders, pairs, strict=True):
+            check_no_overlap(train, test)
+            (folder / name).mkdir(exist_ok=True)
+            for part, frame in (("train", train), ("test", test)):
+                title = str(Path(name) / part)
+                frame.write_parquet(folder / f"{title}.parquet")
+                summary["parts"][title] = {"rows": len(frame), "labels": count_labels(task, frame)}
+            summary["near_duplicates"][str(Path(name) / "test")] = len(near_overlap(train, test))
+        write_json(folder / "split.json", summary)
+    return summary
+
+
+def count_labels(task: Task, rows: pl.DataFrame) -> dict[str, int]:
+    """How many rows have each of the task's labels."""
+    counted = dict(rows["labels"].explode().drop_nulls().value_counts().iter_rows())
+    return {label: counted.get(label, 0) for label in task.labels}
