@@ -17,12 +17,17 @@ def prepare_training(
     `gradient_checkpointing` computes activations again instead of keeping them; `compiled` fuses
     the encoder's operations by `torch.compile`. Both keep the results, up to rounding.
     """
-    plain = not torch.accelerator.is_available() and tokens <= _PLAIN_ATTENTION_TOKENS
-    model.set_attn_implementation("eager" if plain else "sdpa")
+    choose_attention(model, tokens=tokens)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if compiled:
         model.base_model.compile()
+
+
+def choose_attention(model: PreTrainedModel, *, tokens: int) -> None:
+    """Plain matrix products for short sequences on a CPU, fused attention elsewhere."""
+    plain = not torch.accelerator.is_available() and tokens <= _PLAIN_ATTENTION_TOKENS
+    model.set_attn_implementation("eager" if plain else "sdpa")
 
 
 def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:
