@@ -29,6 +29,7 @@ COMMANDS = [
     ["finetune"],
     ["evaluate"],
     ["compare"],
+    ["audit", "sex"],
     ["errors"],
     ["predict"],
     ["split"],
@@ -85,7 +86,7 @@ def work(tmp_path_factory, tiny_encoder) -> Path:
                 "--labels",
                 "sample/stop_reasons.parquet",
             ),
-            *("--encoder", tiny_encoder, "--adapter", "adapter", "--epochs", 1, "--out", "clf"),
+            *("--encoder", tiny_encoder, "--adapter", "adapter", "--set", "epochs=1", "--out", "clf"),
         ),
     ]
     for step in steps:
@@ -223,3 +224,50 @@ def test_failures_of_the_machine_are_explained() -> None:
     assert "--out" in explain(PermissionError(13, "Permission denied", "a.parquet"))[0]
     assert "batch size" in explain(RuntimeError("CUDA out of memory. Tried"))[0]
     assert explain(KeyboardInterrupt())[1] == 130
+
+
+def test_a_user_s_own_task_needs_nothing_but_its_file(work, tiny_encoder) -> None:
+    rows = [("slow accrual", "yes"), ("toxicity", "no")] * 40
+    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
+    texts = [f"{text} {words[n % 10]} {words[n // 10]} {words[-n % 7]}" for n, (text, _) in enumerate(rows)]
+    pl.DataFrame({"reason": texts, "slow": [answer for _, answer in rows]}).write_csv(work / "own.csv")
+    (work / "own.yaml").write_text(
+        "{name: own, kind: multi_class, labels: ['yes', 'no'], text: reason, "
+        "label_columns: slow, data: own.csv}"
+    )
+    command = (
+        "finetune",
+        "own.yaml",
+        "--encoder",
+        tiny_encoder,
+        "--set",
+        "epochs=1",
+        "--out",
+        "own",
+        "--json",
+    )
+    done = trialtune(*command, cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["task"] == "own"
+    pl.DataFrame({"reason": ["no money at all"], "slow": ["no"]}).write_csv(work / "other.csv")
+    done = trialtune("evaluate", "own", "--data", "other.csv", "--out", "own.json", "--json", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["near_duplicates"] == 0
+    done = trialtune("split", "own.yaml", "--folds", 2, "--out", "folds", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert "fold-2/test" in done.stdout
+    assert (work / "folds" / "fold-2" / "test.parquet").is_file()
+    (work / "own.yaml").write_text("{name: own, kind: multi_class, label: [a, b]}")
+    done = trialtune(*command, cwd=work)
+    assert done.returncode == 2 and "did you mean 'labels'" in done.stderr
+
+
+def test_an_overlap_of_training_and_test_rows_is_refused(work, tiny_encoder) -> None:
+    pl.DataFrame({"text": ["slow accrual", "no money"], "labels": ["Negative", "Success"]}).write_csv(
+        work / "a.csv"
+    )
+    pl.DataFrame({"text": ["Slow  accrual!"], "labels": ["Negative"]}).write_csv(work / "b.csv")
+    command = ("compare", "stop-reasons", "--data", "a.csv", "--test", "b.csv", "--encoder", tiny_encoder)
+    done = trialtune(*command, "--adapter", "adapter", "--out", "refused", cwd=work)
+    assert done.returncode == 1
+    assert "1 of 2 rows of a.csv share" in done.stderr and "slow accrual" in done.stderr

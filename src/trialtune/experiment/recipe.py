@@ -1,19 +1,18 @@
 """A recipe: everything that decides an experiment, as validated YAML."""
 
-import difflib
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from trialtune.corpus.build import CorpusSettings
 from trialtune.errors import UsageError
 from trialtune.registry.diff import Cut
 from trialtune.registry.sample import SampleSettings
-from trialtune.settings import Settings
+from trialtune.settings import Settings, nearest, set_value, validated
 from trialtune.stages.adapt import AdaptSettings
 from trialtune.stages.examples import SplitSettings
 from trialtune.stages.finetune import FinetuneSettings
@@ -67,7 +66,7 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     known = builtin_recipes()
     path = known.get(name, Path(name))
     if not path.is_file():
-        raise UsageError(f"recipe {name!r}: no such file or built-in recipe{_nearest(name, list(known))}")
+        raise UsageError(f"recipe {name!r}: no such file or built-in recipe{nearest(name, list(known))}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -75,11 +74,8 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     if not isinstance(values, dict):
         raise UsageError(f"{path}: a recipe is a mapping of settings")
     for override in overrides or []:
-        _override(values, override)
-    try:
-        recipe = Recipe.model_validate(values)
-    except ValidationError as error:
-        raise UsageError("\n".join(_explain(path, values, problem) for problem in error.errors())) from error
+        set_value(values, override)
+    recipe = validated(Recipe, values, where=str(path))
     for task in recipe.tasks:
         if get_task(task).declaration:
             raise UsageError(
@@ -88,55 +84,3 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     if recipe.data is None:
         raise UsageError(f"recipe {recipe.name!r} needs data: add --set data=PATH (a snapshot or a folder)")
     return recipe
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise UsageError(f"--set {override!r}: write key=value, for example --set adapt.lora.r=16")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override!r}: {text!r} is not a YAML value") from error
-    *parents, last = key.split(".")
-    for parent in parents:
-        child = values.setdefault(parent, {})
-        if not isinstance(child, dict):
-            child = values[parent] = {}
-        values = child
-    values[last] = value
-
-
-def _explain(path: Path, values: dict[str, Any], problem: Any) -> str:
-    """One line of a validation problem: where, what, and the nearest right name."""
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{path}: {where}: {problem['msg']}"
-    *_, last = problem["loc"]
-    siblings = _fields_at(Recipe, list(problem["loc"][:-1]))
-    return f"{path}: {where}: no such setting{_nearest(str(last), siblings)}"
-
-
-def _fields_at(model: type[BaseModel], location: list[str | int]) -> list[str]:
-    """Names of the settings beside a place in a recipe."""
-    for part in location:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            continue  # a task's name: its settings follow
-        found = _models_in(field.annotation)
-        if not found:
-            return []
-        model = found[0]
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    arguments = getattr(annotation, "__args__", ())
-    return [model for argument in arguments for model in _models_in(argument)]
-
-
-def _nearest(name: str, options: list[str]) -> str:
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; choose one of {', '.join(options)}"

@@ -1,6 +1,5 @@
 """A user's own task, declared in YAML: labels, where the text stands, and what kind of answer is wanted."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from trialtune.corpus.documents import clean
 from trialtune.errors import UsageError
-from trialtune.settings import Settings
+from trialtune.settings import Settings, nearest
 from trialtune.tasks.splits import normalise
 
 
@@ -86,12 +85,6 @@ def join_columns(columns: Sequence[str], row: Mapping[str, Any]) -> str:
     if len(columns) == 1:
         return found[0] if found else ""
     return " ".join(text if text[-1] in ".:;!?" else text + "." for text in found)
-
-
-def nearest(name: str, options: Sequence[str]) -> str:
-    """`; did you mean ...?`, or all there is to choose from."""
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; choose one of {', '.join(options)}"
 
 
 def _explain(problem: Any) -> str:

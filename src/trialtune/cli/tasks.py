@@ -1,0 +1,39 @@
+"""What the commands about tasks share: their arguments, and where the data are."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from trialtune.tasks.task import Task
+
+TaskName = Annotated[
+    str, typer.Argument(help="stop-reasons, sex, or the .yaml file of your own task.", show_default=False)
+]
+_DATA_HELP = "A snapshot, or a .parquet/.csv/.jsonl/.json table with text and labels; also hf://datasets/OWNER/NAME/FILE."
+Data = Annotated[Path, typer.Option("--data", help=_DATA_HELP, show_default=False)]
+TaskData = Annotated[
+    Path | None,
+    typer.Option("--data", help=f"{_DATA_HELP} A task's .yaml may name one.", show_default=False),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="A table of nct_id and labels for the snapshot's trials, instead of the shipped ones."),
+]
+
+
+def data_of(task: "Task", data: Path | None) -> Path:
+    """The data file to read: the one given, else the one that the task's declaration names."""
+    from trialtune.errors import UsageError
+
+    named = task.declaration.data if task.declaration else None
+    if data is None and named is None:
+        raise UsageError(f"{task.name}: no data; give --data FILE")
+    return data or Path(str(named))
+
+
+def stdout() -> Console:
+    """A console for results."""
+    return Console(highlight=False)

@@ -1,0 +1,84 @@
+"""Probabilities for every labelled row from a classifier that was trained on the others."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from trialtune.evaluation.label_noise import suspects
+from trialtune.files import atomic_file, fingerprint, folder_digest
+from trialtune.models.encoders import encoder_digest
+from trialtune.stages.evaluate import open_classifier
+from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.tasks.splits import k_folds
+from trialtune.tasks.task import Task
+from trialtune.training.loop import Progress
+
+
+def cross_fit(
+    task: Task,
+    examples: pl.DataFrame,
+    encoder: str,
+    out: Path,
+    *,
+    settings: FinetuneSettings,
+    folds: int = 5,
+    adapter: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> pl.DataFrame:
+    """`examples` with `fold` and out-of-fold `probabilities`, also as `out/out_of_fold.parquet`.
+
+    Rows of one trial or wording share a fold (`k_folds`). Each fold's classifier is dropped once it
+    has scored its fold; a killed run goes on with the first fold that is not scored.
+    """
+    key = fingerprint(
+        settings,
+        folds,
+        task.name,
+        encoder_digest(encoder),
+        folder_digest(adapter) if adapter else None,
+        examples.write_ndjson(),
+    )[:16]
+    scored = []
+    for number, (train, test) in enumerate(
+        k_folds(examples, folds=folds, seed=settings.seed, kind=task.kind), start=1
+    ):
+        done = out / "folds" / f"{key}-{number}.parquet"
+        if not done.is_file():
+            folder = out / "folds" / f"{key}-{number}"
+            finetune(task, train, encoder, folder, settings=settings, adapter=adapter, report=report)
+            predictor, decision, _ = open_classifier(folder)
+            probabilities = decision.calibrate(predictor.probabilities(test["text"].to_list()))
+            with atomic_file(done) as path:
+                test.with_columns(
+                    pl.lit(number, dtype=pl.Int8).alias("fold"),
+                    pl.Series("probabilities", probabilities.tolist(), dtype=pl.List(pl.Float32)),
+                ).write_parquet(path)
+            shutil.rmtree(folder)
+        scored.append(pl.read_parquet(done))
+    rows = pl.concat(scored)
+    with atomic_file(out / "out_of_fold.parquet") as path:
+        rows.write_parquet(path)
+    return rows
+
+
+def find_suspects(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
+    """Write the labels of cross-fitted `rows` that are probably mistakes to `out/suspects.parquet`."""
+    found = suspects(rows.drop("probabilities"), np.array(rows["probabilities"].to_list()), list(task.labels))
+    with atomic_file(out / "suspects.parquet") as path:
+        found.write_parquet(path)
+    counts = found.group_by("doubted", "given").len()
+    return {
+        "rows": len(rows),
+        "suspects": len(found),
+        "per_class": {
+            label: {
+                "given": int(counts.filter(doubted=label, given=True)["len"].sum()),
+                "missing": int(counts.filter(doubted=label, given=False)["len"].sum()),
+            }
+            for label in task.labels
+        },
+    }

@@ -1,0 +1,138 @@
+"""Classifiers in every way of training them; tiny encoder, made-up reasons."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from trialtune.errors import DataError
+from trialtune.files import read_json
+from trialtune.models.classifier import build_classifier, learning_rates
+from trialtune.stages.crossfit import cross_fit, find_suspects
+from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.tasks.seen import drop_seen
+from trialtune.tasks.task import get_task
+
+TASK = get_task("stop-reasons")
+REASONS = {
+    "Insufficient_Enrollment": "recruitment was slow",
+    "Business_Administrative": "funding ran out",
+    "Safety_Sideeffects": "adverse events in patients",
+}
+QUICK = FinetuneSettings(epochs=2, batch_size=16, learning_rate=3e-3, head_rate=2, calibration=0.3)
+
+
+@pytest.fixture(scope="module")
+def reasons() -> pl.DataFrame:
+    generator = np.random.default_rng(0)  # words of chance, so that no two rows are near-duplicates
+    letters = generator.choice(list("abcdefghijklmnopqrstuvwxyz"), (90, 4, 6))
+    rows = [
+        {
+            "nct_id": f"NCT{number:08d}",
+            "text": f"{text} {' '.join(map(''.join, letters[number]))}",
+            "labels": [label],
+        }
+        for number, (label, text) in enumerate(list(REASONS.items()) * 30)
+    ]
+    return pl.DataFrame(rows)
+
+
+def train(reasons, encoder: str, out: Path, **settings):
+    teachers = settings.pop("teachers", ())
+    return finetune(
+        TASK, reasons, encoder, out, settings=QUICK.model_copy(update=settings), teachers=teachers
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher(reasons, tiny_encoder, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("teacher") / "classifier"
+    train(reasons, tiny_encoder, out, epochs=6)
+    return out
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_folder_opens_as_a_plain_transformers_model(reasons, tiny_encoder, tmp_path, method) -> None:
+    train(reasons, tiny_encoder, tmp_path / "c", method=method)
+    model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "c", output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    start = build_classifier(tiny_encoder, list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
+    layer = "bert.encoder.layer.0.attention.self.query.weight"
+    assert not torch.equal(model.get_parameter(layer), start.get_parameter(layer))
+    words = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(model.get_parameter(words), start.get_parameter(words))
+
+
+def test_embeddings_can_be_trained_too(reasons, tiny_encoder, tmp_path) -> None:
+    train(reasons, tiny_encoder, tmp_path / "c", train_embeddings=True)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "c")
+    start = build_classifier(tiny_encoder, list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
+    words = "bert.embeddings.word_embeddings.weight"
+    assert not torch.equal(model.get_parameter(words), start.get_parameter(words))
+
+
+def test_a_student_learns_from_its_teacher_and_has_seen_what_it_saw(
+    reasons, teacher, tiny_encoder, tmp_path
+) -> None:
+    half = reasons.head(45)
+    train(half, tiny_encoder, tmp_path / "student", teachers=[teacher], teaching=1.0)
+    assert read_json(tmp_path / "student" / "training.json")["teachers"] == [str(teacher)]
+    unseen, seen = drop_seen(reasons, tmp_path / "student")
+    assert unseen.is_empty() and len(seen) == len(reasons)
+    train(half, tiny_encoder, tmp_path / "alone")
+    weights = [
+        AutoModelForSequenceClassification.from_pretrained(tmp_path / name).classifier.weight
+        for name in ("student", "alone")
+    ]
+    assert not torch.equal(*weights)
+
+
+def test_a_teacher_of_another_task_is_refused(teacher, reasons, tiny_encoder, tmp_path) -> None:
+    rows = reasons.with_columns(labels=pl.Series([["ALL"], ["MALE"], ["FEMALE"]] * 30))
+    with pytest.raises(DataError, match="its labels"):
+        finetune(
+            get_task("sex"),
+            rows,
+            tiny_encoder,
+            tmp_path / "c",
+            settings=QUICK.model_copy(update={"max_length": 32}),
+            teachers=[teacher],
+        )
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_pass(reasons, tiny_encoder, tmp_path) -> None:
+    summary = train(reasons, tiny_encoder, tmp_path / "c", epochs=30, patience=1, learning_rate=0.05)
+    assert summary["kept_step"] < 30 * 4
+
+
+def test_rates_fall_layer_by_layer(tiny_encoder) -> None:
+    model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_class")
+    rates = learning_rates(model, layer_decay=0.5, head=10)
+    assert rates.keys() == {name for name, _ in model.named_parameters()}
+    assert rates["bert.encoder.layer.1.output.dense.weight"] == 1
+    assert rates["bert.encoder.layer.0.output.dense.weight"] == 0.5
+    assert rates["bert.embeddings.word_embeddings.weight"] == 0.25
+    assert rates["classifier.weight"] == rates["bert.pooler.dense.weight"] == 10
+
+
+def test_cross_fitting_scores_every_row_once_and_goes_on_where_it_was(
+    reasons, tiny_encoder, tmp_path
+) -> None:
+    rows = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    assert sorted(rows["nct_id"]) == sorted(reasons["nct_id"])
+    assert set(rows["fold"]) == {1, 2, 3}
+    probabilities = np.array(rows["probabilities"].to_list())
+    assert probabilities.shape == (90, len(TASK.labels)) and (probabilities >= 0).all()
+    parts = sorted((tmp_path / "folds").iterdir())
+    assert [part.suffix for part in parts] == [".parquet"] * 3  # the folds' classifiers are dropped
+    before = [part.stat().st_mtime_ns for part in parts[:2]]
+    parts[2].unlink()
+    again = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    assert again.equals(rows)
+    assert [part.stat().st_mtime_ns for part in parts[:2]] == before
+    summary = find_suspects(TASK, rows, tmp_path)
+    assert summary["rows"] == 90
+    assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary["suspects"]
