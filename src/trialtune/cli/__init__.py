@@ -2,7 +2,7 @@
 
 import sys
 
-from trialtune.cli import classify, experiment, pretrain, registry  # noqa: F401 - they register commands
+from trialtune.cli import audit, classify, experiment, pretrain, registry, train  # noqa: F401 - they register commands
 from trialtune.cli.app import app
 from trialtune.cli.failures import explain
 

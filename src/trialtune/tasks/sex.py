@@ -60,7 +60,7 @@ def build_text(row: Mapping[str, Any]) -> str:
     name, since "pregnant women" says the opposite under each. A record without a telling word keeps
     its first sentences. Nine in ten records then fit 128 tokens. A short ready-made text stays whole.
     """
-    fields = {column: _field(row.get(column)) for column in FIELDS}
+    fields = {column: clean_field(row.get(column)) for column in FIELDS}
     if not any(fields[column] for column in FIELDS[:-1]) and len(fields["text"].split()) <= _WORDS:
         return " ".join(fields["text"].split())
     title, conditions = _first(fields["brief_title"], 40), _first(fields["conditions"].replace("|", ", "), 20)
@@ -87,7 +87,7 @@ def strip_structured(text: str) -> str:
     return _STRUCTURED.sub("", text).strip()
 
 
-def _field(value: str | list[str] | None) -> str:
+def clean_field(value: str | list[str] | None) -> str:
     """One field, cleaned, without structured answers; "" when there is none."""
     text = value if isinstance(value, str) else ", ".join(value or [])
     return strip_structured(clean(text[:_LONGEST]))

@@ -1,0 +1,70 @@
+"""`trialtune audit ...`: where the registry's own fields and its free text disagree."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trialtune.cli.app import AsJson, Out, app, emit, example
+
+audit = typer.Typer(help="Find trials whose free text contradicts the registry.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.callback()
+def _group() -> None:
+    """Keeps `sex` a subcommand although it is the only one."""
+
+
+@audit.command(epilog=example("trialtune audit sex snapshot.parquet --classifier clf/ --out audit/"))
+def sex(
+    snapshot: Annotated[Path, typer.Argument(help="A snapshot.")],
+    classifier: Annotated[
+        Path, typer.Option("--classifier", help="A classifier folder for sex.", show_default=False)
+    ],
+    out: Out,
+    min_probability: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="The model's probability from which a trial is listed.")
+    ] = 0.9,
+    include_seen: Annotated[
+        bool, typer.Option(help="Audit trials of the training rows too; the model may know them by heart.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say how many trials would be audited.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List trials whose text contradicts the sex field, with the sentence that says so."""
+    from rich.console import Console
+
+    from trialtune.console import bar
+    from trialtune.files import atomic_folder, check_replaceable
+    from trialtune.reports.audit import audit_to_rich, divided, write_audit_page
+    from trialtune.stages.audit import audit_sex, find_statements, scope
+    from trialtune.stages.examples import read_table
+
+    check_replaceable(out)
+    chosen = scope(read_table(snapshot), classifier, include_seen=include_seen)
+    result: dict[str, Any] = {"trials": chosen.counts, "min_probability": min_probability}
+    if dry_run:
+        emit(result, as_json, lambda found: typer.echo(f"would audit {found['trials']['to_score']:,} trials"))
+        return
+    with bar("reading sentences", len(chosen.rows)) as progress:
+        statements = find_statements(chosen.rows, progress=progress)
+    with bar("scoring texts") as progress:
+        findings = audit_sex(statements, classifier, min_probability=min_probability, progress=progress)
+    with atomic_folder(out) as folder:
+        findings.write_parquet(folder / "audit.parquet")
+        write_audit_page(
+            findings,
+            chosen.counts,
+            folder / "audit.html",
+            classifier=classifier.name,
+            min_probability=min_probability,
+        )
+    contradictions, empty = divided(findings)
+    result |= {"contradictions": len(contradictions), "field_empty": len(empty), "out": str(out)}
+
+    def show(found: dict[str, Any]) -> None:
+        Console(highlight=False).print(audit_to_rich(findings, found["trials"]))
+        typer.echo(f"written to {out}/audit.parquet and {out}/audit.html")
+
+    emit(result, as_json, show)

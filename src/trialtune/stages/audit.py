@@ -1,0 +1,140 @@
+"""Trials whose free text contradicts the sex that the registry gives, each with the sentence that says so."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from trialtune.errors import DataError, UsageError
+from trialtune.inference.predictor import Predictor
+from trialtune.stages.evaluate import describe_classifier, open_classifier
+from trialtune.stages.predict import task_texts
+from trialtune.tasks.seen import drop_seen
+from trialtune.tasks.stated_sex import stated_sex
+from trialtune.tasks.task import get_task
+from trialtune.tasks.telling import NAMES, around
+
+COLUMNS = ("nct_id", "title", "registry", "model", "probability", "sentence", "alone")
+MIN_PROBABILITY = 0.9  # chosen on the findings of docs/audit_sex.csv
+_ALONE = 0.5
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The trials of a snapshot that a classifier may judge."""
+
+    rows: pl.DataFrame  # nct_id, registry (a label or null), text, and the task's own fields
+    counts: dict[str, int]  # read = no_text + seen + to_score; field_empty are among those to score
+
+
+def scope(snapshot: pl.DataFrame, folder: Path, *, include_seen: bool = False) -> Scope:
+    """The trials with text that the sex classifier `folder` has not seen in training.
+
+    Of those it has seen it may know the registry's answer by heart, so that its silence means little;
+    `include_seen` takes them too. Raises UsageError for a classifier of another task, DataError for a
+    table that is no snapshot or a sex that is none.
+    """
+    task = get_task("sex")
+    if (name := describe_classifier(folder)["task"]) != task.name:
+        raise UsageError(f"{folder} is a classifier for {name}; this audit needs one for {task.name}")
+    if missing := {"nct_id", "sex", "brief_title"} - set(snapshot.columns):
+        raise DataError(
+            f"the snapshot has no column {', '.join(sorted(missing))};"
+            " make one with `trialtune registry import`"
+        )
+    rows = snapshot.select(
+        "nct_id",
+        *(name for name in task.fields if name in snapshot.columns and name != "text"),
+        pl.Series("registry", _registry_answers(snapshot), dtype=pl.String),
+        pl.Series("text", task_texts(task, snapshot), dtype=pl.String),
+    )
+    with_text = rows.filter(pl.col("text").str.strip_chars() != "")
+    unseen, seen = drop_seen(with_text, folder)
+    chosen = with_text if include_seen else unseen
+    counts = {
+        "read": len(rows),
+        "no_text": len(rows) - len(with_text),
+        "seen": 0 if include_seen else len(seen),
+        "to_score": len(chosen),
+        "field_empty": chosen["registry"].null_count(),
+    }
+    return Scope(chosen, counts)
+
+
+def find_statements(rows: pl.DataFrame, *, progress: Callable[[int], None] | None = None) -> pl.DataFrame:
+    """The rows of a `Scope` whose text states another sex than the registry, with `stated` and `said`.
+
+    `stated` is the label, `said` the sentences that state it, cut to the words around what tells.
+    """
+    stated: list[str | None] = []
+    said: list[list[str]] = []
+    for row in rows.iter_rows(named=True):
+        statement = stated_sex(row)
+        stated.append(statement.label if statement else None)
+        said.append([around(sentence, NAMES) for sentence in statement.sentences] if statement else [])
+        if progress:
+            progress(1)
+    return rows.with_columns(
+        pl.Series("stated", stated, dtype=pl.String), pl.Series("said", said, dtype=pl.List(pl.String))
+    ).filter(pl.col("stated").is_not_null() & pl.col("stated").ne_missing(pl.col("registry")))
+
+
+def audit_sex(
+    statements: pl.DataFrame,
+    folder: Path,
+    *,
+    min_probability: float = MIN_PROBABILITY,
+    progress: Callable[[int], None] | None = None,
+) -> pl.DataFrame:
+    """The findings among the rows of `find_statements`, the surest first, with the columns `COLUMNS`.
+
+    Two witnesses have to agree against the registry, or on what its empty field (`registry` null)
+    should say: a sentence of the title or the inclusion criteria, and the model, which gives its
+    answer a calibrated probability of at least `min_probability` with the whole text, and a raw one
+    of 0.5 with the sentence alone. Of several sentences the one is told whose probability `alone` is highest.
+    """
+    predictor, decision, _ = open_classifier(folder)
+    stated = decision.calibrate(predictor.probabilities(statements["text"].to_list(), progress=progress))
+    column = {label: index for index, label in enumerate(predictor.labels)}
+    places = [column[label] for label in statements["stated"]]
+    judged = statements.with_columns(
+        pl.col("brief_title").alias("title"),
+        pl.Series("model", [predictor.labels[index] for index in stated.argmax(axis=1)], dtype=pl.String),
+        pl.Series("probability", stated[np.arange(len(places)), places], dtype=pl.Float32),
+    )
+    agreed = judged.filter((pl.col("model") == pl.col("stated")) & (pl.col("probability") >= min_probability))
+    return (
+        _with_sentence(agreed, predictor)
+        .filter(pl.col("alone") >= _ALONE)
+        .select(COLUMNS)
+        .sort("probability", "nct_id", descending=[True, False])
+    )
+
+
+def _registry_answers(snapshot: pl.DataFrame) -> list[str | None]:
+    """The label of each row's `sex`, None where it is empty."""
+    task = get_task("sex")
+    known: dict[str, str | None] = {label.lower(): label for label in task.labels}
+    known |= {**task.synonyms, "": None}
+    answers = [(sex or "").strip().lower() for sex in snapshot["sex"]]
+    for nct_id, answer in zip(snapshot["nct_id"], answers, strict=True):
+        if answer not in known:
+            raise DataError(f"{nct_id}: sex is {answer!r}, none of {', '.join(task.labels)}; correct the row")
+    return [known[answer] for answer in answers]
+
+
+def _with_sentence(agreed: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
+    """`agreed` with the most telling `sentence` of each trial and its raw probability `alone`."""
+    column = {label: index for index, label in enumerate(predictor.labels)}
+    pairs = agreed.select("nct_id", "model", sentence="said").explode("sentence")
+    scores = predictor.probabilities(pairs["sentence"].to_list())
+    places = [column[label] for label in pairs["model"]]
+    alone = pl.Series("alone", scores[np.arange(len(places)), places], dtype=pl.Float32)
+    best = (
+        pairs.with_columns(alone)
+        .sort("alone", descending=True, maintain_order=True)
+        .unique("nct_id", keep="first")
+    )
+    return agreed.join(best.drop("model"), on="nct_id")
