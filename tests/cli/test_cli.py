@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from trialtune.cli import app, main
 from trialtune.cli.failures import explain
+from trialtune.tasks.task import get_task
 
 COMMANDS = [
     ["run"],
@@ -29,6 +30,7 @@ COMMANDS = [
     ["finetune"],
     ["evaluate"],
     ["compare"],
+    ["crossfit"],
     ["audit", "sex"],
     ["errors"],
     ["predict"],
@@ -122,6 +124,30 @@ def test_predict_texts_stdin_and_files(work) -> None:
     snapshot = pl.read_parquet(work / "snap.parquet")
     assert labelled["nct_id"].equals(snapshot["nct_id"])
     assert labelled["labels"].is_null().equals(snapshot["why_stopped"].is_null())
+
+
+def test_the_card_says_what_the_classifier_is(work) -> None:
+    card = (work / "clf" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers\n")
+    described = json.loads((work / "clf" / "training.json").read_text())
+    assert f"{described['rows']['train']:,} rows" in card
+    assert f"micro-F1 {described['calibration']['micro_f1']:.3f}" in card
+    for label, meaning in get_task("stop-reasons").labels.items():
+        assert f"| {label} | {meaning} |" in card
+
+
+def test_crossfit_asks_classifiers_that_have_not_seen_the_row(work, tiny_encoder) -> None:
+    done = trialtune(
+        *("crossfit", "stop-reasons", "--data", "snap.parquet", "--labels", "sample/stop_reasons.parquet"),
+        *("--encoder", tiny_encoder, "--set", "epochs=1", "--folds", 2, "--out", "crossfit", "--json"),
+        cwd=work,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    found = pl.read_parquet(work / "crossfit" / "suspects.parquet")
+    assert len(found) == summary["suspects"] and {"nct_id", "text", "doubted", "given"} <= set(found.columns)
+    wrong = trialtune("crossfit", "sex", "--encoder", "x", "--out", "y", "--set", "epoch=1", cwd=work)
+    assert wrong.returncode == 2 and "did you mean 'epochs'" in wrong.stderr
 
 
 def test_evaluate_refuses_training_rows_and_scores_others(work) -> None:
@@ -233,7 +259,7 @@ def test_a_user_s_own_task_needs_nothing_but_its_file(work, tiny_encoder) -> Non
     pl.DataFrame({"reason": texts, "slow": [answer for _, answer in rows]}).write_csv(work / "own.csv")
     (work / "own.yaml").write_text(
         "{name: own, kind: multi_class, labels: ['yes', 'no'], text: reason, "
-        "label_columns: slow, data: own.csv}"
+        "label_columns: slow, data: own.csv, max_length: 32}"
     )
     command = (
         "finetune",
@@ -255,7 +281,7 @@ def test_a_user_s_own_task_needs_nothing_but_its_file(work, tiny_encoder) -> Non
     assert json.loads(done.stdout)["near_duplicates"] == 0
     done = trialtune("split", "own.yaml", "--folds", 2, "--out", "folds", cwd=work)
     assert done.returncode == 0, done.stderr
-    assert "fold-2/test" in done.stdout
+    assert "fold-2" in done.stdout
     assert (work / "folds" / "fold-2" / "test.parquet").is_file()
     (work / "own.yaml").write_text("{name: own, kind: multi_class, label: [a, b]}")
     done = trialtune(*command, cwd=work)

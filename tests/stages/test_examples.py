@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from trialtune.errors import DataError
-from trialtune.stages.examples import SplitSettings, divide, draw_evenly, read_table
+from trialtune.stages.examples import SplitSettings, divide, draw_evenly, read_examples, read_table
 from trialtune.tasks.task import get_task
 
 SEX = get_task("sex")
@@ -80,3 +80,25 @@ def test_a_broken_table_is_named(tmp_path, name, content) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
         read_table(tmp_path / name)
+
+
+def test_json_tables_are_read_as_arrays_and_as_lines(tmp_path) -> None:
+    table = pl.DataFrame({"text": ["a", "b"], "Negative": [True, False], "odd": [None, "x"]})
+    (tmp_path / "lines.json").write_text(table.write_ndjson())
+    (tmp_path / "array.json").write_text(" \n" + table.write_json())
+    assert read_table(tmp_path / "lines.json").equals(table)
+    assert read_table(tmp_path / "array.json").equals(table)
+
+
+def test_conflicts_are_listed_beside_dropped_rows(tmp_path) -> None:
+    pl.DataFrame(
+        {
+            "nct_id": ["NCT00000001", "NCT00000002", "x"],
+            "text": ["a", "A", "b"],
+            "sex": ["ALL", "MALE", "ALL"],
+        }
+    ).write_csv(tmp_path / "t.csv")
+    labelled = read_examples(SEX, tmp_path / "t.csv", None, quarantine=tmp_path / "q.jsonl")
+    listed = pl.read_ndjson(tmp_path / "q.jsonl")
+    assert sorted(listed["row"]) == [1, 2, 3]
+    assert labelled.counts["kept"] == 2

@@ -209,3 +209,84 @@ def test_the_real_dev_file_shares_nothing_with_the_training_file(shared_data):
     )
     assert (train.height, dev.height) == (19_339, 500)
     check_no_overlap(train, dev)
+
+
+def test_one_row_a_trial_and_text_and_contradictions_are_listed():
+    result = load(
+        STOP,
+        {
+            "nct_id": ["NCT00000001", "nct00000001", "NCT00000001", "NCT00000001", "NCT00000002", None, None],
+            "text": [
+                "Slow accrual",
+                "slow accrual.",
+                "Slow  accrual",
+                "Toxicity",
+                "SLOW ACCRUAL",
+                "Other",
+                "Other",
+            ],
+            "labels": ["Insufficient_Enrollment"] * 2 + ["Negative", "Safety_Sideeffects"] + ["Negative"] * 3,
+        },
+    )
+    assert result.frame["text"].to_list() == ["Slow accrual", "Toxicity", "SLOW ACCRUAL", "Other", "Other"]
+    assert result.dropped == {
+        "same trial and text as an earlier row": 1,
+        "same trial and text as an earlier row, but other labels": 1,
+    }
+    assert [row["row"] for row in result.quarantined] == [2, 3]
+    assert [row["row"] for row in result.conflicts] == [1, 5]
+    assert result.counts["conflicting"] == 2
+    assert accounted(result)
+
+
+@pytest.mark.parametrize(("yes", "no"), [(True, False), (1, 0), (1.0, None), ("True", "False"), ("1", "")])
+def test_a_table_with_a_column_for_each_label(yes, no):
+    # As opentargets/clinical_trial_reason_to_stop is published.
+    held = [["Another_Study", "Negative"], ["Success"], []]
+    columns = {label: [yes if label in names else no for names in held] for label in sorted(STOP.labels)}
+    result = load(STOP, {"text": ["a b", "c d", "e f"], "label_descriptions": held, **columns})
+    assert result.frame["labels"].to_list() == [["Negative", "Another_Study"], ["Success"]]
+    assert result.unlabelled == {"no label": 1}
+    columns["Negative"] = ["perhaps"] * 3
+    with pytest.raises(DataError, match=r"row 1, negative: 'perhaps' is neither true/false nor 0/1"):
+        load(STOP, {"text": ["a b", "c d", "e f"], **columns})
+    del columns["Negative"]
+    with pytest.raises(DataError, match=r"a true/false column for each label \(missing: Negative\)"):
+        load(STOP, {"text": ["a b", "c d", "e f"], **columns})
+
+
+def test_the_published_sex_table():
+    # Kira-Asimov/gender_clinical_trial: id, input, label.
+    columns = {
+        "id": ["NCT00000001", "NCT00000002", "NCT00000003"],
+        "input": ["Adults with asthma", "Women with anaemia", "Old record"],
+        "label": ["All", "Female", "None"],
+        "__index_level_0__": [4, 5, 6],
+    }
+    result = load(SEX, columns)
+    assert result.frame["nct_id"].to_list() == ["NCT00000001", "NCT00000002"]
+    assert result.frame["labels"].to_list() == [["ALL"], ["FEMALE"]]
+    assert result.unlabelled == {"no label": 1}
+    assert load(SEX, {**columns, "id": [1, 2, 3]}).frame["nct_id"].to_list() == [None, None]
+
+
+def test_labels_may_be_numbers_where_the_task_has_them():
+    with pytest.raises(DataError, match="row 1, labels: '3' is no label"):
+        load(STOP, {"text": ["a"], "labels": [3]})
+
+
+def test_of_two_spellings_of_a_column_our_own_is_read():
+    result = load(STOP, {"Text": ["no"], "input": ["no"], "text": ["Slow accrual"], "label": ["Negative"]})
+    assert result.frame["text"].to_list() == ["Slow accrual"]
+
+
+def test_the_real_stop_reasons_load_as_open_targets_publishes_its_own(shared_data):
+    table = pl.read_parquet(shared_data / "stop_reasons_train.parquet").head(500)
+    wide = table.select(
+        "text",
+        label_descriptions="labels",
+        **{label: pl.col("labels").list.contains(label) for label in sorted(STOP.labels)},
+    )
+    loaded = load_examples(STOP, wide, where="data.json").frame
+    expected = load_examples(STOP, table, where="table").frame
+    assert loaded["labels"].to_list() == expected["labels"].to_list()

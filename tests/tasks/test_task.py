@@ -1,9 +1,12 @@
-"""Tasks are found by name, and the nearest name is suggested."""
+"""Tasks are found by name or declared in a file, and what is wrong with either is explained."""
 
+import polars as pl
 import pytest
 
-from trialtune.errors import UsageError
-from trialtune.tasks import TASKS, get_task
+from trialtune.errors import DataError, UsageError
+from trialtune.files import write_json
+from trialtune.tasks import TASKS, get_task, load_examples
+from trialtune.tasks.task import task_of
 
 
 @pytest.mark.parametrize("name", ["stop-reasons", "sex"])
@@ -25,3 +28,106 @@ def test_a_wrong_name_gets_the_nearest(wrong, right):
 def test_no_task_reads_a_structured_answer():
     for task in TASKS.values():
         assert not {"sex", "minimum_age", "maximum_age"} & set(task.fields)
+
+
+OWN = """
+name: blinding
+kind: multi_class
+labels: {Open: everybody knows, Blind: nobody knows, "None": ""}
+text: [Brief Title, design]
+label_columns: masking
+synonyms: {double blind: Blind, "": None}
+data: rows.csv
+max_length: 32
+"""
+
+
+def declare(tmp_path, text=OWN):
+    path = tmp_path / "own.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_task_is_declared_in_yaml(tmp_path):
+    task = get_task(str(declare(tmp_path)))
+    assert (task.name, task.kind, task.max_length) == ("blinding", "multi_class", 32)
+    assert list(task.labels) == ["Open", "Blind", "None"]
+    assert task.declaration.data == str(tmp_path / "rows.csv")
+    table = pl.DataFrame(
+        {
+            "Brief Title": ["Iron &amp; zinc", "Salt", None, "Water", "Sugar"],
+            "design": ["two arms", None, "cross-over.", "one arm", "x"],
+            "masking": ["double-blind", "OPEN", "none", None, " "],
+        }
+    )
+    rows = load_examples(task, table, where="rows.csv").frame
+    assert rows["text"].to_list() == [
+        "Iron & zinc. two arms.",
+        "Salt.",
+        "cross-over.",
+        "Water. one arm.",
+        "Sugar. x.",
+    ]
+    assert rows["labels"].to_list() == [["Blind"], ["Open"], ["None"], ["None"], ["None"]]
+
+
+def test_the_shortest_declaration(tmp_path):
+    task = get_task(
+        declare(tmp_path, "{name: a, kind: multi_label, labels: [x, y], data: hf://datasets/o/n/f.csv}")
+    )
+    assert dict(task.labels) == {"x": "", "y": ""}
+    assert task.fields == ("text",)
+    assert task.declaration.data == "hf://datasets/o/n/f.csv"
+    assert task.text_of({"text": "A\nline &amp; more"}) == "A line & more"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("max_length", "maxlength"), r"maxlength: no such key; did you mean 'max_length'\?"),
+        (("kind: multi_class", "kind: multiclass"), r"kind: .*'multi_label' or 'multi_class'"),
+        (("name: blinding\n", ""), "name: is missing"),
+        (("name: blinding", "name: my task/1"), "name: "),
+        (("name: blinding", "name: sex"), "a shipped task is called 'sex'"),
+        (('labels: {Open: everybody knows, Blind: nobody knows, "None": ""}', "labels: [Yes, No]"), "quotes"),
+        (('labels: {Open: everybody knows, Blind: nobody knows, "None": ""}', "labels: [Open]"), "labels: "),
+        (("Blind: nobody knows", "open: twice"), "'Open' and 'open' cannot be told apart"),
+        (("blind: Blind", "blind: Blnd"), r"synonyms.double blind: 'Blnd' is no label; did you mean 'Blind'"),
+        (("32", "many"), "max_length: "),
+        ((OWN, "- a"), "a task is a mapping of name, kind"),
+        ((OWN, "a: ["), "not a readable YAML file"),
+    ],
+)
+def test_a_wrong_declaration_is_explained(tmp_path, change, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        get_task(declare(tmp_path, OWN.replace(*change)))
+    assert "own.yaml" in str(caught.value)
+
+
+def test_a_missing_declaration_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"nothing\.yaml: no such file"):
+        get_task(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize("name", ["sex", "stop-reasons", "own"])
+def test_a_classifier_folder_says_its_task(tmp_path, name):
+    task = get_task(declare(tmp_path) if name == "own" else name)
+    folder = tmp_path / "clf"
+    folder.mkdir()
+    task.save(folder)
+    (tmp_path / "own.yaml").unlink(missing_ok=True)
+    opened = task_of(folder)
+    row = {"brief_title": "Iron", "why_stopped": "slow", "eligibility_criteria": "Women"}
+    assert opened.describe() == task.describe()
+    assert opened.text_of(row) == task.text_of(row) != ""
+    assert str(tmp_path) not in (folder / "task.json").read_text()
+
+
+def test_a_folder_of_an_older_version_says_the_name_of_its_task(tmp_path):
+    with pytest.raises(DataError, match="not a classifier folder"):
+        task_of(tmp_path)
+    write_json(tmp_path / "training.json", {"task": "sex"})
+    assert task_of(tmp_path) is get_task("sex")
+    write_json(tmp_path / "training.json", {"task": "sexes"})
+    with pytest.raises(DataError, match=r"training\.json: describes no task"):
+        task_of(tmp_path)

@@ -26,11 +26,17 @@ def scores_to_rich(metrics: Mapping[str, Any]) -> Table:
 
 
 def parts_to_rich(summary: Mapping[str, Any]) -> tuple[Table, str]:
-    """Rows and labels of each part of a split, and a line on what was set aside or is near."""
+    """Rows and labels of each part of a split, and a line on what was set aside or is near.
+
+    Of folds the test parts alone are shown: the training part of each is the others.
+    """
     parts = summary["parts"]
+    if len(parts) > 2:
+        parts = {name.split("/")[0]: part for name, part in parts.items() if name.endswith("test")}
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("label", *parts):
-        table.add_column(name, justify="left" if name == "label" else "right")
+    table.add_column("label", no_wrap=True)
+    for name in parts:
+        table.add_column(name, justify="right")
     for label in next(iter(parts.values()))["labels"]:
         table.add_row(label, *(f"{part['labels'][label]:,}" for part in parts.values()))
     table.add_section()
