@@ -39,7 +39,7 @@ def test_settings_can_be_changed_from_the_command_line() -> None:
         ("adapt.train.steps=0", r"adapt\.train\.steps: .*greater than or equal to 1"),
         ("tasks.sexx.seeds=[1]", "did you mean 'sex'"),
         ("adapt.train.steps", "key=value"),
-        ("variants.base={}", "not 'base' or 'adapt'"),
+        ("variants.base={}", "not 'base', 'adapt' or 'adapted'"),
         ("variants={../x: {}}", "letters, digits"),
         ("variants.qv.lora.rank=3", "did you mean 'r'|choose one of r"),
     ],

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.models.classifier import build_classifier, learning_rates
-from trialtune.stages.crossfit import cross_fit, find_suspects
+from trialtune.stages.crossfit import cross_fit, summarise
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.tasks.seen import drop_seen
 from trialtune.tasks.task import get_task
@@ -133,6 +133,6 @@ def test_cross_fitting_scores_every_row_once_and_goes_on_where_it_was(
     again = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
     assert again.equals(rows)
     assert [part.stat().st_mtime_ns for part in parts[:2]] == before
-    summary = find_suspects(TASK, rows, tmp_path)
-    assert summary["rows"] == 90
+    summary = summarise(TASK, rows, tmp_path)
+    assert summary["n"] == 90
     assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary["suspects"]

@@ -1,4 +1,4 @@
-"""`trialtune finetune`, `compare`, `doubts`: training classifiers, and asking them about their labels."""
+"""`trialtune finetune`, `compare`, `crossfit`: training classifiers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,10 +165,10 @@ def compare(
 
 @app.command(
     epilog=example(
-        "trialtune doubts stop-reasons --data train.parquet --encoder embedded:minilm-l6 --out doubts/"
+        "trialtune crossfit stop-reasons --data train.parquet --encoder embedded:minilm-l6 --out crossfit/"
     )
 )
-def doubts(
+def crossfit(
     task: TaskName,
     encoder: Encoder,
     out: Out,
@@ -180,9 +180,10 @@ def doubts(
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the labels that are probably mistakes, by classifiers that have not seen them."""
+    """Cross-validate: scores to choose settings by, and the labels that are probably mistakes."""
     from trialtune.console import training_bar
-    from trialtune.stages.crossfit import cross_fit, find_suspects
+    from trialtune.reports.summary import score_text
+    from trialtune.stages.crossfit import cross_fit, summarise
     from trialtune.stages.examples import draw_evenly, read_examples
     from trialtune.tasks.task import get_task
 
@@ -195,14 +196,18 @@ def doubts(
         scored = cross_fit(
             chosen, rows, encoder, out, settings=settings, folds=folds, adapter=adapter, report=report
         )
-    summary = find_suspects(chosen, scored, out)
+    summary = summarise(chosen, scored, out)
 
     def show(result: dict[str, Any]) -> None:
-        table = Table("label", "given, probably wrong", "missing, probably right")
-        for label, counts in result["per_class"].items():
-            table.add_row(label, f"{counts['given']:,}", f"{counts['missing']:,}")
+        table = Table("label", "F1", "given, probably wrong", "missing, probably right")
+        for label, counts in result["suspects_per_class"].items():
+            f1 = score_text(result["per_class"][label]["f1"])
+            table.add_row(label, f1, f"{counts['given']:,}", f"{counts['missing']:,}")
         stdout().print(table)
-        typer.echo(f"{result['suspects']:,} doubts about {result['rows']:,} rows: {out / 'suspects.parquet'}")
+        typer.echo(
+            f"{result['n']:,} rows in {folds} folds: micro-F1 {result['micro_f1']:.3f}, "
+            f"macro-F1 {result['macro_f1']:.3f}; {result['suspects']:,} doubts in {out / 'suspects.parquet'}"
+        )
 
     emit(summary, as_json, show)
 

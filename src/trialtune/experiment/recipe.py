@@ -19,18 +19,31 @@ from trialtune.stages.finetune import FinetuneSettings
 from trialtune.tasks.task import get_task
 
 
-def _check_variant(name: str) -> str:
-    """A variant's name is that of its folder and, in the report, stands beside the stages' own."""
-    if name in ("base", "adapt") or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ValueError(f"{name!r}: choose a name of letters, digits, - and _, not 'base' or 'adapt'")
+def _check_name(name: str) -> str:
+    """The name is that of a folder and, in the report, stands beside the stages' and systems' own."""
+    if name in ("base", "adapt", "adapted") or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError(
+            f"{name!r}: choose a name of letters, digits, - and _, not 'base', 'adapt' or 'adapted'"
+        )
     return name
+
+
+class OtherEncoder(Settings):
+    """Another encoder, fine-tuned and scored on the same rows as base and adapted."""
+
+    encoder: str
+    finetune: FinetuneSettings = FinetuneSettings()
+    seeds: tuple[int, ...] = Field((1,), min_length=1)
 
 
 class TaskRecipe(Settings):
     """How a task's classifiers are compared."""
 
     finetune: FinetuneSettings = FinetuneSettings()
-    seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
+    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
+    others: dict[Annotated[str, AfterValidator(_check_name)], OtherEncoder] = Field(
+        {}, description="larger encoders, say: listed beside base and adapted"
+    )
     split: SplitSettings = SplitSettings()
 
 
@@ -46,7 +59,7 @@ class Recipe(Settings):
     corpus: CorpusSettings = CorpusSettings()
     base: AdaptSettings | None = Field(None, description="full MLM on the trials before the cut")
     adapt: AdaptSettings = AdaptSettings()
-    variants: dict[Annotated[str, AfterValidator(_check_variant)], AdaptSettings] = Field(
+    variants: dict[Annotated[str, AfterValidator(_check_name)], AdaptSettings] = Field(
         {}, description="other adaptations, reported beside `adapt`"
     )
     tasks: dict[str, TaskRecipe] = Field(min_length=1)

@@ -1,5 +1,6 @@
 """A recipe as steps: registry -> cut -> examples -> corpus -> base -> adapt -> classifiers -> report."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,18 +16,19 @@ from trialtune.experiment.data import DataFiles, find_data
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.files import read_json, sha256_of, write_json
-from trialtune.models.encoders import encoder_digest, load_tokenizer
+from trialtune.models.encoders import encoder_digest, load_tokenizer, locate
 from trialtune.registry.diff import split_by_cut
 from trialtune.registry.sample import write_sample
 from trialtune.registry.snapshot import import_source, read_snapshot, snapshot_metadata
 from trialtune.reports.report import write_report
 from trialtune.stages.adapt import AdaptSettings, adapt
-from trialtune.stages.compare import Comparison
+from trialtune.stages.compare import Comparison, System
 from trialtune.stages.examples import divide, read_examples
 from trialtune.stages.step import RECORD, Step
 from trialtune.tasks.task import Task, get_task
 
 SAMPLE = "sample"
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -213,8 +215,23 @@ class Experiment:
             out=folder,
             settings=settings.finetune,
             seeds=settings.seeds,
+            others=self._others(settings),
             corpora=[self.out / "corpus" / part for part in ("base", "new")],
         )
+
+    def _others(self, settings: TaskRecipe) -> dict[str, System]:
+        """The task's other encoders; one whose package is missing is left out, with a warning."""
+        found = {}
+        for name, other in settings.others.items():
+            try:
+                locate(other.encoder)
+            except UsageError as error:
+                log.warning("%s is left out: %s", name, error)
+                continue
+            found[name] = System(
+                other.encoder, key=encoder_digest(other.encoder), settings=other.finetune, seeds=other.seeds
+            )
+        return found
 
     def _report(self) -> dict[str, Any]:
         results = {name: record["result"] for name, record in self.records.items()}

@@ -12,6 +12,7 @@ import polars as pl
 
 from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
 from trialtune.files import atomic_file, read_json, write_json
+from trialtune.reports.card import write_card
 from trialtune.stages.baselines import TITLES, Baselines
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
@@ -30,11 +31,16 @@ Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 @dataclass(frozen=True)
 class System:
-    """One encoder of a comparison; `key` is what its weights depend on beyond the comparison's inputs."""
+    """One encoder of a comparison; `key` is what its weights depend on beyond the comparison's inputs.
+
+    `settings` and `seeds` are the comparison's own unless given.
+    """
 
     encoder: str
     adapter: Path | None = None
     key: Any = None
+    settings: FinetuneSettings | None = None
+    seeds: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,8 @@ class Comparison:
 
     `train` and `test` are Parquet files of `nct_id`, `text`, `labels`. Base and adapted get the
     same rows, head, order, steps and threshold protocol; they differ in the adapter alone. `others`
-    are fine-tuned in the same way and listed beside them: for example a `control`, adapted by as many
-    steps on older text, so that a gain can be put down to the newer text.
+    are fine-tuned on the same rows and listed beside them: for example a `control`, adapted by as many
+    steps on older text, so that a gain can be put down to the newer text, or a larger encoder.
     """
 
     task: Task
@@ -85,9 +91,8 @@ class Comparison:
             )
             for name in baselines.names
         ]
-        for seed in self.seeds:
-            for name in self.systems:
-                steps += self._classifier(name, seed, inputs, bar)
+        for name, seed in self._runs:
+            steps += self._classifier(name, seed, inputs, bar)
         keys = tuple(step.key for step in steps)
         steps.append(Step(f"errors {self.task.name}", self.out / "errors", keys, self._errors))
         return [*steps, Step(f"compare {self.task.name}", self.out / "comparison", keys, self._compare)]
@@ -96,7 +101,7 @@ class Comparison:
         title = f"{self.task.name} {name} seed {seed}"
         system, scores = self.systems[name], self._scores(name, seed)
         folder = self._folder("classifiers", name, seed)
-        settings = self.settings.model_copy(update={"seed": seed})
+        settings = (system.settings or self.settings).model_copy(update={"seed": seed})
         own = () if system.key is None else (system.key,)
 
         def train() -> dict[str, Any]:
@@ -123,6 +128,13 @@ class Comparison:
         trained = Step(f"finetune {title}", folder, (*inputs, *own, settings), train)
         return [trained, Step(f"score {title}", scores, (trained.key,), score)]
 
+    @property
+    def _runs(self) -> list[tuple[str, int]]:
+        """Name and seed of every classifier, in the order of training: all systems of a seed together."""
+        runs = [(seed, name) for name, system in self.systems.items() for seed in system.seeds or self.seeds]
+        places = {name: place for place, name in enumerate(self.systems)}
+        return [(name, seed) for seed, name in sorted(runs, key=lambda run: (run[0], places[run[1]]))]
+
     def _folder(self, part: str, name: str, seed: int) -> Path:
         return self.out / part / f"{name}-seed-{seed}"
 
@@ -142,8 +154,8 @@ class Comparison:
         test = pl.read_parquet(self.test)
         gold = multi_hot(test["labels"], labels)
         answers = {
-            name: _Answers.read([self._scores(name, seed) for seed in self.seeds], labels)
-            for name in self.systems
+            name: _Answers.read([self._scores(name, seed) for seed in system.seeds or self.seeds], labels)
+            for name, system in self.systems.items()
         }
         base, adapted = (answers[name] for name in SYSTEMS)
         stated = (base.probabilities or [], adapted.probabilities or [])
@@ -158,9 +170,7 @@ class Comparison:
             for name, answer in answers.items()
         }
         trained = read_json(self._folder("classifiers", "base", self.seeds[0]) / "training.json")
-        metrics = [
-            read_json(self._scores(name, seed) / "metrics.json") for name in answers for seed in self.seeds
-        ]
+        metrics = [read_json(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
         overlap = sum(scored["overlap_dropped"] for scored in metrics)  # test rows found in training
         near = len(near_overlap(pl.read_parquet(self.train), test))
         read = [mlm_overlap(test, corpus) for corpus in self.corpora]
@@ -183,6 +193,8 @@ class Comparison:
             },
         }
         write_json(self.out / "comparison" / "comparison.json", comparison)
+        for name, seed in self._runs:
+            write_card(self._folder("classifiers", name, seed), comparison=comparison, system=name, seed=seed)
         return comparison
 
 

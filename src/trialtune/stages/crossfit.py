@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from trialtune.evaluation.label_noise import suspects
+from trialtune.evaluation.metrics import score
 from trialtune.files import atomic_file, fingerprint, folder_digest
 from trialtune.models.encoders import encoder_digest
 from trialtune.stages.evaluate import open_classifier
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.tasks.splits import k_folds
+from trialtune.tasks.targets import label_lists, multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 
@@ -29,7 +31,7 @@ def cross_fit(
     adapter: Path | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> pl.DataFrame:
-    """`examples` with `fold` and out-of-fold `probabilities`, also as `out/out_of_fold.parquet`.
+    """`examples` with `fold`, `predicted` and `probabilities`, also as `out/out_of_fold.parquet`.
 
     Rows of one trial or wording share a fold (`k_folds`). Each fold's classifier is dropped once it
     has scored its fold; a killed run goes on with the first fold that is not scored.
@@ -51,11 +53,12 @@ def cross_fit(
             folder = out / "folds" / f"{key}-{number}"
             finetune(task, train, encoder, folder, settings=settings, adapter=adapter, report=report)
             predictor, decision, _ = open_classifier(folder)
-            probabilities = decision.calibrate(predictor.probabilities(test["text"].to_list()))
+            decided = decision.apply(predictor.probabilities(test["text"].to_list()))
             with atomic_file(done) as path:
                 test.with_columns(
                     pl.lit(number, dtype=pl.Int8).alias("fold"),
-                    pl.Series("probabilities", probabilities.tolist(), dtype=pl.List(pl.Float32)),
+                    pl.Series("predicted", label_lists(decided.labels, predictor.labels)),
+                    pl.Series("probabilities", decided.probabilities.tolist(), dtype=pl.List(pl.Float32)),
                 ).write_parquet(path)
             shutil.rmtree(folder)
         scored.append(pl.read_parquet(done))
@@ -65,20 +68,23 @@ def cross_fit(
     return rows
 
 
-def find_suspects(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
-    """Write the labels of cross-fitted `rows` that are probably mistakes to `out/suspects.parquet`."""
-    found = suspects(rows.drop("probabilities"), np.array(rows["probabilities"].to_list()), list(task.labels))
+def summarise(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
+    """The scores of cross-fitted `rows`, and their doubtful labels, listed in `out/suspects.parquet`."""
+    labels = list(task.labels)
+    probabilities = np.array(rows["probabilities"].to_list())
+    found = suspects(rows.drop("probabilities"), probabilities, labels)
     with atomic_file(out / "suspects.parquet") as path:
         found.write_parquet(path)
     counts = found.group_by("doubted", "given").len()
+    gold, predicted = multi_hot(rows["labels"], labels), multi_hot(rows["predicted"], labels)
     return {
-        "rows": len(rows),
+        **score(gold, predicted, labels, kind=task.kind, probabilities=probabilities),
         "suspects": len(found),
-        "per_class": {
+        "suspects_per_class": {
             label: {
-                "given": int(counts.filter(doubted=label, given=True)["len"].sum()),
-                "missing": int(counts.filter(doubted=label, given=False)["len"].sum()),
+                name: int(counts.filter(doubted=label, given=given)["len"].sum())
+                for name, given in (("given", True), ("missing", False))
             }
-            for label in task.labels
+            for label in labels
         },
     }
