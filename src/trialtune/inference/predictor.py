@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from trialtune.models.classifier import load_classifier, to_probabilities
-from trialtune.models.speed import choose_attention
+from trialtune.models.speed import prepare_scoring
 from trialtune.training.batching import pad
 from trialtune.training.settings import autocast_type
 
@@ -37,7 +37,7 @@ class Predictor:
     def load(cls, folder: Path, *, max_length: int, precision: str = "auto") -> "Predictor":
         """Open a classifier folder; raises DataError when it is not one."""
         model, tokenizer = load_classifier(folder)
-        choose_attention(model, tokens=max_length)
+        prepare_scoring(model, tokens=max_length)
         return cls(model, tokenizer, max_length=max_length, precision=precision)
 
     @torch.inference_mode()

@@ -7,6 +7,8 @@ from transformers import PreTrainedModel
 # torch 2.13's fused attention on a CPU spends up to 10 times as long in its backward pass as plain
 # matrix products do, and wins only beyond this length (`benchmarks/attention.py`).
 _PLAIN_ATTENTION_TOKENS = 512
+# Without a backward pass: plain is the faster at 14 tokens, fused at 256.
+_PLAIN_SCORING_TOKENS = 128
 
 
 def prepare_training(
@@ -17,17 +19,22 @@ def prepare_training(
     `gradient_checkpointing` computes activations again instead of keeping them; `compiled` fuses
     the encoder's operations by `torch.compile`. Both keep the results, up to rounding.
     """
-    choose_attention(model, tokens=tokens)
+    _choose_attention(model, plain=tokens <= _PLAIN_ATTENTION_TOKENS)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if compiled:
         model.base_model.compile()
 
 
-def choose_attention(model: PreTrainedModel, *, tokens: int) -> None:
-    """Plain matrix products for short sequences on a CPU, fused attention elsewhere."""
-    plain = not torch.accelerator.is_available() and tokens <= _PLAIN_ATTENTION_TOKENS
-    model.set_attn_implementation("eager" if plain else "sdpa")
+def prepare_scoring(model: PreTrainedModel, *, tokens: int) -> None:
+    """Choose how a model scores sequences of up to `tokens` fastest; keeps the results, up to rounding."""
+    _choose_attention(model, plain=tokens <= _PLAIN_SCORING_TOKENS)
+
+
+def _choose_attention(model: PreTrainedModel, *, plain: bool) -> None:
+    """Attention by plain matrix products if `plain` and on a CPU, fused attention elsewhere."""
+    on_cpu = not torch.accelerator.is_available()
+    model.set_attn_implementation("eager" if plain and on_cpu else "sdpa")
 
 
 def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:
