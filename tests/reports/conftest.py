@@ -38,6 +38,10 @@ def metrics(labels: list[str], shift: float, empty: str | None) -> dict[str, Any
         **{f"{name}_f1": value["f1"] for name, value in averages.items()},
         "accuracy": 0.741 + shift,
         "ece": 0.031,
+        "reliability": [
+            {"stated": 0.1, "observed": 0.08, "count": 2000},
+            {"stated": 0.9, "observed": 0.93 - shift, "count": 1117},
+        ],
         "per_class": per_class,
         "averages": averages,
         "spread": {"micro_f1": 0.0031, "macro_f1": 0.0102},

@@ -158,6 +158,15 @@ def test_errors_are_shown_with_the_words_that_mattered(report) -> None:
     assert 'title="−0.125, speaks against the label">offices</mark>' in report.read_text()
 
 
+def test_a_run_without_probabilities_has_no_reliability(run, tmp_path) -> None:
+    for task in run["tasks"].values():
+        for system in task["systems"].values():
+            del system["reliability"]
+    path = write_report(run, tmp_path)
+    assert "came true against stated" not in Page(path).text
+    assert not (tmp_path / "plots" / "sex-reliability.png").exists()
+
+
 def test_a_run_without_errors_has_no_such_part(run, tmp_path) -> None:
     assert "Worst errors" not in Page(write_report(run, tmp_path)).text
 
@@ -206,6 +215,7 @@ def test_files_beside_the_page(report) -> None:
     folder = report.parent
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {"index.html", "stop-reasons.md", "stop-reasons.csv", "sex.md", "sex.csv"} <= names
+    assert "plots/sex-reliability.png" in names
     assert {"plots/sex-f1.png", "plots/adapt-accuracy.png", "plots/base-loss.png"} <= names
 
 

@@ -13,6 +13,7 @@ from trialtune.reports import plots
 from trialtune.reports.errors import ClassErrors, class_errors
 from trialtune.reports.pages import PAGES
 from trialtune.reports.plots import Plot
+from trialtune.reports.reliability import reliability_plot
 from trialtune.reports.summary import SPREAD_NOTE, SystemRow, summary_rows
 from trialtune.reports.tables import NOTE, Row, comparison_rows, to_csv, to_markdown
 from trialtune.reports.training import (
@@ -23,7 +24,6 @@ from trialtune.reports.training import (
     stage_text,
     text_changes,
 )
-
 
 _COUNTS = {
     "train": "Training rows",
@@ -46,6 +46,7 @@ class TaskPart:
     systems: list[SystemRow]
     bars: Plot
     differences: Plot
+    reliability: Plot | None  # None for a comparison of rules, which state no probabilities
     counts: list[tuple[str, str]]
     errors: Mapping[str, Any] | None  # the content of its errors.json
     classes: list[ClassErrors]
@@ -110,6 +111,11 @@ def write_report(
 
 def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, Any] | None) -> TaskPart:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path out of the folder
+    stated = {
+        system: scores["reliability"]
+        for system, scores in comparison["systems"].items()
+        if scores.get("reliability")
+    }
     return TaskPart(
         name=name,
         stem=stem,
@@ -118,6 +124,7 @@ def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, An
         systems=summary_rows(comparison),
         bars=plots.class_bars(stem, comparison),
         differences=plots.class_differences(stem, comparison),
+        reliability=reliability_plot(stem, stated) if stated else None,
         counts=[
             (_COUNTS.get(key, key.replace("_", " ").capitalize()), f"{value:,}")
             for key, value in comparison["data"].items()
@@ -150,7 +157,7 @@ def _plots(
     tasks: list[TaskPart], stages: list[StagePart], variants: VariantsPart | None, years: Plot | None
 ) -> Iterator[Plot]:
     for task in tasks:
-        yield from (task.bars, task.differences)
+        yield from filter(None, (task.bars, task.differences, task.reliability))
     for stage in stages:
         yield from stage.curves
     if variants:
