@@ -146,10 +146,13 @@ def finetune(
     )
     if lora:
         lora.merge_and_unload()
-    if task.kind == "multi_class" and "weight" in examples.columns:
+    weighted = "weight" in examples.columns
+    if weighted and task.kind == "multi_class":
         shift_bias(model, _prior_shift(task, parts["train"]))
     probabilities = calibration_probabilities()
-    decision = tune_decision(probabilities, gold, kind=task.kind, labels=labels)
+    weights = parts["calibration"]["weight"].to_numpy() if weighted else None
+    decision = tune_decision(probabilities, gold, kind=task.kind, labels=labels, weights=weights)
+    decided = decision.apply(probabilities)
     summary = {
         "task": task.name,
         "encoder": encoder,
@@ -162,7 +165,7 @@ def finetune(
         "seconds": outcome.seconds,
         "kept_step": outcome.kept_step,
         "calibration": score(
-            gold, decision.decide(probabilities), labels, kind=task.kind, probabilities=probabilities
+            gold, decided.labels, labels, kind=task.kind, probabilities=decided.probabilities
         ),
         "settings": settings.model_dump(mode="json"),
     }
@@ -186,11 +189,11 @@ def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
 
 
 def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """A teacher's probabilities [texts, labels]; raises DataError when it answers another question."""
-    predictor, _, _ = open_classifier(teacher)
+    """A teacher's calibrated probabilities [texts, labels]; raises DataError when it answers another question."""
+    predictor, decision, _ = open_classifier(teacher)
     if predictor.labels != labels:
         raise DataError(f"{teacher}: its labels ({', '.join(predictor.labels)}) are not {', '.join(labels)}")
-    return predictor.probabilities(texts)
+    return decision.calibrate(predictor.probabilities(texts))
 
 
 def _choose_weights(model: PreTrainedModel, settings: FinetuneSettings) -> None:
