@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check setup clean
+.PHONY: run test check notebooks setup clean
 
 run: setup
 	$(BIN)/trialtune run quick --out runs/quick
@@ -12,9 +12,13 @@ test: setup check
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
 
 check: setup
-	$(BIN)/ruff check src tests tools benchmarks
-	$(BIN)/ruff format --check src tests tools benchmarks
+	$(BIN)/ruff check src tests tools benchmarks notebooks
+	$(BIN)/ruff format --check src tests tools benchmarks notebooks
 	$(BIN)/mypy
+
+# Saved outputs come from real trials: make notebooks DATA=../shared/data RUN=runs/real
+notebooks: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python tools/run_notebooks.py --data $(DATA) --run $(RUN)
 
 setup: $(VENV)/installed
 

@@ -4,6 +4,7 @@ import json
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import binomtest
@@ -22,13 +23,17 @@ JUDGED = Path(__file__).parents[2] / "docs" / "audit_sex.csv"
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory, tiny_encoder) -> Path:
     """A tiny classifier that has learned three wordings."""
+    letters = np.random.default_rng(0).choice(list("bcdfghklmnprstvwz"), (180, 2, 5))  # no near-duplicates
     rows = [
-        {"nct_id": f"NCT{i * 3 + j:08}", "text": f"{text} aged {i}", "labels": [label]}
-        for i in range(60)
-        for j, (label, text) in enumerate(TITLES.items())
+        {
+            "nct_id": f"NCT{number:08}",
+            "text": f"{text} {' '.join(map(''.join, letters[number]))}",
+            "labels": [label],
+        }
+        for number, (label, text) in enumerate(list(TITLES.items()) * 60)
     ]
     folder = tmp_path_factory.mktemp("audit") / "clf"
-    settings = FinetuneSettings(epochs=12, learning_rate=3e-3, max_length=64)
+    settings = FinetuneSettings(epochs=10, learning_rate=1e-3, max_length=64, train_embeddings=True)
     finetune(get_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
     return folder
 
@@ -43,7 +48,7 @@ def snapshot() -> pl.DataFrame:
         ("NCT90000004", "Healthy men aged 73", "MALE"),
         ("NCT90000005", "Adults aged 74", "MALE"),
         ("NCT90000006", "", "MALE"),
-        ("NCT00000001", "Healthy men aged 30", "FEMALE"),
+        ("NCT00000002", "Healthy men aged 30", "FEMALE"),
     ]
     return pl.DataFrame(rows, schema=["nct_id", "brief_title", "sex"], orient="row")
 
@@ -61,7 +66,7 @@ def test_contradictions_and_empty_fields_are_found(classifier, snapshot) -> None
     assert found["sentence"].to_list() == [title for title in found["title"]]
     assert found["probability"].is_sorted(descending=True)
     everything = find_statements(scope(snapshot, classifier, include_seen=True).rows)
-    assert set(everything["nct_id"]) - set(found["nct_id"]) == {"NCT00000001"}
+    assert set(everything["nct_id"]) - set(found["nct_id"]) == {"NCT00000002"}
     assert len(audit_sex(find_statements(chosen.rows), classifier, min_probability=1.0)) == 0
 
 

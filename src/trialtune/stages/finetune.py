@@ -189,7 +189,7 @@ def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
 
 
 def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """A teacher's calibrated probabilities [texts, labels]; raises DataError when it answers another question."""
+    """A teacher's calibrated probabilities [texts, labels]; DataError when it has others."""
     predictor, decision, _ = open_classifier(teacher)
     if predictor.labels != labels:
         raise DataError(f"{teacher}: its labels ({', '.join(predictor.labels)}) are not {', '.join(labels)}")
