@@ -9,6 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_union
 
+from trialtune.evaluation.metrics import log_loss
 from trialtune.evaluation.rules import Rules
 
 
@@ -94,12 +95,6 @@ def fit_linear(
     }
     best = min(losses, key=lambda strength: losses[strength])
     return fitted[best], best
-
-
-def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
-    """Mean binary cross entropy of `probabilities` against boolean `gold`, both [rows, labels]."""
-    right = np.where(gold, probabilities, 1 - probabilities)
-    return float(-np.log(np.clip(right, 1e-7, None)).mean())
 
 
 def shift_priors(probabilities: np.ndarray, gold: np.ndarray, weights: np.ndarray) -> np.ndarray:

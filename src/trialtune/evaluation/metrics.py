@@ -94,6 +94,12 @@ def review_scores(gold: np.ndarray, predicted: np.ndarray, needs_review: np.ndar
     }
 
 
+def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
+    """Mean binary cross entropy of `probabilities` against boolean `gold`, both [rows, labels]."""
+    right = np.where(gold, probabilities, 1 - probabilities)
+    return float(-np.log(np.clip(right, 1e-7, None)).mean())
+
+
 def check_shapes(labels: Sequence[str], **arrays: np.ndarray | None) -> None:
     """Raise DataError unless all arrays (None is skipped) are [rows, labels] with the same rows, > 0."""
     given = {name: array for name, array in arrays.items() if array is not None}

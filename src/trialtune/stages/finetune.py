@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import score
+from trialtune.evaluation.metrics import log_loss, score
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
 from trialtune.inference.predictor import Predictor, encode
@@ -180,12 +180,6 @@ def finetune(
         task.save(folder)
         write_json(folder / "training.json", summary)
     return summary
-
-
-def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
-    """Mean binary cross entropy of probabilities [rows, labels] against 0/1 `gold`."""
-    right = np.where(gold, probabilities, 1 - probabilities)
-    return float(-np.log(np.clip(right, 1e-7, None)).mean())
 
 
 def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
