@@ -16,14 +16,14 @@ from trialtune.stages.audit import COLUMNS, MIN_PROBABILITY, audit_sex, find_sta
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.tasks.task import get_task
 
-TITLES = {"ALL": "Men and women", "FEMALE": "Female adults, women", "MALE": "Healthy men"}
+TITLES = {"ALL": "Patients with diabetes", "FEMALE": "Female adults, women", "MALE": "Healthy men"}
 JUDGED = Path(__file__).parents[2] / "docs" / "audit_sex.csv"
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory, tiny_encoder) -> Path:
     """A tiny classifier that has learned three wordings."""
-    letters = np.random.default_rng(0).choice(list("bcdfghklmnprstvwz"), (180, 2, 5))  # no near-duplicates
+    letters = np.random.default_rng(0).choice(list("bcdfghklmnprstvwz"), (180, 2, 3))  # no near-duplicates
     rows = [
         {
             "nct_id": f"NCT{number:08}",
@@ -33,7 +33,7 @@ def classifier(tmp_path_factory, tiny_encoder) -> Path:
         for number, (label, text) in enumerate(list(TITLES.items()) * 60)
     ]
     folder = tmp_path_factory.mktemp("audit") / "clf"
-    settings = FinetuneSettings(epochs=10, learning_rate=1e-3, max_length=64, train_embeddings=True)
+    settings = FinetuneSettings(epochs=12, batch_size=16, learning_rate=3e-3, head_rate=2, max_length=64)
     finetune(get_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
     return folder
 
