@@ -10,7 +10,8 @@ import trialtune
 ROOT = Path(trialtune.__file__).parent
 # Folders on one line may not import each other, either.
 ORDER = [
-    {"errors", "settings"},
+    {"errors"},
+    {"settings"},
     {"files"},
     {"registry"},
     {"corpus"},
