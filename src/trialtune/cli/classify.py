@@ -108,7 +108,7 @@ def split(
     emit(summary, as_json, lambda result: stdout().print(*parts_to_rich(result)))
 
 
-@app.command(epilog=example("trialtune predict clf/ 'Slow accrual and loss of funding'"))
+@app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out'"))
 def predict(
     classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,

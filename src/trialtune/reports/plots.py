@@ -35,7 +35,7 @@ COLOURS = {
     "teal": "#0f7a68",
     "paper": "#fefefe",
 }
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 12,
     "font.sans-serif": ["DejaVu Sans"],
     "svg.fonttype": "none",  # text stays text: selectable, and set in the page's font
@@ -79,7 +79,7 @@ class Plot:
 
     def svg(self) -> str:
         """The figure as an <svg> element for a page: no prolog, page colours, ids its own."""
-        with rc_context(_STYLE):
+        with rc_context(STYLE):
             text = _render_svg(self.figure)
         text = text[text.index("<svg") :]
         text = re.sub(r"<style\b.*?</style>", "", text, flags=re.DOTALL)
@@ -92,7 +92,7 @@ class Plot:
 
     def save_png(self, path: Path) -> None:
         """Write the figure on white at 200 dots per inch."""
-        with rc_context(_STYLE), atomic_file(path) as temporary:
+        with rc_context(STYLE), atomic_file(path) as temporary:
             no_software = {"Software": None}
             self.figure.savefig(temporary, format="png", dpi=200, facecolor="white", metadata=no_software)
 
@@ -115,8 +115,8 @@ def learning_curves(stage: str, stage_result: Mapping[str, Any]) -> list[Plot]:
 
 def adaptation_losses(adaptations: Mapping[str, Mapping[str, Any]]) -> Plot:
     """Held-out loss of every adaptation against tokens seen, each with its own colour, mark and dash."""
-    with rc_context(_STYLE):
-        figure = _figure(520, 270 + 11 * len(adaptations))
+    with rc_context(STYLE):
+        figure = new_figure(520, 270 + 11 * len(adaptations))
         axes = figure.add_subplot()
         looks = zip(cycle(_LINE_COLOURS), cycle("os^D"), cycle(("-", "--", "-.")), strict=False)
         lines: list[Line2D] = []
@@ -143,7 +143,7 @@ def adaptation_losses(adaptations: Mapping[str, Mapping[str, Any]]) -> Plot:
 def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
     """F1 of every class, micro and macro, base above adapted, whiskers their 95% intervals."""
     rows = _plotted_rows(comparison)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _row_axes([row.name for row in rows])
         for place, row in enumerate(rows):
             if row.empty:
@@ -166,7 +166,7 @@ def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
 def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
     """Adapted minus base F1 with its paired 95% interval; filled where both tests see a difference."""
     rows = _plotted_rows(comparison)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _row_axes([row.name for row in rows])
         axes.axvline(0, color=COLOURS["muted"], linewidth=1)
         for place, row in enumerate(rows):
@@ -194,8 +194,8 @@ def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
 def trials_by_year(years: Mapping[str, Mapping[str, int]]) -> Plot:
     """Trials by start year, {year: {"base": n, "new": n}}, the new ones stacked on the base ones."""
     filled = _whole_range(years)
-    with rc_context(_STYLE):
-        figure = _figure(640, 250)
+    with rc_context(STYLE):
+        figure = new_figure(640, 250)
         axes = figure.add_subplot()
         base = [filled[year].get("base", 0) for year in filled]
         new = [filled[year].get("new", 0) for year in filled]
@@ -223,8 +223,8 @@ def _learning_curve(
     tokens = [entry["tokens"] for entry in history]
     values = [_finite(entry[measure]) for entry in history]
     shown = list(values)
-    with rc_context(_STYLE):
-        figure = _figure(340, 250)
+    with rc_context(STYLE):
+        figure = new_figure(340, 250)
         axes = figure.add_subplot()
         if old:
             forgotten = [_finite(scores[measure]) for _, scores in old]
@@ -270,14 +270,14 @@ def _render_svg(figure: Figure) -> str:
     return out.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     inches = (width / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH)
     return Figure(figsize=inches, dpi=_PIXELS_PER_INCH, layout="constrained")
 
 
 def _row_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     """Horizontal rows, the first on top, each with its name at the left."""
-    figure = _figure(480, 84 + 30 * len(names))
+    figure = new_figure(480, 84 + 30 * len(names))
     axes = figure.add_subplot()
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [_short(name) for name in names])

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.ticker import PercentFormatter
 
-from trialtune.reports.plots import _STYLE, COLOURS, Plot, _figure
+from trialtune.reports.plots import COLOURS, STYLE, Plot, new_figure
 
 _MARKS = {"base": ("s", "--"), "adapted": ("o", "-")}
 _LEAST_AREA, _AREA = 12.0, 160.0  # square points
@@ -18,8 +18,8 @@ def reliability_plot(name: str, systems: Mapping[str, Sequence[Mapping[str, Any]
     `systems` holds the `reliability` of metrics: {"base": bins, "adapted": bins}, or one classifier's
     under any name. The larger a mark, the more answers its bin holds.
     """
-    with rc_context(_STYLE):
-        figure = _figure(340, 330)
+    with rc_context(STYLE):
+        figure = new_figure(340, 330)
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1, linestyle=":", zorder=1)
         for place, (system, bins) in enumerate(systems.items()):

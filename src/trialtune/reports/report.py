@@ -14,6 +14,8 @@ from trialtune.reports.errors import ClassErrors, class_errors
 from trialtune.reports.pages import PAGES
 from trialtune.reports.plots import Plot
 from trialtune.reports.reliability import reliability_plot
+from trialtune.reports.slices import NOTE as SLICE_NOTE
+from trialtune.reports.slices import slice_table
 from trialtune.reports.summary import SPREAD_NOTE, SystemRow, summary_rows
 from trialtune.reports.tables import NOTE, Row, comparison_rows, to_csv, to_markdown
 from trialtune.reports.training import (
@@ -48,6 +50,7 @@ class TaskPart:
     differences: Plot
     reliability: Plot | None  # None for a comparison of rules, which state no probabilities
     counts: list[tuple[str, str]]
+    slices: dict[str, list[list[str]]]  # header and rows of each table of scores by part
     errors: Mapping[str, Any] | None  # the content of its errors.json
     classes: list[ClassErrors]
 
@@ -97,6 +100,7 @@ def write_report(
         settings=list(_flat(run["settings"])),
         note=NOTE,
         spread_note=SPREAD_NOTE,
+        slice_note=SLICE_NOTE,
         colours=plots.COLOURS,
         svg=lambda plot: Markup(plot.svg()),  # drawn here, its text escaped by Matplotlib
     )
@@ -130,6 +134,10 @@ def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, An
             for key, value in comparison["data"].items()
             if isinstance(value, int)
         ],
+        slices={
+            column: slice_table(parts, column.capitalize())
+            for column, parts in comparison.get("slices", {}).items()
+        },
         errors=errors,
         classes=class_errors(errors) if errors else [],
     )

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trialtune.evaluation.intervals import LEVEL, p_text
+from trialtune.reports.slices import slice_lines
 from trialtune.reports.summary import SPREAD_NOTE, score_text, signed_text, summary_rows
 
 AVERAGES = ("micro", "macro", "weighted", "samples")
@@ -141,7 +142,10 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         name = f"**{_markdown(name)}**" if row.kind == "average" else _markdown(name)
         change = f"**{change}**" if row.arrow else change
         lines.append(_line([name, *cells, change, _markdown(chance_text(row))]))
-    return "\n".join([*lines, "", NOTE, ""])
+    lines += ["", NOTE, ""]
+    if topics := comparison.get("slices", {}).get("topic"):
+        lines += ["Scores by topic, adapted, first seed:", "", *slice_lines(topics, "Topic")]
+    return "\n".join(lines)
 
 
 def summary_lines(comparison: Mapping[str, Any]) -> list[str]:

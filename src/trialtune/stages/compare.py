@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
+from trialtune.evaluation.slices import scores_by, with_topic
 from trialtune.files import atomic_file, read_json, write_json
 from trialtune.reports.card import write_card
 from trialtune.stages.baselines import TITLES, Baselines
@@ -19,6 +20,7 @@ from trialtune.stages.errors import find_errors
 from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.stages.step import Step
+from trialtune.tasks import sex
 from trialtune.tasks.overlap import check_no_overlap, mlm_overlap, near_overlap
 from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
@@ -149,6 +151,17 @@ class Comparison:
         write_json(self.out / "errors" / ERRORS_FILE, errors)
         return {"rows": errors["n"], "wrong": errors["wrong"]}
 
+    def _slices(self) -> dict[str, list[dict[str, Any]]]:
+        """The first adapted classifier's scores by source and, where a topic gives the sex away, by topic."""
+        rows = pl.read_parquet(self._scores("adapted", self.seeds[0]) / "predictions.parquet")
+        if self.task.name == sex.NAME:
+            rows = with_topic(rows)
+        return {
+            column: [asdict(part) for part in scores_by(rows, column, list(self.task.labels), self.task.kind)]
+            for column in ("topic", "source")
+            if column in rows.columns
+        }
+
     def _compare(self) -> dict[str, Any]:
         labels, kind = list(self.task.labels), self.task.kind
         test = pl.read_parquet(self.test)
@@ -183,6 +196,7 @@ class Comparison:
             **result,
             "summary": summary,
             "verdict": verdict(result["difference"]),
+            "slices": self._slices(),
             "data": {
                 **trained["rows"],
                 "test": len(gold),

@@ -7,6 +7,8 @@ from typing import Any
 from trialtune.corpus.documents import clean
 from trialtune.tasks.telling import HINTS, NAMES, Snippets, divide_criteria, ended, sentences
 
+NAME = "sex"
+
 # The answer itself (`sex`) and the ages are structured fields: they never enter the text.
 FIELDS = (
     "brief_title",

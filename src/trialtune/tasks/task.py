@@ -67,7 +67,7 @@ TASKS = {
             load_gold=stop_reasons.load_gold,
         ),
         Task(
-            name="sex",
+            name=sex.NAME,
             kind="multi_class",
             labels=sex.LABELS,
             max_length=256,
