@@ -25,7 +25,7 @@ _SOME = re.compile(
 )
 # Sentences about others than the participants, or about more of them than their mothers.
 _KIN = re.compile(
-    r"\b(?:couples?|wives|wife|husbands?|mothers?|maternal|fathers?|parents?|famil(?:y|ies|ial)"
+    r"\b(?:partners?|couples?|wives|wife|husbands?|mothers?|maternal|fathers?|parents?|famil(?:y|ies|ial)"
     r"|siblings?|brothers?|sisters?|infants?|bab(?:y|ies)|newborns?|neonat\w*|offspring|off-spring|born"
     r"|child(?:ren)?)\b",
     re.IGNORECASE,
