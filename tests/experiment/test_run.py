@@ -160,7 +160,7 @@ def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_pa
         ),
         *("tasks.stop-reasons.seeds=[1]", "tasks.stop-reasons.split.max_train=300"),
         *("tasks.sex.seeds=[1]", "tasks.sex.split={max_train: 200, max_test: 100}"),
-        "tasks.sex.finetune.max_length=64",
+        *("tasks.sex.finetune.max_length=64", "tasks.sex.others={}", "tasks.stop-reasons.others={}"),
     ]
     metrics = Experiment(load_recipe("registry", caps), tmp_path / "run").run(lambda line: None)
     assert metrics["data"]["read"] == 18549

@@ -131,6 +131,18 @@ def comparison(task: str, labels: list[str], empty: str | None = None) -> dict[s
             "base": summary("Base, fine-tuned", 0.8123, seeds=3),
             "adapted": summary("Adapted, fine-tuned", 0.8335, seeds=3),
         },
+        "slices": {
+            "topic": [
+                {
+                    "name": "urology",
+                    "n": 412,
+                    "accuracy": 0.78,
+                    "macro_f1": 0.61,
+                    "support": dict.fromkeys(labels, 24),
+                    "recall": dict.fromkeys(labels, 0.75),
+                }
+            ]
+        },
         "verdict": "Adapted is better by 0.021 micro F1 (95% interval 0.010 to 0.031).",
         "data": {
             "train": 14211,

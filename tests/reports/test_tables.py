@@ -36,9 +36,10 @@ def test_csv_comes_back_from_pandas_as_it_was(run) -> None:
 def test_markdown_has_a_row_for_each_class_and_average(run) -> None:
     comparison = run["tasks"]["stop-reasons"]
     lines = [line for line in to_markdown(comparison).splitlines() if line.startswith("|")]
-    systems, classes = lines[: 2 + len(comparison["summary"])], lines[2 + len(comparison["summary"]) :]
-    assert len(classes) == 2 + len(comparison["labels"]) + len(AVERAGES)
-    for table in (systems, classes):
+    sizes = (len(comparison["summary"]), len(comparison["labels"]) + len(AVERAGES), 1)  # one topic
+    assert len(lines) == sum(2 + size for size in sizes)
+    systems, classes = lines[: 2 + sizes[0]], lines[2 + sizes[0] : -3]
+    for table in (systems, classes, lines[-3:]):
         assert len({line.count("|") for line in table}) == 1
     assert "0.812 ± 0.004 [0.792, 0.832]" in systems[4]
     assert "± " not in systems[3]
