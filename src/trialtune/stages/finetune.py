@@ -48,7 +48,7 @@ class FinetuneSettings(Settings):
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
     layer_decay: float = Field(1.0, gt=0, le=1, description="rate of a layer over that of the one above it")
-    head_rate: float = Field(1.0, gt=0, description="rate of the head over that of the encoder's last layer")
+    head_rate: float = Field(10.0, gt=0, description="rate of the head over that of the encoder's last layer")
     method: Literal["full", "lora"] = "full"
     lora: LoraSettings = LoraSettings(r=16, alpha=32)
     train_embeddings: bool = Field(False, description="half of a small encoder's weights, and slow")
