@@ -98,7 +98,7 @@ def finetune(
     texts = parts["train"]["text"].to_list()
     hard = torch.from_numpy(multi_hot(parts["train"]["labels"], labels)).float()
     start_bias(model, hard)
-    soft = [torch.from_numpy(_teach(teacher, texts, labels)) for teacher in teachers]
+    soft = [torch.from_numpy(_teach(teacher, texts, labels)).float() for teacher in teachers]
     batches = TextBatches(
         encode(texts, tokenizer, max_length=max_length),
         torch.lerp(hard, torch.stack(soft).mean(dim=0), settings.teaching) if soft else hard,
