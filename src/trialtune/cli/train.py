@@ -10,7 +10,10 @@ from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
 from trialtune.cli.tasks import Labels, TaskData, TaskName, data_of, stdout
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from trialtune.stages.finetune import FinetuneSettings
+    from trialtune.tasks.examples import Labelled
 
 Sets = Annotated[
     list[str] | None,
@@ -52,16 +55,14 @@ def finetune(
 
     from trialtune.console import console, training_bar
     from trialtune.reports.card import write_card
-    from trialtune.stages.examples import draw_evenly, read_examples
+    from trialtune.stages.examples import read_examples
     from trialtune.stages.finetune import finetune as run
     from trialtune.tasks.task import get_task
 
     settings, chosen = finetune_settings(sets), get_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    rows = labelled.trainable
-    if max_train:
-        rows = draw_evenly(rows, max_train, seed=settings.seed)
+    rows = training_rows(labelled, max_train, seed=settings.seed)
     with training_bar(chosen.name) as report:
         summary = run(
             chosen,
@@ -184,14 +185,13 @@ def crossfit(
     from trialtune.console import training_bar
     from trialtune.reports.summary import score_text
     from trialtune.stages.crossfit import cross_fit, summarise
-    from trialtune.stages.examples import draw_evenly, read_examples
+    from trialtune.stages.examples import read_examples
     from trialtune.tasks.task import get_task
 
     settings, chosen = finetune_settings(sets), get_task(task)
     quarantine = out / "quarantine.jsonl"
-    rows = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine).trainable
-    if max_train:
-        rows = draw_evenly(rows, max_train, seed=settings.seed)
+    labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
+    rows = training_rows(labelled, max_train, seed=settings.seed)
     with training_bar(chosen.name) as report:
         scored = cross_fit(
             chosen, rows, encoder, out, settings=settings, folds=folds, adapter=adapter, report=report
@@ -210,6 +210,13 @@ def crossfit(
         )
 
     emit(summary, as_json, show)
+
+
+def training_rows(labelled: "Labelled", count: int | None, *, seed: int) -> "pl.DataFrame":
+    """The rows that may be trained on: all, or `count` drawn evenly over the labels."""
+    from trialtune.stages.examples import draw_evenly
+
+    return draw_evenly(labelled.trainable, count, seed=seed) if count else labelled.trainable
 
 
 def finetune_settings(sets: list[str] | None) -> "FinetuneSettings":
