@@ -75,8 +75,17 @@ def test_the_text_leads_with_what_tells_most_and_leaves_structured_fields_out():
 
 
 def test_without_a_telling_word_the_first_sentences_stay():
-    row = {"brief_title": "Sleep", "eligibility_criteria": "Adults. Able to walk", "brief_summary": "We ask"}
-    assert build_text(row) == "Sleep. Adults. Able to walk We ask."
+    row = {"brief_title": "Sleep", "eligibility_criteria": "Adults. " * 9, "brief_summary": "We ask"}
+    assert build_text(row) == "Sleep. " + "Adults. " * 9 + "We ask."
+
+
+def test_short_criteria_stay_whole_beside_what_tells():
+    row = {"brief_title": "Hearts", "eligibility_criteria": "No eligibility criteria"}
+    assert build_text(row) == "Hearts. Criteria: No eligibility criteria."
+    row["brief_summary"] = "We follow men."
+    assert build_text(row) == "Hearts. Criteria: No eligibility criteria. Summary: We follow men."
+    row["eligibility_criteria"] = "Inclusion Criteria: Men"
+    assert build_text(row) == "Hearts. Inclusion: Men. Summary: We follow men."
 
 
 def test_a_short_ready_made_text_stays_whole_and_a_long_one_keeps_what_tells():

@@ -35,6 +35,7 @@ SYNONYMS = {
 }
 
 _LONGEST = 16_000  # characters of a field; nearly all are shorter
+_SHORT = 8  # words of criteria that stay whole: "No eligibility criteria" says something, too
 _WORDS = 200  # of a text; about 280 tokens
 
 _NAME = r"(?:genders?|sex(?:es)?)(?:\s+eligible(?:\s+for\s+study)?)?(?:\s*\([^()\n]{1,30}\))?"
@@ -59,8 +60,8 @@ def build_text(row: Mapping[str, Any]) -> str:
 
     Encoders read a few hundred tokens, and a record may hold thousands: of the rest only what names
     who may take part is kept, criteria before summaries, inclusion before exclusion and under its
-    name, since "pregnant women" says the opposite under each. A record without a telling word keeps
-    its first sentences. Nine in ten records then fit 128 tokens. A short ready-made text stays whole.
+    name, since "pregnant women" says the opposite under each. Criteria of a few words stay whole, and a
+    record without a telling word keeps its first sentences. Nine in ten records then fit 128 tokens. A short ready-made text stays whole.
     """
     fields = {column: clean_field(row.get(column)) for column in FIELDS}
     if not any(fields[column] for column in FIELDS[:-1]) and len(fields["text"].split()) <= _WORDS:
@@ -69,7 +70,9 @@ def build_text(row: Mapping[str, Any]) -> str:
     official, summary, description = (
         sentences(fields[column]) for column in ("official_title", "brief_summary", "detailed_description")
     )
-    inclusion, exclusion = divide_criteria(fields["eligibility_criteria"] or fields["text"])
+    criteria = fields["eligibility_criteria"] or fields["text"]
+    short = "" if len(criteria.split()) > _SHORT or NAMES.search(criteria) or HINTS.search(criteria) else criteria
+    inclusion, exclusion = divide_criteria("" if short else criteria)
     found = Snippets(known=[title])
     found.take(official, NAMES, words=40)
     found.take(inclusion, NAMES, words=60, name="Inclusion:")
@@ -80,7 +83,7 @@ def build_text(row: Mapping[str, Any]) -> str:
     found.take(description, NAMES, words=40, name="Description:")
     found.take([*summary, *description], HINTS, words=30, but=NAMES)
     rest = [] if found.pieces else [_first(" ".join([*official, *inclusion, *summary]), 60)]
-    parts = [title, conditions, *found.pieces, *rest]
+    parts = [title, conditions, short and f"Criteria: {short}", *found.pieces, *rest]
     return _first(" ".join(ended(part) for part in parts if part), _WORDS)
 
 
