@@ -56,6 +56,8 @@ def test_a_shortcut_shows() -> None:
         ("gynaecology", "Ovarian Reserve", ""),
         ("urology", "Erectile Dysfunction", ""),
         ("other", "Asthma", "Exclusion Criteria:\n- Pregnant women"),
+        ("other", "Asthma", "Prostate enlarged"),
+        ("no criteria stated", "Prostate Cancer in Families", "No eligibility criteria"),
     ],
 )
 def test_topics_come_from_title_and_conditions_alone(topic, title, criteria) -> None:

@@ -25,7 +25,10 @@ TOPICS = {
     r"|urolithiasis",
 }
 _PATTERNS = {topic: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for topic, words in TOPICS.items()}
-_BODY = re.compile(r"\b(?:(?:in|ex)clusion(?: criteria)?|summary|description)\b:?", re.IGNORECASE)
+_BODY = re.compile(r"\b(?:(?:in|ex)clusion(?: criteria)?|summary|description)\b:?|\bcriteria:", re.IGNORECASE)
+# Old records that say nothing of who may take part: the registry's answer can only be guessed.
+UNSTATED = "no criteria stated"
+_UNSTATED = re.compile(r"\bCriteria: (?:no eligibility criteria|please contact site)", re.IGNORECASE)
 _HEAD = 60  # words of title and conditions at most
 
 
@@ -59,12 +62,17 @@ def scores_by(rows: pl.DataFrame, column: str, labels: Sequence[str], kind: str)
 
 
 def with_topic(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` with a `topic` column: one of `TOPICS` or "other", from what `text` begins with."""
+    """`rows` with a `topic` column: one of `TOPICS`, "no criteria stated" or "other"."""
     return rows.with_columns(pl.Series("topic", map(topic_of, rows["text"]), dtype=pl.String))
 
 
 def topic_of(text: str) -> str:
-    """The first of `TOPICS` that the title and conditions at the head of a sex task's text speak of."""
+    """The first of `TOPICS` that the title and conditions at the head of a sex task's text speak of.
+
+    A record that says in so many words that it has no criteria is a slice of its own.
+    """
+    if _UNSTATED.search(text):
+        return UNSTATED
     head = " ".join(_BODY.split(text, maxsplit=1)[0].split()[:_HEAD])
     return next((topic for topic, pattern in _PATTERNS.items() if pattern.search(head)), OTHER)
 
