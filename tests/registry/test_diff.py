@@ -1,6 +1,7 @@
 """A diff sorts trials into new, changed and removed; a cut parts one snapshot in two."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.diff import Cut, diff_snapshots, split_by_cut
+from trialtune.registry.diff import diff_snapshots
 from trialtune.registry.records import SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot import import_source, read_snapshot
 
-
-def snapshot(path: Path, rows: dict[int, dict[str, Any]]) -> Path:
-    lines = [
-        json.dumps({"nct_id": f"NCT{n:08d}", "text": f"words {n}", **cells}) for n, cells in rows.items()
-    ]
-    source = path.with_suffix(".jsonl")
-    source.write_text("\n".join(lines))
-    import_source(source, path, data_timestamp="2024-01-01T00:00:00Z")
-    return path
+MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
 
 
 def ids(path: Path) -> list[str]:
     return pl.read_parquet(path)["nct_id"].to_list()
 
 
-def test_diff_against_a_snapshot(tmp_path: Path) -> None:
+def test_diff_against_a_snapshot(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
     old = {1: {}, 2: {"conditions": ["a"], "title": "x"}, 3: {}, 4: {"lastUpdatePosted": "2023"}}
     new = {9: {}, 4: {"lastUpdatePosted": "2024"}, 2: {"conditions": ["a", "b"], "title": "y"}, 3: {}}
-    base = snapshot(tmp_path / "old.parquet", old)
-    fresh = snapshot(tmp_path / "new.parquet", new)
+    base = make_snapshot(tmp_path / "old.parquet", old)
+    fresh = make_snapshot(tmp_path / "new.parquet", new)
     out = tmp_path / "diff"
     summary = diff_snapshots(fresh, base, out)
     assert (summary.total, summary.base, summary.new, summary.changed) == (4, 4, 1, 1)
@@ -48,11 +41,13 @@ def test_diff_against_a_snapshot(tmp_path: Path) -> None:
     assert changed["conditions"] == ["a", "b"]
     assert json.loads((out / "summary.json").read_text())["changed"] == 1
     assert read_snapshot(out / "new.parquet").height == read_snapshot(out / "changed.parquet").height == 1
-    assert pq.read_schema(out / "removed.parquet").equals(SNAPSHOT_SCHEMA)
+    assert pq.read_schema(out / "new.parquet").equals(SNAPSHOT_SCHEMA)
+    assert pq.read_schema(out / "changed.parquet").names == [*SNAPSHOT_SCHEMA.names, "changed_fields"]
+    assert pq.read_schema(out / "removed.parquet").names == [*SNAPSHOT_SCHEMA.names, "merged_into"]
 
 
 @pytest.mark.parametrize("name", ["base.txt", "base.csv", "bare.csv", "base.parquet"])
-def test_diff_against_a_list_of_ids(tmp_path: Path, name: str) -> None:
+def test_diff_against_a_list_of_ids(tmp_path: Path, make_snapshot: MakeSnapshot, name: str) -> None:
     listed = ["NCT00000001", " nct00000002 ", "NCT77", "NCT00000005", "NCT00000005"]
     base = tmp_path / name
     if name == "base.txt":
@@ -63,7 +58,7 @@ def test_diff_against_a_list_of_ids(tmp_path: Path, name: str) -> None:
         pd.DataFrame({"NCTId": listed}).to_csv(base)
     else:
         pd.DataFrame({"trial_id": listed}).to_parquet(base)
-    fresh = snapshot(tmp_path / "new.parquet", {1: {}, 2: {}, 3: {}})
+    fresh = make_snapshot(tmp_path / "new.parquet", {1: {}, 2: {}, 3: {}})
     out = tmp_path / "diff"
     out.mkdir()
     (out / "changed.parquet").write_text("of an earlier diff")
@@ -73,10 +68,102 @@ def test_diff_against_a_list_of_ids(tmp_path: Path, name: str) -> None:
     assert ids(out / "new.parquet") == ["NCT00000003"]
     assert ids(out / "removed.parquet") == ["NCT00000005"]
     assert not (out / "changed.parquet").exists()
+    (refused,) = map(json.loads, (out / "base.quarantine.jsonl").read_text().splitlines())
+    assert refused["file"] == name
+    assert refused["reason"] == "bad NCT id: 'NCT77' (expected NCT and eight digits)"
 
 
-def test_equal_snapshots_have_an_empty_diff_other_tools_can_open(tmp_path: Path) -> None:
-    one = snapshot(tmp_path / "one.parquet", {1: {}, 2: {}})
+def test_a_base_list_with_bad_ids_loses_nothing(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    entries = [f"NCT{n:08d}" for n in range(200)]
+    entries[::20] = [
+        "",
+        "NCT1",
+        "hello",
+        "NCT000000000",
+        "ＮＣＴ00000001",
+        "-",
+        "nan",
+        "\U0001f600",
+        "1",
+        "n/a",
+    ]
+    pd.DataFrame({"nct_id": entries}).to_csv(tmp_path / "base.csv", index=False)
+    fresh = make_snapshot(tmp_path / "new.parquet", {n: {} for n in range(210)})
+    summary = diff_snapshots(fresh, tmp_path / "base.csv", tmp_path / "diff")
+    assert (summary.base, summary.bad_ids, summary.new) == (190, 10, 20)
+    refused = [*map(json.loads, (tmp_path / "diff" / "base.quarantine.jsonl").read_text().splitlines())]
+    assert [entry["row"] for entry in refused] == list(range(1, 200, 20))
+    assert refused[0]["reason"] == "no NCT id"
+
+
+def test_the_summary_counts_by_year_phase_and_status(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    done, stopped = {"status": "Completed", "phase": "Phase 1/Phase 2"}, {"status": "Terminated"}
+    base = make_snapshot(tmp_path / "old.parquet", {1: done, 2: {**done, "start_date": "2019"}, 3: {}})
+    fresh = make_snapshot(
+        tmp_path / "new.parquet", {1: stopped, 3: {"why_stopped": "x"}, 4: {"start_date": "2024-05"}}
+    )
+    summary = diff_snapshots(fresh, base, tmp_path / "diff")
+    assert summary.changed_fields == {"phases": 1, "overall_status": 1, "why_stopped": 1}
+    assert summary.groups == {
+        "year": {
+            "2019": {"new": 0, "changed": 0, "removed": 1},
+            "2024": {"new": 1, "changed": 0, "removed": 0},
+            "not given": {"new": 0, "changed": 2, "removed": 0},
+        },
+        "phase": {
+            "PHASE1/PHASE2": {"new": 0, "changed": 0, "removed": 1},
+            "not given": {"new": 1, "changed": 2, "removed": 0},
+        },
+        "status": {
+            "COMPLETED": {"new": 0, "changed": 0, "removed": 1},
+            "TERMINATED": {"new": 0, "changed": 1, "removed": 0},
+            "not given": {"new": 1, "changed": 1, "removed": 0},
+        },
+    }
+
+
+def test_the_folder_of_a_sync_says_what_was_merged(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    base = make_snapshot(tmp_path / "old.parquet", {1: {}, 2: {}, 3: {}})
+    synced = make_snapshot(tmp_path / "sync" / "snapshot.parquet", {1: {}}).parent
+    # A sync keeps columns of its own.
+    pl.read_parquet(synced / "snapshot.parquet").with_columns(first_seen=pl.lit("2024-01-01")).write_parquet(
+        synced / "snapshot.parquet"
+    )
+    pl.DataFrame(
+        {"nct_id": ["NCT00000002", "NCT00000003"], "merged_into": ["NCT00000001", None]}
+    ).write_parquet(synced / "removed.parquet")
+    summary = diff_snapshots(synced, base, tmp_path / "diff")
+    assert (summary.removed, summary.merged) == (2, {"NCT00000002": "NCT00000001"})
+    removed = pl.read_parquet(tmp_path / "diff" / "removed.parquet")
+    assert removed["merged_into"].to_list() == ["NCT00000001", None]
+    assert diff_snapshots(base, synced, tmp_path / "back").new == 2
+
+
+def test_a_snapshot_with_an_id_twice(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    good = make_snapshot(tmp_path / "good.parquet", {1: {}})
+    rows = pl.read_parquet(good)
+    pl.concat([rows, rows]).write_parquet(tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match=r"twice\.parquet.*NCT00000001 stands in more than one row"):
+        diff_snapshots(good, tmp_path / "twice.parquet", tmp_path / "diff")
+
+
+def test_neither_order_nor_row_groups_matter(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    base = make_snapshot(tmp_path / "old.parquet", {n: {"title": f"t{n}"} for n in range(60)})
+    fresh = make_snapshot(tmp_path / "new.parquet", {n: {"title": f"t{n % 50}"} for n in range(20, 70)})
+    shuffled = pl.read_parquet(base).sample(fraction=1, shuffle=True, seed=1)
+    shuffled.write_parquet(tmp_path / "shuffled.parquet", row_group_size=7)
+    summaries = [
+        diff_snapshots(fresh, path, tmp_path / path.stem) for path in (base, tmp_path / "shuffled.parquet")
+    ]
+    assert [(s.new, s.changed, s.removed, s.unchanged) for s in summaries] == [(10, 10, 20, 30)] * 2
+    for name in ("new.parquet", "changed.parquet"):
+        assert pl.read_parquet(tmp_path / "old" / name).equals(pl.read_parquet(tmp_path / "shuffled" / name))
+
+
+def test_equal_snapshots_have_an_empty_diff_other_tools_can_open(
+    tmp_path: Path, make_snapshot: MakeSnapshot
+) -> None:
+    one = make_snapshot(tmp_path / "one.parquet", {1: {}, 2: {}})
     summary = diff_snapshots(one, one, tmp_path / "diff")
     assert (summary.new, summary.changed, summary.removed, summary.unchanged) == (0, 0, 0, 2)
     for name in ("new", "changed", "removed"):
@@ -85,17 +172,17 @@ def test_equal_snapshots_have_an_empty_diff_other_tools_can_open(tmp_path: Path)
         assert duckdb.sql(f"select count(*) from '{path}'").fetchall() == [(0,)]
 
 
-def test_a_diff_gives_the_same_bytes(tmp_path: Path) -> None:
-    base = snapshot(tmp_path / "old.parquet", {n: {} for n in range(20)})
-    fresh = snapshot(tmp_path / "new.parquet", {n: {"title": "x"} for n in range(10, 40)})
+def test_a_diff_gives_the_same_bytes(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    base = make_snapshot(tmp_path / "old.parquet", {n: {} for n in range(20)})
+    fresh = make_snapshot(tmp_path / "new.parquet", {n: {"title": "x"} for n in range(10, 40)})
     for name in ("one", "two"):
         diff_snapshots(fresh, base, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
-def test_bases_that_cannot_be_used(tmp_path: Path) -> None:
-    fresh = snapshot(tmp_path / "new.parquet", {1: {}})
+def test_bases_that_cannot_be_used(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    fresh = make_snapshot(tmp_path / "new.parquet", {1: {}})
     (tmp_path / "none.txt").write_text("hello\n")
     (tmp_path / "no_id.csv").write_text("title\nhello\n")
     (tmp_path / "broken.parquet").write_text("hello")
@@ -111,65 +198,20 @@ def test_bases_that_cannot_be_used(tmp_path: Path) -> None:
         diff_snapshots(tmp_path / "no_id.parquet", fresh, tmp_path / "diff")
 
 
-DATED = {1: {"start_date": "2020-05-01"}, 2: {"start_date": "2021-11"}, 3: {}, 4: {"start_date": "2022"}}
-
-
-@pytest.mark.parametrize(
-    ("cut", "base"),
-    [
-        (Cut(nct_id="nct00000003"), [1, 2]),
-        (Cut(date="2021-11-01"), [1, 3]),
-        (Cut(date="2021-11-02"), [1, 2, 3]),
-        (Cut(date="2021-11"), [1, 3]),
-        (Cut(date="2022"), [1, 2, 3]),
-    ],
-)
-def test_cuts(tmp_path: Path, cut: Cut, base: list[int]) -> None:
-    summary = split_by_cut(snapshot(tmp_path / "a.parquet", DATED), cut, tmp_path / "out")
-    expected = [f"NCT{n:08d}" for n in base]
-    assert ids(tmp_path / "out" / "base.parquet") == expected
-    assert set(ids(tmp_path / "out" / "new.parquet")) == {f"NCT{n:08d}" for n in range(1, 5)} - set(expected)
-    assert (summary.base, summary.new, summary.total) == (len(base), 4 - len(base), 4)
-    assert json.loads((tmp_path / "out" / "summary.json").read_text())["against"] == str(cut)
-
-
-def test_a_cut_by_a_list(tmp_path: Path) -> None:
-    (tmp_path / "ids.txt").write_text("NCT00000004\nNCT00000009\nno\n")
-    summary = split_by_cut(
-        snapshot(tmp_path / "a.parquet", DATED), Cut(ids=tmp_path / "ids.txt"), tmp_path / "out"
-    )
-    assert ids(tmp_path / "out" / "base.parquet") == ["NCT00000004"]
-    assert (summary.new, summary.bad_ids) == (3, 1)
-
-
-def test_a_cut_with_an_empty_side(tmp_path: Path) -> None:
-    path = snapshot(tmp_path / "a.parquet", DATED)
-    with pytest.raises(
-        DataError, match=r"before the cut nct_id < NCT00000001; .* NCT00000001 to NCT00000004"
-    ):
-        split_by_cut(path, Cut(nct_id="NCT00000001"), tmp_path / "out")
-    with pytest.raises(DataError, match=r"after the cut start_date < 2030; .* 2020-05-01 to 2022 \(1 trials"):
-        split_by_cut(path, Cut(date="2030"), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_cut_is_one_thing() -> None:
-    for bad in ({}, {"nct_id": "NCT00000001", "date": "2020"}, {"nct_id": "NCT1"}, {"date": "May 2020"}):
-        with pytest.raises(UsageError):
-            Cut(**bad)  # type: ignore[arg-type]
-
-
 @settings(deadline=None, max_examples=25)
 @given(
     st.dictionaries(st.integers(0, 9), st.sampled_from(["x", "y"]), min_size=1),
     st.dictionaries(st.integers(0, 9), st.sampled_from(["x", "y"]), min_size=1),
 )
 def test_a_diff_accounts_for_every_trial(
-    tmp_path_factory: pytest.TempPathFactory, old: dict[int, str], new: dict[int, str]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_snapshot: MakeSnapshot,
+    old: dict[int, str],
+    new: dict[int, str],
 ) -> None:
     folder = tmp_path_factory.mktemp("diff")
-    base = snapshot(folder / "old.parquet", {n: {"title": title} for n, title in old.items()})
-    fresh = snapshot(folder / "new.parquet", {n: {"title": title} for n, title in new.items()})
+    base = make_snapshot(folder / "old.parquet", {n: {"title": title} for n, title in old.items()})
+    fresh = make_snapshot(folder / "new.parquet", {n: {"title": title} for n, title in new.items()})
     summary = diff_snapshots(fresh, base, folder / "out")
     assert summary.new == len(new.keys() - old.keys())
     assert summary.removed == len(old.keys() - new.keys())
@@ -184,10 +226,3 @@ def test_real_snapshots_diff_and_cut(tmp_path: Path, shared_data: Path) -> None:
     import_source(shared_data / "registry_v2_studies.jsonl.gz", studies)
     summary = diff_snapshots(studies, joined, tmp_path / "diff")
     assert summary.total == 1327 == summary.new + (summary.changed or 0) + summary.unchanged
-    cut = split_by_cut(joined, Cut(nct_id="NCT04000000"), tmp_path / "cut")
-    assert cut.base + cut.new == 18549
-    assert (
-        max(ids(tmp_path / "cut" / "base.parquet"))
-        < "NCT04000000"
-        <= min(ids(tmp_path / "cut" / "new.parquet"))
-    )

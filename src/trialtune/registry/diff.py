@@ -1,33 +1,46 @@
-"""What is new, changed or gone between a snapshot and a base; and cutting one snapshot in two."""
+"""What is new, changed or gone between a snapshot and a base: another snapshot, or a list of NCT ids."""
 
-import re
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import field_validator, model_validator
 
-from trialtune.errors import DataError, UsageError
+from trialtune.errors import DataError
 from trialtune.files import atomic_file, write_json
-from trialtune.registry.ids import read_ids
-from trialtune.registry.parquet import filter_rows, writing
-from trialtune.registry.records import CONTENT_FIELDS, SNAPSHOT_SCHEMA, is_nct_id
-from trialtune.registry.snapshot import scan_snapshot
-from trialtune.settings import Settings
+from trialtune.registry.base import Base, merged_into, open_base
+from trialtune.registry.parquet import writing
+from trialtune.registry.quarantine import Quarantine
+from trialtune.registry.records import CONTENT_FIELDS, SNAPSHOT_SCHEMA
+from trialtune.registry.selection import PickedWriter, picked_rows, snapshot_origin
+from trialtune.registry.snapshot import scan_snapshot, snapshot_file
 
-_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
+#: What counts are taken by; trials that say nothing count under NOT_GIVEN.
+GROUPS = ("year", "phase", "status")
+KINDS = ("new", "changed", "removed")
+NOT_GIVEN = "not given"
+
+_COMPARED = CONTENT_FIELDS[1:]
+_LISTS = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_list(field.type)}
+_CHANGED_FIELDS = pa.field("changed_fields", pa.list_(pa.string()))
+_MERGED_INTO = pa.field("merged_into", pa.string())
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class DiffSummary:
-    """Numbers of trials: `total` in the snapshot, `base` in the base, and how the two relate.
+    """Numbers of trials: total = new + changed + unchanged, base = removed + changed + unchanged.
 
-    A diff has total = new + changed + unchanged (`changed` is None against an id list, which cannot
-    tell); a cut has total = base + new. `bad_ids` are entries of an id list that were not NCT ids.
+    `changed` is None against an id list, which cannot tell. `groups` counts the kinds of change by start
+    year, phase and status, `changed_fields` how often each field changed (most often first); `merged`
+    says into which trial a removed one went, as far as NEW knows; `bad_ids` are entries of an id list
+    that were not NCT ids, with their reasons in base.quarantine.jsonl.
     """
 
     against: str
@@ -38,6 +51,9 @@ class DiffSummary:
     unchanged: int
     removed: int
     bad_ids: int
+    merged: dict[str, str]
+    changed_fields: dict[str, int]
+    groups: dict[str, dict[str, dict[str, int]]]
     out: Path
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,173 +61,178 @@ class DiffSummary:
         return {**vars(self), "out": str(self.out)}
 
 
-class Cut(Settings):
-    """Where a snapshot is cut in two: exactly one of an NCT id, a date (may be partial), a file of ids."""
-
-    nct_id: str | None = None
-    date: str | None = None
-    ids: Path | None = None
-
-    @field_validator("date", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> object:
-        # YAML reads 2021-11-30 as a date and 2021 as a number.
-        return str(value) if isinstance(value, date | int) else value
-
-    @model_validator(mode="after")
-    def _one_and_valid(self) -> Self:
-        if sum(value is not None for value in (self.nct_id, self.date, self.ids)) != 1:
-            raise UsageError("a cut is one of nct_id, date, ids; give one: --set cut.nct_id=NCT03000000")
-        if self.nct_id is not None and not is_nct_id(self.nct_id):
-            raise UsageError(f"cut nct_id {self.nct_id!r}: not an NCT id (NCT and eight digits)")
-        if self.date is not None and not _DATE.fullmatch(self.date):
-            raise UsageError(f"cut date {self.date!r}: not a date; write it as 2021-11-30, 2021-11 or 2021")
-        return self
-
-    def __str__(self) -> str:
-        if self.ids is not None:
-            return f"ids in {self.ids.name}"
-        return f"nct_id < {self.nct_id}" if self.nct_id is not None else f"start_date < {self.date}"
-
-
 def diff_snapshots(new: Path, base: Path, out: Path) -> DiffSummary:
     """Write out/new.parquet, changed.parquet, removed.parquet and summary.json; rows keep their order.
 
-    `base` is a snapshot or a list of NCT ids; against a list there is no changed.parquet, and
-    removed.parquet has the ids only. changed.parquet has NEW's rows and a list column `changed_fields`.
+    `base` is a snapshot (or the folder of a sync), a list of NCT ids, or a Hub data set id; against a list
+    there is no changed.parquet, and removed.parquet has the ids only. changed.parquet has NEW's rows and a
+    list column `changed_fields`, removed.parquet the base's rows and a column `merged_into`. Both files
+    are read once, a few thousand rows at a time. Equal inputs give equal bytes.
+    Raises DataError for a file that is no snapshot or holds an id twice.
     """
-    fresh = scan_snapshot(new)
-    if _is_snapshot(base):
-        earlier, bad_ids = scan_snapshot(base), 0
-        base_ids = _ids(earlier)
-        changed = _changed_fields(fresh, earlier)
-    else:
-        listed = read_ids(base)
-        base_ids, bad_ids, changed = set(listed.ids), listed.bad, None
-    fresh_ids = _ids(fresh)
-    added, removed = fresh_ids - base_ids, base_ids - fresh_ids
+    against, merged = open_base(base), merged_into(new)
+    fresh = _facts(new)
+    earlier = against.ids if against.snapshot is None else _facts(against.snapshot)
+    fresh, earlier = _with_kinds(fresh, earlier)
+    fields: Counter[str] = Counter()
     with writing(out / "new.parquet"):
-        _write(new, out / "new.parquet", added)
-        if changed is None:
+        if against.snapshot is None:
             (out / "changed.parquet").unlink(missing_ok=True)
-            _write_ids(out / "removed.parquet", removed)
+            _write_new(snapshot_file(new), _is(fresh, "new"), out)
+            _write_removed_ids(out / "removed.parquet", earlier, merged)
         else:
-            _write(new, out / "changed.parquet", set(changed), changed)
-            _write(base, out / "removed.parquet", removed)
-        summary = DiffSummary(
-            against=base.name,
-            total=len(fresh_ids),
-            base=len(base_ids),
-            new=len(added),
-            changed=None if changed is None else len(changed),
-            unchanged=len(fresh_ids & base_ids) - len(changed or ()),
-            removed=len(removed),
-            bad_ids=bad_ids,
-            out=out,
-        )
-        _write_summary(summary)
+            before = _write_removed(snapshot_file(against.snapshot), earlier, merged, out)
+            fields = _write_changes(snapshot_file(new), fresh, before, out)
+        with Quarantine(out / "base.quarantine.jsonl") as quarantine:
+            for row in against.refused:
+                quarantine.add(row)
+        summary = _summary(fresh, earlier, against, out, merged=merged, fields=fields)
+        # Where it lies is no part of what it says: equal inputs give equal bytes.
+        write_json(out / "summary.json", {k: v for k, v in summary.as_dict().items() if k != "out"})
     return summary
 
 
-def split_by_cut(snapshot: Path, cut: Cut, out: Path) -> DiffSummary:
-    """Write out/base.parquet (trials before the cut, or in its list), new.parquet and summary.json.
-
-    A partial start date counts as its first day; a trial without one goes to the base.
-    Raises DataError when either side would be empty.
-    """
-    frame = scan_snapshot(snapshot)
-    every, bad_ids = _ids(frame), 0
-    if cut.ids is not None:
-        listed = read_ids(cut.ids)
-        before, bad_ids = every & set(listed.ids), listed.bad
-    elif cut.nct_id is not None:
-        before = {nct_id for nct_id in every if nct_id < cut.nct_id.strip().upper()}
-    else:
-        start, bound = _first_day(pl.col("start_date")), _first_day(pl.lit(cut.date))
-        before = _ids(frame.filter(start.is_null() | (start < bound)))
-    after = every - before
-    if not before or not after:
-        side = "before" if not before else "after"
-        raise DataError(f"{snapshot}: no trial lies {side} the cut {cut}; {_range(frame, cut)}; move the cut")
-    with writing(out / "new.parquet"):
-        _write(snapshot, out / "base.parquet", before)
-        _write(snapshot, out / "new.parquet", after)
-        summary = DiffSummary(
-            against=str(cut),
-            total=len(every),
-            base=len(before),
-            new=len(after),
-            changed=0,
-            unchanged=0,
-            removed=0,
-            bad_ids=bad_ids,
-            out=out,
-        )
-        _write_summary(summary)
-    return summary
-
-
-def _is_snapshot(path: Path) -> bool:
-    if path.suffix != ".parquet" or not path.is_file():
-        return False
-    try:
-        return set(SNAPSHOT_SCHEMA.names) <= set(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error}); write it again") from error
-
-
-def _ids(frame: pl.LazyFrame) -> set[str]:
-    return set(frame.select("nct_id").collect()["nct_id"])
-
-
-def _changed_fields(fresh: pl.LazyFrame, earlier: pl.LazyFrame) -> dict[str, list[str]]:
-    """Fields that differ, by NCT id, of the trials whose hashes differ."""
-    pairs = fresh.select("nct_id", "row_hash").join(earlier.select("nct_id", before="row_hash"), on="nct_id")
-    changed = pairs.filter(pl.col("row_hash") != pl.col("before")).select("nct_id").collect()
-    fields: dict[str, list[str]] = {nct_id: [] for nct_id in changed["nct_id"].sort()}
-    # One column at a time: the two registries never lie in memory side by side.
-    for field in CONTENT_FIELDS[1:]:
-        both = (
-            changed.lazy()
-            .join(fresh.select("nct_id", now=field), on="nct_id")
-            .join(earlier.select("nct_id", before=field), on="nct_id")
-        )
-        for nct_id in both.filter(pl.col("now").ne_missing(pl.col("before"))).collect()["nct_id"]:
-            fields[nct_id].append(field)
-    return fields
-
-
-def _first_day(date: pl.Expr) -> pl.Expr:
-    """2021 -> 2021-01-01, 2021-11 -> 2021-11-01."""
-    return (date + pl.lit("-01-01")).str.slice(0, 10)
-
-
-def _range(frame: pl.LazyFrame, cut: Cut) -> str:
-    column = pl.col("start_date" if cut.date is not None else "nct_id")
-    low, high, unknown = (
-        frame.select(
-            column.min().alias("low"), column.max().alias("high"), column.is_null().sum().alias("unknown")
-        )
-        .collect()
-        .row(0)
+def _facts(path: Path) -> pl.DataFrame:
+    """Of every trial, in the file's order: nct_id, row_hash, and the groups it is counted in."""
+    frame = scan_snapshot(path).select(
+        "nct_id",
+        "row_hash",
+        pl.col("start_date").str.slice(0, 4).alias("year"),
+        pl.col("phases").list.join("/", ignore_nulls=True).replace("", None).alias("phase"),
+        pl.col("overall_status").alias("status"),
     )
-    without = f" ({unknown:,} trials have no start date and go to the base)" if unknown else ""
-    return f"the snapshot runs from {low} to {high}{without}"
-
-
-def _write(source: Path, out: Path, keep: set[str], changed: dict[str, list[str]] | None = None) -> None:
-    with atomic_file(out) as temporary:
-        filter_rows(source, temporary, keep, changed)
-
-
-def _write_ids(out: Path, ids: set[str]) -> None:
-    with atomic_file(out) as temporary:
-        pq.write_table(
-            pa.table({"nct_id": pa.array(sorted(ids), pa.string())}), temporary, compression="zstd"
+    facts = frame.with_columns(pl.col(GROUPS).fill_null(NOT_GIVEN)).collect()
+    twice = facts.filter(pl.col("nct_id").is_duplicated() | pl.col("nct_id").is_null())["nct_id"]
+    if len(twice):
+        raise DataError(
+            f"{path}: not a snapshot, the NCT id {twice[0]} stands in more than one row;"
+            " run trialtune registry import on it first"
         )
+    return facts
 
 
-def _write_summary(summary: DiffSummary) -> None:
-    values = summary.as_dict()
-    values.pop("out")  # where it lies is no part of what it says: equal inputs give equal bytes
-    write_json(summary.out / "summary.json", values)
+def _with_kinds(fresh: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both sides with a column `kind`: new, changed, removed or unchanged."""
+    listed = "row_hash" not in earlier.columns
+    known = earlier.select("nct_id", known=True, before=pl.lit(None) if listed else "row_hash")
+    changed = pl.lit(False) if listed else pl.col("row_hash").ne_missing(pl.col("before"))
+    fresh = fresh.join(known, on="nct_id", how="left", maintain_order="left").with_columns(
+        kind=pl.when(pl.col("known").is_null())
+        .then(pl.lit("new"))
+        .when(changed)
+        .then(pl.lit("changed"))
+        .otherwise(pl.lit("unchanged"))
+    )
+    kinds = fresh.select("nct_id", "kind")
+    earlier = earlier.join(kinds, on="nct_id", how="left", maintain_order="left")
+    return fresh, earlier.with_columns(pl.col("kind").fill_null("removed"))
+
+
+def _is(side: pl.DataFrame, kind: str) -> Mask:
+    return (side["kind"] == kind).to_numpy()
+
+
+def _write_removed(path: Path, earlier: pl.DataFrame, merged: dict[str, str], out: Path) -> pl.DataFrame:
+    """Write the base's removed trials; returns the hashes of the fields of those that changed."""
+    removed, changed = _is(earlier, "removed"), _is(earlier, "changed")
+    hashes = [_field_hashes(SNAPSHOT_SCHEMA.empty_table())]
+    with PickedWriter(out / "removed.parquet", snapshot_origin(path), _MERGED_INTO) as writer:
+        for rows, places in picked_rows(path, removed | changed):
+            gone = rows.filter(pa.array(removed[places]))
+            into = [merged.get(nct_id) for nct_id in gone["nct_id"].to_pylist()]
+            writer.add(gone.append_column(_MERGED_INTO, pa.array(into, pa.string())))
+            hashes.append(_field_hashes(rows.filter(pa.array(changed[places]))))
+    return pl.concat(hashes)
+
+
+def _write_changes(path: Path, fresh: pl.DataFrame, before: pl.DataFrame, out: Path) -> Counter[str]:
+    """Write NEW's new and changed trials; returns how often each field changed."""
+    new, changed = _is(fresh, "new"), _is(fresh, "changed")
+    counts = np.zeros(len(_COMPARED), int)
+    origin = snapshot_origin(path)
+    with (
+        PickedWriter(out / "new.parquet", origin) as news,
+        PickedWriter(out / "changed.parquet", origin, _CHANGED_FIELDS) as changes,
+    ):
+        for rows, places in picked_rows(path, new | changed):
+            news.add(rows.filter(pa.array(new[places])))
+            now = rows.filter(pa.array(changed[places]))
+            differ = _differences(_field_hashes(now), before)
+            counts += differ.sum(axis=0)
+            names = [[_COMPARED[field] for field in np.flatnonzero(row)] for row in differ]
+            changes.add(now.append_column(_CHANGED_FIELDS, pa.array(names, _CHANGED_FIELDS.type)))
+    found = {name: int(count) for name, count in zip(_COMPARED, counts, strict=True) if count}
+    return Counter(found)
+
+
+def _write_new(path: Path, mask: Mask, out: Path) -> None:
+    with PickedWriter(out / "new.parquet", snapshot_origin(path)) as writer:
+        for rows, _ in picked_rows(path, mask):
+            writer.add(rows)
+
+
+def _field_hashes(rows: pa.Table) -> pl.DataFrame:
+    """nct_id and a 64-bit hash of each compared field; unknown and empty are the same."""
+    # The two registries never lie in memory side by side: 8 bytes a field are compared instead.
+    frame = pl.DataFrame(rows)
+    # Text holds no control characters, so this separates items without doubt.
+    texts = [
+        pl.col(name).list.join("\x1f", ignore_nulls=True) if name in _LISTS else pl.col(name)
+        for name in _COMPARED
+    ]
+    return frame.select("nct_id", *[text.fill_null("").hash() for text in texts])
+
+
+def _differences(now: pl.DataFrame, before: pl.DataFrame) -> Mask:
+    """[trials, fields]: which fields of the trials in `now` differ from those in `before`."""
+    both = now.select("nct_id").join(before, on="nct_id", how="left", maintain_order="left")
+    differ: Mask = now.select(_COMPARED).to_numpy() != both.select(_COMPARED).to_numpy()
+    return differ
+
+
+def _write_removed_ids(path: Path, earlier: pl.DataFrame, merged: dict[str, str]) -> None:
+    ids = sorted(earlier.filter(pl.col("kind") == "removed")["nct_id"])
+    into = [merged.get(nct_id) for nct_id in ids]
+    columns = [pa.array(ids, pa.string()), pa.array(into, pa.string())]
+    table = pa.table(columns, schema=pa.schema([SNAPSHOT_SCHEMA.field("nct_id"), _MERGED_INTO]))
+    with atomic_file(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _summary(
+    fresh: pl.DataFrame,
+    earlier: pl.DataFrame,
+    against: Base,
+    out: Path,
+    *,
+    merged: dict[str, str],
+    fields: Counter[str],
+) -> DiffSummary:
+    kinds = Counter(fresh["kind"].to_list())
+    gone = sorted(earlier.filter(pl.col("kind") == "removed")["nct_id"])
+    listed = against.snapshot is None
+    return DiffSummary(
+        against=against.name,
+        total=len(fresh),
+        base=len(earlier),
+        new=kinds["new"],
+        changed=None if listed else kinds["changed"],
+        unchanged=kinds["unchanged"],
+        removed=len(gone),
+        bad_ids=len(against.refused),
+        merged={nct_id: merged[nct_id] for nct_id in gone if nct_id in merged},
+        changed_fields=dict(fields.most_common()),
+        groups={group: _counts(fresh, earlier, group) for group in GROUPS},
+        out=out,
+    )
+
+
+def _counts(fresh: pl.DataFrame, earlier: pl.DataFrame, group: str) -> dict[str, dict[str, int]]:
+    """{value: {kind: count}} in the values' order; an id list says nothing of its removed trials."""
+    sides = [fresh] + [earlier.filter(pl.col("kind") == "removed")] * (group in earlier.columns)
+    rows = pl.concat([side.select(pl.col(group).alias("value"), "kind") for side in sides])
+    found = rows.filter(pl.col("kind") != "unchanged").group_by("value", "kind").len()
+    counts: dict[str, dict[str, int]] = {}
+    for value, kind, count in found.sort("value", "kind").rows():
+        counts.setdefault(value, dict.fromkeys(KINDS, 0))[kind] = count
+    return counts

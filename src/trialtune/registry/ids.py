@@ -1,25 +1,34 @@
 """Lists of NCT ids: the trials of a base corpus."""
 
 import gzip
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TextIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.records import is_nct_id, nct_id_of
+from trialtune.registry.records import is_nct_id, nct_id_of, shown
+from trialtune.registry.rows import Row, bad_row
 from trialtune.registry.tables import csv_cells, id_column, no_id_column
 from trialtune.registry.textfiles import text_reader
 
 
 @dataclass(frozen=True)
 class IdList:
-    """Distinct NCT ids in order, and how many entries were not NCT ids."""
+    """Distinct NCT ids in order, and the entries that were not NCT ids with their row and reason."""
 
     ids: tuple[str, ...]
-    bad: int
+    refused: tuple[Row, ...] = ()
+
+    @property
+    def bad(self) -> int:
+        """How many entries were not NCT ids."""
+        return len(self.refused)
 
 
 def read_ids(path: Path) -> IdList:
@@ -32,47 +41,65 @@ def read_ids(path: Path) -> IdList:
         raise UsageError(f"{path}: no such file; give a list of NCT ids or a snapshot")
     try:
         if name.endswith(".parquet"):
-            cells = _parquet_cells(path)
-        elif name.removesuffix(".gz").endswith((".txt", ".csv", ".tsv")):
-            cells = _text_cells(path)
-        else:
-            raise UsageError(f"{path}: not a list of ids; use .txt (one id a line), .csv, .tsv or .parquet")
-    except (OSError, EOFError, UnicodeError, pa.ArrowException) as error:
+            return id_list(_parquet_cells(path), path.name)
+        if name.removesuffix(".gz").endswith((".txt", ".csv", ".tsv")):
+            with (
+                path.open("rb") as file,
+                gzip.open(file) if name.endswith(".gz") else file as handle,
+                text_reader(cast(IO[bytes], handle), path.name, "utf-8") as text,
+            ):
+                return id_list(_text_cells(text, path), path.name)
+    except (OSError, EOFError, zlib.error, UnicodeError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read ({error}); get or write the file again") from error
-    ids = dict.fromkeys(str(nct_id_of(cell)) for cell in cells if is_nct_id(cell))
+    raise UsageError(f"{path}: not a list of ids; use .txt (one id a line), .csv, .tsv or .parquet")
+
+
+def id_list(cells: Iterable[object], label: str) -> IdList:
+    """The NCT ids among the cells, numbered from 1, of a source called `label`.
+
+    Raises DataError when there is none.
+    """
+    ids: dict[str, None] = {}
+    refused = []
+    number = 0
+    for number, cell in enumerate(cells, start=1):
+        if is_nct_id(cell):
+            ids[str(nct_id_of(cell))] = None
+        elif cell is None or not str(cell).strip():
+            refused.append(bad_row(label, number, "no NCT id", {}))
+        else:
+            reason = f"bad NCT id: {shown(str(cell))} (expected NCT and eight digits)"
+            refused.append(bad_row(label, number, reason, {"nct_id": cell}))
     if not ids:
-        raise DataError(f"{path}: no NCT id among its {len(cells)} entries; an id is NCT and eight digits")
-    return IdList(tuple(ids), bad=sum(not is_nct_id(cell) for cell in cells))
+        raise DataError(f"{label}: no NCT id among its {number} entries; an id is NCT and eight digits")
+    return IdList(tuple(ids), tuple(refused))
 
 
-def _text_cells(path: Path) -> list[Any]:
+def _text_cells(text: TextIO, path: Path) -> Iterator[str | None]:
     name = path.name.lower().removesuffix(".gz")
-    zipped = path.name.lower().endswith(".gz")
-    with (
-        path.open("rb") as file,
-        gzip.open(file) if zipped else file as handle,
-        text_reader(cast(IO[bytes], handle), path.name, "utf-8") as text,
-    ):
-        if name.endswith(".txt"):
-            return [line.strip() for line in text if line.strip()]
-        rows = [
-            cells
-            for cells in csv_cells(text, path.name, tabs=name.endswith(".tsv"))
-            if isinstance(cells, list)
-        ]
-    if not rows:
+    if name.endswith(".txt"):
+        yield from (line.strip() for line in text if line.strip())
+        return
+    parsed = csv_cells(text, path.name, tabs=name.endswith(".tsv"))
+    # A row that cannot be parsed (a str) is an entry without an id: counted, not lost.
+    rows = ([cells] if isinstance(cells, str) else cells for cells in parsed)
+    header = next(rows, None)
+    if header is None:
         raise DataError(f"{path}: the file is empty; a header with an NCT id column is expected")
-    header, *rest = rows
     if len(header) == 1 and is_nct_id(header[0]):
-        return [row[0] for row in rows]
-    column = id_column(header, dict(zip(header, rest[0] if rest else [], strict=False)))
+        yield header[0]
+        yield from (row[0] for row in rows)
+        return
+    first = next(rows, None)
+    column = id_column(header, dict(zip(header, first or [], strict=False)))
     if column is None:
         raise no_id_column(str(path), header)
     position = header.index(column)
-    return [row[position] if position < len(row) else None for row in rest]
+    for row in chain([first] if first is not None else [], rows):
+        yield row[position] if position < len(row) else None
 
 
-def _parquet_cells(path: Path) -> list[Any]:
+def _parquet_cells(path: Path) -> Iterator[object]:
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         head = next(file.iter_batches(1), None)
@@ -80,5 +107,5 @@ def _parquet_cells(path: Path) -> list[Any]:
         column = id_column(names, first)
         if column is None:
             raise no_id_column(str(path), names)
-        cells: list[Any] = file.read(columns=[column]).column(0).to_pylist()
-    return cells
+        for batch in file.iter_batches(columns=[column]):
+            yield from batch.column(0).to_pylist()

@@ -53,31 +53,6 @@ class SnapshotWriter:
             self._writer.close()
 
 
-def filter_rows(
-    source: Path, out: Path, keep: set[str], extra: Mapping[str, list[str]] | None = None
-) -> None:
-    """Copy the snapshot rows whose NCT id is in `keep`, in their order, batch by batch.
-
-    `extra` adds a list column `changed_fields` from NCT id to field names.
-    """
-    with pq.ParquetFile(source) as file:
-        schema = SNAPSHOT_SCHEMA.with_metadata(
-            {k: v for k, v in (file.schema_arrow.metadata or {}).items() if k.startswith(b"trialtune.")}
-        )
-        if extra is not None:
-            schema = schema.append(pa.field("changed_fields", pa.list_(pa.string())))
-        with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-            for batch in file.iter_batches(_GROUP_ROWS, columns=SNAPSHOT_SCHEMA.names):
-                ids = batch.column("nct_id").to_pylist()
-                mask = pa.array([nct_id in keep for nct_id in ids])
-                rows = pa.Table.from_batches([batch]).filter(mask).select(SNAPSHOT_SCHEMA.names)
-                if extra is not None:
-                    fields = [extra[nct_id] for nct_id in ids if nct_id in keep]
-                    rows = rows.append_column("changed_fields", pa.array(fields, pa.list_(pa.string())))
-                if rows.num_rows:
-                    writer.write_table(rows.cast(schema))
-
-
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
     """Say in words what keeps files from being written: no permission, no space, a file in the way."""

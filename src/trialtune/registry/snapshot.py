@@ -98,10 +98,21 @@ def read_snapshot(path: Path) -> pl.DataFrame:
     return scan_snapshot(path).collect()
 
 
+def snapshot_file(path: Path) -> Path:
+    """The Parquet file of a snapshot: the path itself, or snapshot.parquet in the folder of a sync."""
+    return path / "snapshot.parquet" if path.is_dir() else path
+
+
 def scan_snapshot(path: Path) -> pl.LazyFrame:
-    """The snapshot as a lazy frame; DataError when the file is not a snapshot."""
+    """The snapshot as a lazy frame; DataError when the file is not a snapshot.
+
+    The folder of a finished sync counts as its snapshot.
+    """
+    path = snapshot_file(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file; run trialtune registry import first")
+        raise DataError(
+            f"{path}: no such file; run trialtune registry import first, or finish trialtune registry sync"
+        )
     frame = pl.scan_parquet(path)
     try:
         found = frame.collect_schema()
@@ -127,7 +138,7 @@ def scan_snapshot(path: Path) -> pl.LazyFrame:
 def snapshot_metadata(path: Path) -> dict[str, str]:
     """What the snapshot says of its origin: version, source, source_sha256, data_timestamp."""
     scan_snapshot(path)
-    stored = pq.read_schema(path).metadata or {}
+    stored = pq.read_schema(snapshot_file(path)).metadata or {}
     prefix = b"trialtune."
     return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}
 
