@@ -1,6 +1,9 @@
 """Fixtures shared by all tests: the project's real data when at hand, and a tiny encoder."""
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -24,6 +27,17 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real data at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def registry_server() -> ModuleType:
+    """The stand-in registry: `serving(studies)` yields its URL and the registry behind it."""
+    path = Path(__file__).parent / "support" / "registry_server.py"
+    spec = importlib.util.spec_from_file_location("registry_server", path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

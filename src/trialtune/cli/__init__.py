@@ -2,7 +2,16 @@
 
 import sys
 
-from trialtune.cli import audit, classify, experiment, pretrain, registry, train  # noqa: F401 - they register commands
+from trialtune.cli import (  # noqa: F401 - they register commands
+    audit,
+    classify,
+    experiment,
+    inspect,
+    pretrain,
+    registry,
+    sync,
+    train,
+)
 from trialtune.cli.app import app
 from trialtune.cli.failures import explain
 

@@ -1,0 +1,217 @@
+"""Talking to the registry's API v2: one polite request at a time, tried again until it is answered whole."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import Field
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter
+
+from trialtune import __version__
+from trialtune.errors import DataError, UsageError
+from trialtune.settings import Settings
+
+BASE_URL = "https://clinicaltrials.gov/api/v2"
+MAX_PAGE = 1_000
+
+_RETRIED = {408, 425, 429}
+_LONGEST_WAIT = 60.0
+# A server that asks for more than this is not coming back soon; a later run goes on from there.
+_LONGEST_RETRY_AFTER = 600.0
+
+
+class ClientSettings(Settings):
+    """How politely and how stubbornly to ask."""
+
+    rate: float = Field(1.0, ge=0, description="requests a second at most; 0 sets no limit")
+    attempts: int = Field(8, ge=1, description="times one request is tried")
+    backoff: float = Field(1.0, gt=0, description="seconds before the second attempt, doubling from there")
+    timeout: float = Field(60.0, gt=0, description="seconds without a byte before a request is given up")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of studies; `token` leads to the next, `total` comes with the first."""
+
+    studies: list[Any]
+    token: str | None
+    total: int | None
+
+
+class Refused(DataError):
+    """The registry answered that the request itself is wrong (HTTP 4xx)."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Unanswered(Exception):
+    """No whole answer, for a reason that may pass; `retry_after` in seconds when the server named it."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class RegistryClient:
+    """A client of API v2 at `base_url` (https://clinicaltrials.gov/data-api/api); use it in a with block.
+
+    Rates, 5xx, timeouts, cut connections, cut JSON and HTML pages are tried again with exponential
+    backoff and jitter, or after the server's Retry-After. Raises UsageError for a URL that is none,
+    Refused for a 4xx, DataError when the attempts are used up. Counts `requests` and `retries`.
+    """
+
+    def __init__(
+        self,
+        base_url: str = BASE_URL,
+        settings: ClientSettings | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise UsageError(f"--base-url {base_url!r}: not a URL; write it as {BASE_URL}")
+        self.base_url = base_url.rstrip("/")
+        self.host = parts.netloc
+        self.requests = self.retries = 0
+        self._settings = settings or ClientSettings()
+        self._sleep = sleep
+        self._next_turn = 0.0
+        self._backoff = wait_exponential_jitter(
+            initial=self._settings.backoff, max=_LONGEST_WAIT, jitter=self._settings.backoff
+        )
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(self._settings.timeout),
+            follow_redirects=True,
+            headers={
+                "User-Agent": f"trialtune/{__version__} (registry sync; python-httpx/{httpx.__version__})",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+            },
+        )
+
+    def version(self) -> str:
+        """The `dataTimestamp` of the data served now, such as 2026-02-13T09:00:05."""
+        answer = self._get("version", {})
+        timestamp = answer.get("dataTimestamp")
+        if not isinstance(timestamp, str) or not _is_time(timestamp):
+            raise DataError(f"{self.base_url}/version: no dataTimestamp in {answer!r}; check --base-url")
+        return timestamp
+
+    def page(self, params: Mapping[str, str], *, token: str | None = None, size: int = MAX_PAGE) -> Page:
+        """One page of the studies that `params` ask for; the first page, without `token`, has the total."""
+        paging = {"pageToken": token} if token is not None else {"countTotal": "true"}
+        answer = self._get("studies", {**params, "pageSize": str(size), **paging}, needs="studies")
+        total = answer.get("totalCount")
+        return Page(answer["studies"], answer.get("nextPageToken"), total if token is None else None)
+
+    def count(self, params: Mapping[str, str]) -> int:
+        """How many studies `params` ask for."""
+        total = self.page({**params, "fields": "NCTId"}, size=1).total
+        if not isinstance(total, int):
+            raise DataError(f"{self.base_url}/studies: no totalCount in the answer; check --base-url")
+        return total
+
+    def _get(self, path: str, params: Mapping[str, str], *, needs: str | None = None) -> dict[str, Any]:
+        url = f"{self.base_url}/{path}"
+        retrying = Retrying(
+            stop=stop_after_attempt(self._settings.attempts),
+            wait=self._pause,
+            retry=retry_if_exception_type(_Unanswered),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._ask, url, params, needs)
+        except _Unanswered as error:
+            raise DataError(
+                f"{url}: no whole answer in {self._settings.attempts} attempts, the last time {error};"
+                " what was fetched is kept: run the same command again later"
+            ) from error
+
+    def _ask(self, url: str, params: Mapping[str, str], needs: str | None) -> dict[str, Any]:
+        self._take_turn()
+        self.requests += 1
+        try:
+            response = self._http.get(url, params=params)
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
+            raise DataError(f"{url}: {error}; check --base-url") from error
+        except httpx.RequestError as error:
+            raise _Unanswered(
+                f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            ) from error
+        if response.status_code in _RETRIED or response.status_code >= 500:
+            raise _Unanswered(f"HTTP {response.status_code}", _retry_after(response))
+        if response.status_code >= 400:
+            raise Refused(
+                f"{response.url}: HTTP {response.status_code}: {response.text[:300].strip()};"
+                " check --base-url, --query and --fields",
+                response.status_code,
+            )
+        return _decoded(response, needs)
+
+    def _take_turn(self) -> None:
+        now = time.monotonic()
+        if now < self._next_turn:
+            self._sleep(self._next_turn - now)
+        if self._settings.rate:
+            self._next_turn = max(now, self._next_turn) + 1 / self._settings.rate
+
+    def _pause(self, state: RetryCallState) -> float:
+        self.retries += 1
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, _Unanswered) else 0.0
+        return max(self._backoff(state), asked)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+
+def _decoded(response: httpx.Response, needs: str | None) -> dict[str, Any]:
+    try:
+        # A byte that is not UTF-8 spoils the record it stands in, which is refused later, not the page.
+        value = json.loads(response.content.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        kind = response.headers.get("content-type", "no content type")
+        start = response.text[:40]
+        raise _Unanswered(
+            f"no JSON but {len(response.content):,} bytes of {kind}, {start!r} ({error})"
+        ) from error
+    if not isinstance(value, dict) or (needs and not isinstance(value.get(needs), list)):
+        raise _Unanswered(f"JSON without {needs or 'an object'}: {str(value)[:80]}")
+    return value
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds of the Retry-After header, which holds a number or a date (RFC 9110, 10.2.3)."""
+    text = response.headers.get("retry-after", "")
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            seconds = 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
