@@ -49,7 +49,7 @@ def import_(
 
 @registry.command(epilog=example("trialtune registry diff new.parquet --base old.parquet --out changes/"))
 def diff(
-    new: Annotated[Path, typer.Argument(help="The newer snapshot.")],
+    new: Annotated[Path, typer.Argument(help="The newer snapshot, or the folder of a sync.")],
     base: Annotated[
         Path, typer.Option(help="The older snapshot, or a list of NCT ids (.txt, .csv, .parquet).")
     ],
@@ -57,13 +57,19 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Find the trials that are new, changed or gone against a base."""
+    from rich.console import Console
+
     from trialtune.registry.diff import diff_snapshots
+    from trialtune.reports.diff import diff_to_rich, write_diff_page
+
+    summary = diff_snapshots(new, base, out).as_dict()
+    write_diff_page(summary, out / "summary.html")
 
     def show(result: dict[str, Any]) -> None:
-        for name in ("total", "base", "new", "changed", "unchanged", "removed", "bad_ids"):
-            typer.echo(f"{name:>10}  {'unknown' if result[name] is None else format(result[name], ',')}")
+        Console(highlight=False).print(diff_to_rich(result))
+        typer.echo(f"written to {out}; as a page: {out / 'summary.html'}")
 
-    emit(diff_snapshots(new, base, out).as_dict(), as_json, show)
+    emit(summary, as_json, show)
 
 
 @registry.command(epilog=example("trialtune registry sample --out sample/ --studies 500"))

@@ -32,8 +32,11 @@ def open_base(path: Path) -> Base:
     return Base(path.name, None, pl.DataFrame({"nct_id": listed.ids}, {"nct_id": pl.String}), listed.refused)
 
 
-def merged_into(snapshot: Path) -> dict[str, str]:
-    """Which trial each merged one went into, as far as the folder of a sync knows; empty for a file."""
+def removed_trials(snapshot: Path) -> dict[str, str | None]:
+    """The trials that left the registry and, if merged, into which one, as far as the folder of a sync knows.
+
+    Empty for a file.
+    """
     removed = snapshot / "removed.parquet"
     if not removed.is_file():
         return {}
@@ -41,7 +44,7 @@ def merged_into(snapshot: Path) -> dict[str, str]:
         table = pq.read_table(removed, columns=["nct_id", "merged_into"])
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{removed}: cannot be read ({error}); sync again") from error
-    return {row["nct_id"]: row["merged_into"] for row in table.to_pylist() if row["merged_into"]}
+    return {row["nct_id"]: row["merged_into"] for row in table.to_pylist()}
 
 
 def _is_snapshot(path: Path) -> bool:

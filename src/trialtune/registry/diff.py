@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, write_json
-from trialtune.registry.base import Base, merged_into, open_base
+from trialtune.registry.base import Base, open_base, removed_trials
 from trialtune.registry.parquet import writing
 from trialtune.registry.quarantine import Quarantine
 from trialtune.registry.records import CONTENT_FIELDS, SNAPSHOT_SCHEMA
@@ -70,7 +70,8 @@ def diff_snapshots(new: Path, base: Path, out: Path) -> DiffSummary:
     are read once, a few thousand rows at a time. Equal inputs give equal bytes.
     Raises DataError for a file that is no snapshot or holds an id twice.
     """
-    against, merged = open_base(base), merged_into(new)
+    against = open_base(base)
+    merged = {nct_id: into for nct_id, into in removed_trials(new).items() if into}
     fresh = _facts(new)
     earlier = against.ids if against.snapshot is None else _facts(against.snapshot)
     fresh, earlier = _with_kinds(fresh, earlier)
@@ -229,10 +230,11 @@ def _summary(
 
 def _counts(fresh: pl.DataFrame, earlier: pl.DataFrame, group: str) -> dict[str, dict[str, int]]:
     """{value: {kind: count}} in the values' order; an id list says nothing of its removed trials."""
-    sides = [fresh] + [earlier.filter(pl.col("kind") == "removed")] * (group in earlier.columns)
+    known = group in earlier.columns
+    sides = [fresh] + [earlier.filter(pl.col("kind") == "removed")] * known
     rows = pl.concat([side.select(pl.col(group).alias("value"), "kind") for side in sides])
     found = rows.filter(pl.col("kind") != "unchanged").group_by("value", "kind").len()
     counts: dict[str, dict[str, int]] = {}
     for value, kind, count in found.sort("value", "kind").rows():
-        counts.setdefault(value, dict.fromkeys(KINDS, 0))[kind] = count
+        counts.setdefault(value, dict.fromkeys(KINDS if known else KINDS[:1], 0))[kind] = count
     return counts

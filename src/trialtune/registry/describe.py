@@ -1,0 +1,102 @@
+"""What a snapshot holds: how many trials of which kind, which fields are filled, how long the texts are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.registry.query import trials_view
+from trialtune.registry.records import SNAPSHOT_SCHEMA, TEXT_FIELDS
+from trialtune.registry.snapshot import snapshot_file, snapshot_metadata
+
+NOT_GIVEN = "not given"
+_GROUPS = {
+    "status": "overall_status",
+    "phase": "nullif(array_to_string(phases, '/'), '')",
+    "year": "left(start_date, 4)",
+    "sex": "sex",
+    "study_type": "study_type",
+}
+_LENGTH = {
+    field.name: f"length({field.name})"
+    if pa.types.is_string(field.type)
+    else f"length(array_to_string({field.name}, ' '))"
+    for field in SNAPSHOT_SCHEMA
+}
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """Characters of a text field over the trials that have it."""
+
+    median: int
+    p95: int
+    max: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """A snapshot in numbers.
+
+    `groups` counts trials by status, phase, start year, sex and study type; `coverage` counts the trials
+    whose field is filled; `text_sizes` has every text field that is filled at all, lists joined.
+    """
+
+    path: Path
+    trials: int
+    first_id: str | None
+    last_id: str | None
+    file_bytes: int
+    row_groups: int
+    origin: dict[str, str]
+    groups: dict[str, dict[str, int]]
+    coverage: dict[str, int]
+    text_sizes: dict[str, TextSize]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The description as JSON-able values."""
+        sizes = {field: vars(size) for field, size in self.text_sizes.items()}
+        return {**vars(self), "path": str(self.path), "text_sizes": sizes}
+
+
+def describe_snapshot(path: Path) -> Description:
+    """Count what a snapshot holds, column by column in bounded memory.
+
+    Raises DataError when the file is not a snapshot.
+    """
+    file = snapshot_file(path)
+    origin = snapshot_metadata(path)
+    fields = SNAPSHOT_SCHEMA.names
+    with trials_view(path) as connection:
+        filled = ", ".join(f"count(*) filter (len({field}) > 0)" for field in fields)
+        whole = f"select min(nct_id), max(nct_id), count(*), {filled} from trials"
+        first, last, trials, *counts = connection.execute(whole).fetchall()[0]
+        groups = {}
+        for name, value in _GROUPS.items():
+            order = "kind" if name == "year" else "n desc, kind"
+            kinds = (
+                f"select coalesce({value}, '{NOT_GIVEN}') as kind, count(*) as n from trials group by kind"
+            )
+            groups[name] = dict(connection.execute(f"{kinds} order by {order}").fetchall())
+        sizes = {}
+        for field in TEXT_FIELDS:
+            # One field at a time keeps little in memory.
+            lengths = f"select {_LENGTH[field]} as n from trials"
+            quantiles = f"select quantile_disc(n, [0.5, 0.95, 1]) from ({lengths}) where n > 0"
+            size = connection.execute(quantiles).fetchall()[0][0]
+            if size:
+                sizes[field] = TextSize(*size)
+    return Description(
+        path=path,
+        trials=trials,
+        first_id=first,
+        last_id=last,
+        file_bytes=file.stat().st_size,
+        row_groups=pq.read_metadata(file).num_row_groups,
+        origin=origin,
+        groups=groups,
+        coverage=dict(zip(fields, counts, strict=True)),
+        text_sizes=sizes,
+    )

@@ -1,0 +1,86 @@
+"""A snapshot, one of its trials, or rows picked from it, for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_LISTED = 12  # values of a group
+_CELL = 60  # characters of a cell in a table of rows
+
+
+def description_to_rich(described: Mapping[str, Any]) -> RenderableType:
+    """The numbers of a snapshot: origin, counts by group, how fields are filled and how long texts are."""
+    trials, origin = described["trials"], described["origin"]
+    head = {
+        "trials": f"{trials:,}",
+        "ids": f"{described['first_id']} to {described['last_id']}",
+        "data of": origin.get("data_timestamp", "unknown"),
+        "source": origin.get("source", "unknown"),
+        "file": f"{described['file_bytes'] / 1e6:,.1f} MB in {described['row_groups']:,} row groups",
+    }
+    parts: list[RenderableType] = [_pairs(head)]
+    for group, counts in described["groups"].items():
+        table = _table(f"by {group.replace('_', ' ')}", "trials", "share")
+        items = list(counts.items())
+        shown = items[-_LISTED:] if group == "year" else items[:_LISTED]
+        for value, count in shown:
+            table.add_row(Text(value), f"{count:,}", _share(count, trials))
+        if len(items) > len(shown):
+            table.add_row(f"and {len(items) - len(shown)} {'earlier' if group == 'year' else 'rarer'}")
+        parts += [Text(), table]
+    fields = _table("field", "trials", "filled", "median", "95%", "longest")
+    for name, count in described["coverage"].items():
+        size = described["text_sizes"].get(name)
+        lengths = [f"{size[key]:,}" for key in ("median", "p95", "max")] if size else []
+        fields.add_row(name, f"{count:,}", _share(count, trials), *lengths)
+    return Group(*parts, Text(), fields, Text("lengths in characters, of the trials that have the text"))
+
+
+def trial_to_rich(trial: Mapping[str, Any]) -> RenderableType:
+    """Every filled field of a trial under its name, lists as lines of their own."""
+    parts: list[RenderableType] = []
+    for name, value in trial.items():
+        if value is None or value in ("", []):
+            continue
+        text = "\n".join(f"- {item}" for item in value) if isinstance(value, list) else str(value)
+        short = "\n" not in text and len(text) <= _CELL
+        parts.append(Text.assemble((f"{name}: " if short else f"{name}\n", "bold"), text))
+    return Group(*parts)
+
+
+def rows_to_rich(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
+    """Rows as a table; long cells are cut."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cut(value)) for value in row))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column(first, min_width=24)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _pairs(values: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in values.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.1%}" if total else "–"
+
+
+def _cut(value: Any) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"

@@ -1,0 +1,67 @@
+"""`trialtune registry diff`, `info`, `show` and `sql` as a user meets them."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from trialtune.cli import app
+from trialtune.registry.snapshot import import_source
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> tuple[Path, Path]:
+    """An older and a newer snapshot of a few made-up trials."""
+    paths = []
+    for name, title, numbers in (("old", "x", range(8)), ("new", "y", range(4, 12))):
+        rows = {
+            "nct_id": [f"NCT{n:08d}" for n in numbers],
+            "title": [title if n < 6 else "z" for n in numbers],
+        }
+        pl.DataFrame(rows).with_columns(start_date=pl.lit("2021-01")).write_csv(tmp_path / f"{name}.csv")
+        import_source(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet")
+        paths.append(tmp_path / f"{name}.parquet")
+    return paths[0], paths[1]
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["registry", *map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_diff_prints_a_table_and_writes_a_page(snapshots: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = snapshots
+    told = run("diff", new, "--base", old, "--out", tmp_path / "diff")
+    assert "by start year" in told
+    assert "changed fields: brief_title 2" in told
+    page = (tmp_path / "diff" / "summary.html").read_text()
+    assert page.count("<svg") == 2
+    assert "Changes against old.parquet" in page
+    result = json.loads(run("diff", new, "--base", old, "--out", tmp_path / "diff", "--json"))
+    assert (result["new"], result["changed"], result["removed"]) == (4, 2, 4)
+    assert result["groups"]["year"] == {"2021": {"new": 4, "changed": 2, "removed": 4}}
+
+
+def test_diff_against_a_list(snapshots: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("NCT00000004\nhello\n")
+    told = run("diff", snapshots[1], "--base", tmp_path / "ids.txt", "--out", tmp_path / "diff")
+    assert "bad ids in the base" in told
+    assert "changed  " in told and "–" in told
+    assert "tells of new and removed" in (tmp_path / "diff" / "summary.html").read_text().replace("\n   ", "")
+
+
+def test_info_show_and_sql(snapshots: tuple[Path, Path], tmp_path: Path) -> None:
+    old, _ = snapshots
+    assert "brief_title" in run("info", old)
+    assert json.loads(run("info", old, "--json"))["trials"] == 8
+    assert "brief_title: x" in run("show", "NCT00000001", "--snapshot", old)
+    assert json.loads(run("show", "NCT00000001", "--snapshot", old, "--json"))["brief_title"] == "x"
+    query = ("sql", "select nct_id from trials order by 1", "--snapshot", old)
+    told = run(*query, "--limit", 3)
+    assert "NCT00000002" in told and "NCT00000003" not in told
+    assert json.loads(run(*query, "--limit", 3, "--json"))["more"] is True
+    assert "8 rows" in run(*query, "--out", tmp_path / "ids.parquet")
+    assert pl.read_parquet(tmp_path / "ids.parquet").height == 8
