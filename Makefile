@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check notebooks setup clean
+.PHONY: run test check notebooks registry-demo setup clean
 
 run: setup
 	$(BIN)/trialtune run quick --out runs/quick
@@ -19,6 +19,10 @@ check: setup
 # Saved outputs come from real trials: make notebooks DATA=../shared/data RUN=runs/real
 notebooks: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/run_notebooks.py --data $(DATA) --run $(RUN)
+
+# Sync, kill, resume, update and diff against a stand-in registry, every count checked.
+registry-demo: setup
+	$(BIN)/python tools/registry_demo.py
 
 setup: $(VENV)/installed
 

@@ -30,33 +30,28 @@ from pydantic import BaseModel
 Study = dict[str, Any]
 FAULTS = ("429", "500", "503", "slow", "cut", "half", "html", "expire", "drop")
 
-_PROTOCOL = {  # the API's piece names, and where they lie in protocolSection
-    "NCTId": "identificationModule.nctId",
-    "NCTIdAlias": "identificationModule.nctIdAliases",
-    "BriefTitle": "identificationModule.briefTitle",
-    "OfficialTitle": "identificationModule.officialTitle",
-    "OverallStatus": "statusModule.overallStatus",
-    "WhyStopped": "statusModule.whyStopped",
-    "StartDate": "statusModule.startDateStruct.date",
-    "LastUpdatePostDate": "statusModule.lastUpdatePostDateStruct.date",
-    "BriefSummary": "descriptionModule.briefSummary",
-    "DetailedDescription": "descriptionModule.detailedDescription",
-    "Condition": "conditionsModule.conditions",
-    "Keyword": "conditionsModule.keywords",
-    "StudyType": "designModule.studyType",
-    "Phase": "designModule.phases",
-    "ArmGroupLabel": "armsInterventionsModule.armGroups.label",
-    "ArmGroupDescription": "armsInterventionsModule.armGroups.description",
-    "InterventionType": "armsInterventionsModule.interventions.type",
-    "InterventionName": "armsInterventionsModule.interventions.name",
-    "PrimaryOutcomeMeasure": "outcomesModule.primaryOutcomes.measure",
-    "PrimaryOutcomeDescription": "outcomesModule.primaryOutcomes.description",
-    "SecondaryOutcomeMeasure": "outcomesModule.secondaryOutcomes.measure",
-    "SecondaryOutcomeDescription": "outcomesModule.secondaryOutcomes.description",
-    "EligibilityCriteria": "eligibilityModule.eligibilityCriteria",
-    "Sex": "eligibilityModule.sex",
-    "MinimumAge": "eligibilityModule.minimumAge",
-    "MaximumAge": "eligibilityModule.maximumAge",
+# The API's piece names, and where they lie in a module of protocolSection.
+_PIECES = """
+identificationModule: NCTId=nctId NCTIdAlias=nctIdAliases BriefTitle=briefTitle
+identificationModule: OfficialTitle=officialTitle
+statusModule: OverallStatus=overallStatus WhyStopped=whyStopped StartDate=startDateStruct.date
+statusModule: LastUpdatePostDate=lastUpdatePostDateStruct.date
+descriptionModule: BriefSummary=briefSummary DetailedDescription=detailedDescription
+conditionsModule: Condition=conditions Keyword=keywords
+designModule: StudyType=studyType Phase=phases
+armsInterventionsModule: ArmGroupLabel=armGroups.label ArmGroupDescription=armGroups.description
+armsInterventionsModule: InterventionType=interventions.type InterventionName=interventions.name
+outcomesModule: PrimaryOutcomeMeasure=primaryOutcomes.measure
+outcomesModule: PrimaryOutcomeDescription=primaryOutcomes.description
+outcomesModule: SecondaryOutcomeMeasure=secondaryOutcomes.measure
+outcomesModule: SecondaryOutcomeDescription=secondaryOutcomes.description
+eligibilityModule: EligibilityCriteria=eligibilityCriteria Sex=sex MinimumAge=minimumAge
+eligibilityModule: MaximumAge=maximumAge
+"""
+_PROTOCOL = {
+    name: f"{module}.{path}"
+    for module, _, pieces in (line.partition(": ") for line in _PIECES.strip().splitlines())
+    for name, _, path in (piece.partition("=") for piece in pieces.split())
 }
 _RANGE = re.compile(r"AREA\[LastUpdatePostDate\]RANGE\[(MIN|\d{4}-\d\d-\d\d),\s*(MAX|\d{4}-\d\d-\d\d)\]")
 
@@ -152,10 +147,6 @@ def create_app(registry: Registry) -> FastAPI:
         registry.obey(order)
         return {"studies": len(registry.studies)}
 
-    @app.get("/admin/log")
-    def log() -> list[dict[str, Any]]:
-        return registry.log
-
     @app.get("/api/v2/studies/{name}")
     def one(name: str, fields: str | None = None) -> Response:
         found = [study for study in registry.studies.values() if name in _names(study)]
@@ -168,8 +159,10 @@ def create_app(registry: Registry) -> FastAPI:
         registry.log.append({**asked, "agent": request.headers.get("user-agent"), "fault": fault})
         if fault == "slow":
             await asyncio.sleep(1.0)
+        elif fault == "expire":  # every token given so far
+            registry.epoch += 1
         elif fault is not None and fault not in ("cut", "half", "drop"):
-            return _spoiled(registry, fault)
+            return _spoiled(fault)
         answer = _answer(registry, asked)
         zips = "gzip" in request.headers.get("accept-encoding", "")
         return _cut(answer, fault) if fault in ("cut", "half", "drop") else _zipped(answer, zips)
@@ -274,10 +267,7 @@ def _at(value: Any, *path: str) -> Any:
     return value
 
 
-def _spoiled(registry: Registry, fault: str) -> Response:
-    if fault == "expire":
-        registry.epoch += 1
-        return _bad("`pageToken` is expired, or belongs to another request")
+def _spoiled(fault: str) -> Response:
     if fault == "html":
         return Response("<html><body>Down for maintenance</body></html>", media_type="text/html")
     headers = {"Retry-After": "0.01"} if fault == "429" else {}

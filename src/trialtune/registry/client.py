@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from trialtune import __version__
 from trialtune.errors import DataError, UsageError
@@ -49,9 +49,10 @@ class Page:
 class Refused(DataError):
     """The registry answered that the request itself is wrong (HTTP 4xx)."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, url: str, status: int, text: str) -> None:
         self.status = status
+        self.reason = f"HTTP {status}: {text[:300].strip()}"
+        super().__init__(f"{url}: {self.reason}; check --base-url, --query and --fields")
 
 
 class _Unanswered(Exception):
@@ -86,9 +87,8 @@ class RegistryClient:
         self._settings = settings or ClientSettings()
         self._sleep = sleep
         self._next_turn = 0.0
-        self._backoff = wait_exponential_jitter(
-            initial=self._settings.backoff, max=_LONGEST_WAIT, jitter=self._settings.backoff
-        )
+        first = self._settings.backoff
+        self._backoff = wait_exponential(multiplier=first, max=_LONGEST_WAIT) + wait_random(0, first)
         self._http = httpx.Client(
             timeout=httpx.Timeout(self._settings.timeout),
             follow_redirects=True,
@@ -152,11 +152,7 @@ class RegistryClient:
         if response.status_code in _RETRIED or response.status_code >= 500:
             raise _Unanswered(f"HTTP {response.status_code}", _retry_after(response))
         if response.status_code >= 400:
-            raise Refused(
-                f"{response.url}: HTTP {response.status_code}: {response.text[:300].strip()};"
-                " check --base-url, --query and --fields",
-                response.status_code,
-            )
+            raise Refused(url, response.status_code, response.text)
         return _decoded(response, needs)
 
     def _take_turn(self) -> None:

@@ -86,9 +86,9 @@ class Walker:
                 page = self.client.page(self.params(walk), token=walk.token, size=self.page_size)
             except Refused as error:
                 if walk.token is not None:
-                    self._again(walk, f"its page token was refused ({error})")
+                    self._again(walk, f"its page token was refused ({error.reason})")
                 elif walk.ids is not None and error.status == 400:
-                    self._split(walk, str(error))
+                    self._split(walk, error.reason)
                 else:
                     raise
                 continue
