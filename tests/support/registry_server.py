@@ -2,8 +2,8 @@
 
     python tests/support/registry_server.py --port 0 --data studies.jsonl.gz --fail 429,500,cut
 
-prints its base URL and serves until it is killed. Every fault of --fail strikes once in `--every`
-requests for studies, in turn. POST /admin changes, withdraws and merges studies and arms single faults.
+prints its base URL and serves until killed. The faults strike in turn, one in `--every` requests for
+studies. POST /admin changes, withdraws and merges studies and arms single faults.
 """
 
 import argparse
@@ -270,8 +270,7 @@ def _at(value: Any, *path: str) -> Any:
 def _spoiled(fault: str) -> Response:
     if fault == "html":
         return Response("<html><body>Down for maintenance</body></html>", media_type="text/html")
-    headers = {"Retry-After": "0.01"} if fault == "429" else {}
-    return Response(f"fault {fault}", status_code=int(fault), headers=headers)
+    return Response(f"fault {fault}", int(fault), {"Retry-After": "0.01"} if fault == "429" else {})
 
 
 def _cut(answer: Response, fault: str) -> Response:
@@ -286,9 +285,8 @@ def _cut(answer: Response, fault: str) -> Response:
 def _zipped(answer: Response, zips: bool) -> Response:
     if not zips:
         return answer
-    headers = {"Content-Encoding": "gzip"}
     body = gzip.compress(bytes(answer.body), 1)
-    return Response(body, answer.status_code, headers=headers, media_type=answer.media_type)
+    return Response(body, answer.status_code, {"Content-Encoding": "gzip"}, answer.media_type)
 
 
 def _json(value: Any) -> Response:
