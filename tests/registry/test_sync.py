@@ -77,8 +77,7 @@ def test_a_sync_holds_what_an_import_holds(served, studies, tmp_path):
     rows = read_snapshot(tmp_path / "sync")
     assert rows["nct_id"].to_list() == sorted(map(id_of, studies))
     assert rows.columns == SYNC_SCHEMA.names
-    day = summary.data_timestamp[:10]
-    assert set(rows["first_seen"]) == set(rows["last_changed"]) == {day}
+    assert set(rows["first_seen"]) == set(rows["last_changed"]) == {summary.data_timestamp[:10]}
     assert snapshot_metadata(tmp_path / "sync")["data_timestamp"] == summary.data_timestamp
 
     source = tmp_path / "studies.jsonl"
@@ -134,13 +133,13 @@ def test_killed_anywhere_and_continued_gives_the_same_bytes(served, tmp_path):
     summary = sync(out, SyncRequest(base_url=url), FAST)
     assert (summary.read, summary.total) == (240, 240)
     assert sha256_of(out / "snapshot.parquet") == sha256_of(tmp_path / "whole" / "snapshot.parquet")
-    # No page was fetched more than once for each kill.
+    # A kill costs one page at most.
     pages = [entry for entry in registry.log if entry["pageSize"] == "25"]
     assert len(pages) <= 10 + 2
 
 
 class Killed(BaseException):
-    """Stands for the moment of a kill."""
+    """The moment of a kill."""
 
 
 def test_stopped_at_any_rename_it_goes_on(served, order, tmp_path, studies):
