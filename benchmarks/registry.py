@@ -18,6 +18,7 @@ python benchmarks/registry.py [--records 10000 100000 581000] [--json FILE]
 # ruff: noqa: PLC0415 - the process of a row holds only what the row needs
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -35,6 +36,7 @@ from rich.table import Table
 
 ROWS = ("v2 import", "AACT import", "diff", "pandas", "Polars")
 PEERS = ("pandas", "Polars")
+CORES = os.cpu_count() or 1
 WHOLE = 581_000  # trials in the registry, 2026
 BYTES = 40_000  # disk a trial needs: two inputs, three snapshots, and room
 PEER_RECORDS = 10_000  # pandas needs some 100 KB of memory a record
@@ -43,15 +45,19 @@ PEER_RECORDS = 10_000  # pandas needs some 100 KB of memory a record
 def measure(name: str, folder: Path) -> dict[str, Any]:
     """Do what a row does, once; returns wall and CPU seconds, and how many records it read."""
     call = _CALLS[name](folder)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _cpu_seconds()
     records = call()
-    seconds = time.perf_counter() - started
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {
-        "seconds": seconds,
-        "cpu_seconds": sum(usage.ru_utime + usage.ru_stime for usage in used),
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": _cpu_seconds() - used,
         "records": records,
     }
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and its workers that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 Call = Callable[[], int]
@@ -60,13 +66,14 @@ Call = Callable[[], int]
 def import_v2(folder: Path) -> Call:
     from trialtune.registry.snapshot import import_source
 
-    return lambda: import_source(folder / "v2.jsonl", folder / "snapshot.parquet").kept
+    out = folder / "snapshot.parquet"
+    return lambda: import_source(folder / "v2.jsonl", out, workers=CORES).kept
 
 
 def import_aact(folder: Path) -> Call:
     from trialtune.registry.snapshot import import_source
 
-    return lambda: import_source(folder / "aact", folder / "aact.parquet").kept
+    return lambda: import_source(folder / "aact", folder / "aact.parquet", workers=CORES).kept
 
 
 def diff(folder: Path) -> Call:
@@ -151,6 +158,8 @@ def run_size(count: int, folder: Path, *, peers: bool) -> list[dict[str, Any]]:
     rows = []
     for name in ROWS if peers else [name for name in ROWS if name not in PEERS]:
         if name == "diff":
+            if not (folder / "snapshot.parquet").is_file():
+                continue  # the import failed, and its row says why
             write_later(folder / "snapshot.parquet", folder / "later.parquet")
         busy = psutil.cpu_percent(interval=1.0)
         row = {"name": name, "size": count, "foreign_cpu": busy, **watched(name, folder)}

@@ -46,7 +46,7 @@ def test_diff_against_a_snapshot(tmp_path: Path, make_snapshot: MakeSnapshot) ->
     assert pq.read_schema(out / "removed.parquet").names == [*SNAPSHOT_SCHEMA.names, "merged_into"]
 
 
-@pytest.mark.parametrize("name", ["base.txt", "base.csv", "bare.csv", "base.parquet"])
+@pytest.mark.parametrize("name", ["base.txt", "base.csv", "bare.csv", "base.jsonl", "base.parquet"])
 def test_diff_against_a_list_of_ids(tmp_path: Path, make_snapshot: MakeSnapshot, name: str) -> None:
     listed = ["NCT00000001", " nct00000002 ", "NCT77", "NCT00000005", "NCT00000005"]
     base = tmp_path / name
@@ -56,6 +56,8 @@ def test_diff_against_a_list_of_ids(tmp_path: Path, make_snapshot: MakeSnapshot,
         base.write_text("\n".join(listed))
     elif name == "base.csv":
         pd.DataFrame({"NCTId": listed}).to_csv(base)
+    elif name == "base.jsonl":
+        pd.DataFrame({"text": "x", "trial_id": listed}).to_json(base, orient="records", lines=True)
     else:
         pd.DataFrame({"trial_id": listed}).to_parquet(base)
     fresh = make_snapshot(tmp_path / "new.parquet", {1: {}, 2: {}, 3: {}})
@@ -71,6 +73,27 @@ def test_diff_against_a_list_of_ids(tmp_path: Path, make_snapshot: MakeSnapshot,
     (refused,) = map(json.loads, (out / "base.quarantine.jsonl").read_text().splitlines())
     assert refused["file"] == name
     assert refused["reason"] == "bad NCT id: 'NCT77' (expected NCT and eight digits)"
+
+
+def test_diff_against_a_data_set_of_the_hub(
+    tmp_path: Path, make_snapshot: MakeSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    cached = tmp_path / "hub" / "datasets--someone--trial_texts"
+    data = cached / "snapshots" / ("0" * 40) / "data"
+    data.mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0" * 40)
+    (data.parent / "README.md").write_text("hello")
+    pd.DataFrame({"trial_id": ["NCT00000001", "bad"], "text": "x"}).to_parquet(data / "train.parquet")
+    pd.DataFrame({"trial_id": ["NCT00000001", "NCT00000002"], "text": "x"}).to_csv(data / "test.csv")
+    fresh = make_snapshot(tmp_path / "new.parquet", {1: {}, 3: {}})
+    summary = diff_snapshots(fresh, Path("someone/trial_texts"), tmp_path / "diff")
+    assert (summary.against, summary.base, summary.bad_ids) == ("someone/trial_texts", 2, 1)
+    assert (summary.new, summary.unchanged, summary.removed) == (1, 1, 1)
+    with pytest.raises(DataError, match=r"someone/other: .*not in the cache"):
+        diff_snapshots(fresh, Path("someone/other"), tmp_path / "diff")
 
 
 def test_a_base_list_with_bad_ids_loses_nothing(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:

@@ -51,7 +51,10 @@ def import_(
 def diff(
     new: Annotated[Path, typer.Argument(help="The newer snapshot, or the folder of a sync.")],
     base: Annotated[
-        Path, typer.Option(help="The older snapshot, or a list of NCT ids (.txt, .csv, .parquet).")
+        Path,
+        typer.Option(
+            help="The older snapshot, NCT ids (.txt, .csv, .jsonl, .parquet), or OWNER/NAME of the Hub."
+        ),
     ],
     out: Out,
     as_json: AsJson = False,

@@ -1,5 +1,6 @@
-"""The base of a diff: a snapshot, the folder of a sync, or a list of NCT ids."""
+"""The base of a diff: a snapshot, the folder of a sync, a list of NCT ids, or a data set of the Hub."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
-from trialtune.registry.ids import read_ids
+from trialtune.registry.hub import dataset_folder, dataset_of
+from trialtune.registry.ids import TABLE_SUFFIXES, IdList, read_ids
 from trialtune.registry.records import SNAPSHOT_SCHEMA
 from trialtune.registry.rows import Row
 from trialtune.registry.snapshot import snapshot_file
@@ -25,11 +27,16 @@ class Base:
 
 
 def open_base(path: Path) -> Base:
-    """The base at a path; raises UsageError and DataError as `read_ids` does."""
+    """The base at a path, or the NCT ids of the data set OWNER/NAME of the Hugging Face Hub.
+
+    Raises UsageError and DataError as `read_ids` does, and DataError for a Hub that does not answer.
+    """
     if _is_snapshot(path):
         return Base(path.name, snapshot_file(path), pl.DataFrame({"nct_id": []}, {"nct_id": pl.String}))
-    listed = read_ids(path)
-    return Base(path.name, None, pl.DataFrame({"nct_id": listed.ids}, {"nct_id": pl.String}), listed.refused)
+    dataset = dataset_of(path)
+    if dataset and not path.exists() and path.suffix.lower() not in (".txt", ".gz", *TABLE_SUFFIXES):
+        return _listed(dataset, [read_ids(file) for file in _tables(dataset)])
+    return _listed(path.name, [read_ids(path)])
 
 
 def removed_trials(snapshot: Path) -> dict[str, str | None]:
@@ -45,6 +52,19 @@ def removed_trials(snapshot: Path) -> dict[str, str | None]:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{removed}: cannot be read ({error}); sync again") from error
     return {row["nct_id"]: row["merged_into"] for row in table.to_pylist()}
+
+
+def _listed(name: str, lists: Sequence[IdList]) -> Base:
+    ids = dict.fromkeys(nct_id for each in lists for nct_id in each.ids)
+    refused = tuple(row for each in lists for row in each.refused)
+    return Base(name, None, pl.DataFrame({"nct_id": list(ids)}, {"nct_id": pl.String}), refused)
+
+
+def _tables(dataset: str) -> list[Path]:
+    """The tables of a data set, its splits among them."""
+    suffixes = (*TABLE_SUFFIXES, *(f"{suffix}.gz" for suffix in TABLE_SUFFIXES[:-1]))
+    folder = dataset_folder(dataset, suffixes=suffixes)
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.name.endswith(suffixes))
 
 
 def _is_snapshot(path: Path) -> bool:

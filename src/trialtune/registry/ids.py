@@ -1,6 +1,7 @@
 """Lists of NCT ids: the trials of a base corpus."""
 
 import gzip
+import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from trialtune.registry.rows import Row, bad_row
 from trialtune.registry.tables import csv_cells, id_column, no_id_column
 from trialtune.registry.textfiles import text_reader
 
+#: Kinds of tables that ids are read from; all but the last also as .gz.
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
 
 @dataclass(frozen=True)
 class IdList:
@@ -32,7 +36,7 @@ class IdList:
 
 
 def read_ids(path: Path) -> IdList:
-    """NCT ids of a .txt file (one a line), or of the id column of a .csv, .tsv (each also .gz) or .parquet.
+    """NCT ids of a .txt file (one a line), or of the id column of a .csv, .tsv, .jsonl (also .gz), .parquet.
 
     Raises UsageError for a missing path or another kind of file, DataError when there is no NCT id in it.
     """
@@ -42,7 +46,7 @@ def read_ids(path: Path) -> IdList:
     try:
         if name.endswith(".parquet"):
             return id_list(_parquet_cells(path), path.name)
-        if name.removesuffix(".gz").endswith((".txt", ".csv", ".tsv")):
+        if name.removesuffix(".gz").endswith((".txt", *TABLE_SUFFIXES[:-1])):
             with (
                 path.open("rb") as file,
                 gzip.open(file) if name.endswith(".gz") else file as handle,
@@ -51,7 +55,7 @@ def read_ids(path: Path) -> IdList:
                 return id_list(_text_cells(text, path), path.name)
     except (OSError, EOFError, zlib.error, UnicodeError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read ({error}); get or write the file again") from error
-    raise UsageError(f"{path}: not a list of ids; use .txt (one id a line), .csv, .tsv or .parquet")
+    raise UsageError(f"{path}: not a list of ids; use .txt (one id a line), {', '.join(TABLE_SUFFIXES)}")
 
 
 def id_list(cells: Iterable[object], label: str) -> IdList:
@@ -75,10 +79,13 @@ def id_list(cells: Iterable[object], label: str) -> IdList:
     return IdList(tuple(ids), tuple(refused))
 
 
-def _text_cells(text: TextIO, path: Path) -> Iterator[str | None]:
+def _text_cells(text: TextIO, path: Path) -> Iterator[object]:
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(".txt"):
         yield from (line.strip() for line in text if line.strip())
+        return
+    if name.endswith(".jsonl"):
+        yield from _json_cells(text)
         return
     parsed = csv_cells(text, path.name, tabs=name.endswith(".tsv"))
     # A row that cannot be parsed (a str) is an entry without an id: counted, not lost.
@@ -97,6 +104,20 @@ def _text_cells(text: TextIO, path: Path) -> Iterator[str | None]:
     position = header.index(column)
     for row in chain([first] if first is not None else [], rows):
         yield row[position] if position < len(row) else None
+
+
+def _json_cells(text: TextIO) -> Iterator[object]:
+    column = None
+    for line in text:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            column = column or id_column(row, row)
+            yield row.get(column)
+        elif line.strip():
+            yield None
 
 
 def _parquet_cells(path: Path) -> Iterator[object]:
