@@ -38,8 +38,9 @@ from transformers import (
 )
 from turns import in_turns, peak, print_machine
 
-from trialtune.corpus.blocks import Blocks, read_blocks
+from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.folder import read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.experiment.environment import machine, versions
@@ -48,7 +49,7 @@ from trialtune.models.lora import LoraSettings, add_lora
 from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
 from trialtune.models.speed import prepare_training, set_dropout
 from trialtune.registry.sample import SampleSettings, write_sample
-from trialtune.registry.snapshot import import_source, read_snapshot
+from trialtune.registry.snapshot import import_source
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.loop import train
 from trialtune.training.settings import TrainSettings
@@ -60,7 +61,7 @@ LEARNING_RATE = 1e-3
 HELDOUT = 64  # blocks
 
 
-def load(encoder: str, blocks: Blocks) -> PreTrainedModel:
+def load(encoder: str, blocks: BlockSource) -> PreTrainedModel:
     """The encoder with LoRA on query and value, and a trained head where it brought none."""
     torch.manual_seed(0)
     if encoder == "bert-base":  # its speed does not depend on its weights
@@ -133,8 +134,8 @@ def train_ours(model: PreTrainedModel, batches: MaskedBatches, *, steps: int) ->
 def measure(encoder: str, name: str, seed: int, corpus: Path) -> dict[str, Any]:
     """Train one row; returns tokens/s, peak memory in MB, final loss, and the share of the peak used."""
     tokenizer = load_tokenizer(EMBEDDED)
-    blocks = read_blocks(corpus / "train.parquet", pad_id=tokenizer.pad_token_id)
-    heldout = read_blocks(corpus / "heldout.parquet", pad_id=tokenizer.pad_token_id).head(HELDOUT)
+    blocks = read_blocks(corpus, "train", pad_id=tokenizer.pad_token_id)
+    heldout = read_blocks(corpus, "heldout", pad_id=tokenizer.pad_token_id).head(HELDOUT)
     masker = Masker.of(tokenizer)
     batches, steps = MaskedBatches(blocks, masker, BATCH, seed), STEPS[encoder]
     model, bf16 = load(encoder, blocks), name != "stock-fp32"
@@ -166,8 +167,12 @@ def make_corpus(folder: Path) -> Path:
     """A corpus of made-up trials."""
     write_sample(folder / "sample", SampleSettings(studies=2400))
     import_source(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
-    rows = read_snapshot(folder / "snapshot.parquet")
-    build_corpus(rows, load_tokenizer(EMBEDDED), folder / "corpus", settings=CorpusSettings(block_size=BLOCK))
+    build_corpus(
+        folder / "snapshot.parquet",
+        load_tokenizer(EMBEDDED),
+        folder / "corpus",
+        settings=CorpusSettings(block_size=BLOCK),
+    )
     return folder / "corpus"
 
 

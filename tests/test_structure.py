@@ -12,7 +12,7 @@ ROOT = Path(trialtune.__file__).parent
 ORDER = [
     {"errors"},
     {"settings"},
-    {"files"},
+    {"files", "workers"},
     {"registry"},
     {"corpus"},
     {"models"},

@@ -1,48 +1,52 @@
-"""Packing loses nothing and pads nothing; block files open elsewhere."""
+"""Stored blocks give the rows that are asked for, whichever batch they lie in."""
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import torch
 
-from trialtune.corpus.blocks import pack, read_blocks, write_blocks
-from trialtune.errors import DataError
+from trialtune.corpus.blocks import Blocks, StoredBlocks
+from trialtune.corpus.documents import NO_SECTION
 
 CLS, SEP, PAD = 101, 102, 0
-documents = st.lists(st.lists(st.integers(min_value=200, max_value=300), max_size=70), max_size=20)
+ROWS = [[CLS, 200 + n, 5, SEP] for n in range(100)] + [[CLS, 7, SEP]]
 
 
-@given(documents, st.integers(min_value=16, max_value=64))
-def test_blocks_hold_exactly_the_documents(texts: list[list[int]], block_size: int) -> None:
-    blocks = list(pack(texts, block_size=block_size, cls_id=CLS, sep_id=SEP))
-    joined = [token for block in blocks for token in block[1:-1]]
-    assert joined == [token for text in texts for token in [*text, SEP]]
-    assert all(block[0] == CLS and block[-1] == SEP for block in blocks)
-    assert all(len(block) == block_size for block in blocks[:-1])
-    assert all(len(block) <= block_size for block in blocks[-1:])
+@pytest.fixture
+def stored() -> StoredBlocks:
+    columns = {"input_ids": pa.array(ROWS, pa.list_(pa.int32()))}
+    columns["section_ids"] = pa.array(
+        [[NO_SECTION] + [2] * (len(row) - 1) for row in ROWS], pa.list_(pa.int8())
+    )
+    whole = pa.table(columns)
+    return StoredBlocks(pa.concat_tables([whole[:7], whole[7:60], whole[60:]]), pad_id=PAD)
 
 
-def test_block_file_round_trip_and_plain_readers(tmp_path) -> None:
-    path = tmp_path / "train.parquet"
-    blocks = [[CLS, 5, 6, SEP], [CLS, 7, 8, SEP], [CLS, 9, SEP]]
-    assert write_blocks(path, iter(blocks)) == (3, 11)
-    loaded = read_blocks(path, pad_id=PAD)
-    assert loaded.input_ids.tolist() == [[CLS, 5, 6, SEP], [CLS, 7, 8, SEP], [CLS, 9, SEP, PAD]]
-    assert loaded.tokens == 11
-    frame = pl.read_parquet(path)
-    assert frame["input_ids"].to_list() == blocks
-    assert frame["attention_mask"].to_list() == [[1] * len(block) for block in blocks]
-    assert frame["token_type_ids"].to_list() == [[0] * len(block) for block in blocks]
+def test_rows_come_in_the_order_asked_for(stored) -> None:
+    chosen = stored[torch.tensor([100, 6, 7, 59, 60, 0, 6])]
+    assert chosen.input_ids[:, 1].tolist() == [7, 206, 207, 259, 260, 200, 206]
+    assert chosen.input_ids[0].tolist() == [CLS, 7, SEP, PAD]
+    assert chosen.attention_mask.tolist() == [[1, 1, 1, 0], *[[1] * 4] * 6]
+    assert chosen.section_ids[0].tolist() == [NO_SECTION, 2, 2, NO_SECTION]
+    assert (chosen.input_ids.dtype, chosen.attention_mask.dtype) == (torch.int32, torch.int8)
 
 
-def test_a_choice_of_blocks_is_spread_evenly(tmp_path) -> None:
-    write_blocks(tmp_path / "b.parquet", ([CLS, 200 + n, SEP] for n in range(100)))
-    blocks = read_blocks(tmp_path / "b.parquet", pad_id=PAD)
-    assert [row[1] for row in blocks.head(5).input_ids.tolist()] == [200, 224, 249, 274, 299]
-    assert len(blocks.head(1000)) == 100
+def test_counts_leave_padding_out(stored) -> None:
+    assert (len(stored), stored.tokens) == (101, 403)
+    joined = np.concatenate(list(stored.streams())).tolist()
+    assert joined == [token for row in ROWS for token in row]
+    in_memory = stored[torch.arange(101)]
+    assert np.concatenate(list(in_memory.streams())).tolist() == joined
 
 
-def test_a_broken_block_file_is_named(tmp_path) -> None:
-    (tmp_path / "train.parquet").write_text("not parquet")
-    with pytest.raises(DataError, match=r"train\.parquet.*corpus build"):
-        read_blocks(tmp_path / "train.parquet", pad_id=PAD)
+def test_a_choice_of_blocks_is_spread_evenly(stored) -> None:
+    assert stored.head(5).input_ids[:, 1].tolist() == [200, 225, 250, 275, 7]
+    assert len(stored.head(1000)) == 101
+
+
+def test_blocks_in_memory_are_chosen_alike(stored) -> None:
+    rows = torch.tensor([3, 100, 3])
+    every = stored[torch.arange(len(stored))]
+    assert isinstance(every, Blocks)
+    assert torch.equal(every[rows].input_ids, stored[rows].input_ids)
+    assert torch.equal(every[rows].section_ids, stored[rows].section_ids)

@@ -1,20 +1,20 @@
 """A corpus folder: counts add up, the held-out part is apart, excluded trials stay out."""
 
+import bisect
+import signal
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 import torch
 
-from trialtune.corpus.blocks import read_blocks
-from trialtune.corpus.build import (
-    Corpus,
-    CorpusSettings,
-    build_corpus,
-    is_heldout,
-    tokenise,
-    tokenizer_fingerprint,
-)
-from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES
+from trialtune.corpus.build import CorpusSettings, build_corpus, tokenizer_fingerprint
+from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES, compose
+from trialtune.corpus.encode import is_heldout
+from trialtune.corpus.folder import Corpus, corpus_trials, read_blocks
 from trialtune.errors import DataError
+from trialtune.registry.snapshot import import_source
 
 SETTINGS = CorpusSettings(block_size=32, heldout=0.2)
 
@@ -30,10 +30,8 @@ def test_counts_add_up_and_nothing_is_lost(tmp_path, tiny_tokenizer) -> None:
     assert corpus.documents + corpus.heldout_documents + corpus.empty + corpus.excluded == 200
     assert (corpus.excluded, corpus.empty) == (2, 20)
     assert corpus == Corpus.read(tmp_path / "c")
-    seen = "".join(
-        tiny_tokenizer.decode(row)
-        for row in read_blocks(tmp_path / "c" / "train.parquet", pad_id=0).input_ids
-    )
+    blocks = read_blocks(tmp_path / "c", "train", pad_id=0)
+    seen = "".join(tiny_tokenizer.decode(row) for row in blocks.head(len(blocks)).input_ids)
     kept = [n for n in range(200) if n % 10 and n not in (3, 4)]
     trained = [n for n in kept if not is_heldout(f"NCT{n:08d}", 0.2, SETTINGS.seed)]
     assert corpus.documents == len(trained)
@@ -55,7 +53,8 @@ def test_heldout_tokens_know_their_section(tmp_path, tiny_tokenizer) -> None:
         for n in range(60)
     ]
     build_corpus(pl.DataFrame(rows), tiny_tokenizer, tmp_path / "c", settings=SETTINGS)
-    blocks = read_blocks(tmp_path / "c" / "heldout.parquet", pad_id=0)
+    stored = read_blocks(tmp_path / "c", "heldout", pad_id=0)
+    blocks = stored.head(len(stored))
     assert blocks.section_ids.shape == blocks.input_ids.shape
     special = torch.isin(blocks.input_ids, torch.tensor(tiny_tokenizer.all_special_ids))
     assert torch.equal(blocks.section_ids == NO_SECTION, special)
@@ -68,7 +67,7 @@ def test_heldout_tokens_know_their_section(tmp_path, tiny_tokenizer) -> None:
         found = blocks.input_ids[blocks.section_ids == SECTION_NAMES.index(name)].tolist()
         assert found == spelled * (len(found) // len(spelled))
         assert found
-    assert "section_ids" not in pl.read_parquet_schema(tmp_path / "c" / "train.parquet")
+    assert read_blocks(tmp_path / "c", "train", pad_id=0).head(1).section_ids is None
 
 
 def test_growth_never_moves_a_trial_between_parts() -> None:
@@ -90,7 +89,97 @@ def test_fingerprint_ignores_call_options(tiny_tokenizer) -> None:
     assert tokenizer_fingerprint(tiny_tokenizer) == before
 
 
-def test_tokens_equal_the_plain_call(tiny_tokenizer, shared_data) -> None:
-    texts = pl.read_parquet(shared_data / "trials.parquet")["brief_summary"].head(1500).to_list()
-    plain = [tiny_tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    assert list(tokenise(texts, tiny_tokenizer)) == plain
+@pytest.fixture(scope="module")
+def real(shared_data, tmp_path_factory):
+    """A snapshot of 600 real trials, of every origin."""
+    folder = tmp_path_factory.mktemp("real")
+    pl.read_parquet(shared_data / "trials.parquet").gather_every(31).write_parquet(folder / "trials.parquet")
+    import_source(folder / "trials.parquet", folder / "snapshot.parquet")
+    return folder / "snapshot.parquet"
+
+
+def test_blocks_equal_those_made_plainly(real, tiny_tokenizer, pack, tmp_path) -> None:
+    trials = pl.read_parquet(real)
+    excluded = frozenset(trials["nct_id"].gather_every(10))
+    build_corpus(real, tiny_tokenizer, tmp_path / "c", settings=SETTINGS, exclude=excluded)
+    for part in ("train", "heldout"):
+        ids, sections, read = [], [], []
+        for record in trials.to_dicts():
+            held = is_heldout(record["nct_id"], SETTINGS.heldout, SETTINGS.seed)
+            document = compose(record)
+            if record["nct_id"] in excluded or held != (part == "heldout") or not document.text:
+                continue
+            plain = tiny_tokenizer(document.text, add_special_tokens=False, return_offsets_mapping=True)
+            starts, kinds = zip(*document.sections, strict=True)
+            places = [bisect.bisect_right(starts, begin) for begin, _ in plain["offset_mapping"]]
+            ids.append(plain["input_ids"])
+            sections.append([kinds[place - 1] for place in places])
+            read.append(record["nct_id"])
+        stored = read_blocks(tmp_path / "c", part, pad_id=tiny_tokenizer.pad_token_id)
+        found = stored.head(len(stored))
+        special = tiny_tokenizer.cls_token_id, tiny_tokenizer.sep_token_id
+        made = [row[mask.bool()] for row, mask in zip(found.input_ids, found.attention_mask, strict=True)]
+        assert [row.tolist() for row in made] == pack(ids, SETTINGS.block_size, *special)
+        if part == "train":
+            assert corpus_trials(tmp_path / "c")["nct_id"].to_list() == read
+        else:
+            kinds = [
+                row[mask.bool()] for row, mask in zip(found.section_ids, found.attention_mask, strict=True)
+            ]
+            expected = pack(sections, SETTINGS.block_size, NO_SECTION, NO_SECTION)
+            assert [row.tolist() for row in kinds] == expected
+
+
+def test_any_number_of_workers_and_any_source_give_the_same_bytes(real, tiny_tokenizer, tmp_path) -> None:
+    seen: list[int] = []
+    settings = CorpusSettings(block_size=128)
+    build_corpus(real, tiny_tokenizer, tmp_path / "one", settings=settings)
+    build_corpus(real, tiny_tokenizer, tmp_path / "two", settings=settings, workers=2, progress=seen.append)
+    build_corpus(pl.read_parquet(real), tiny_tokenizer, tmp_path / "frame", settings=settings)
+    first, *others = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).rglob("*") if file.is_file()}
+        for name in ("one", "two", "frame")
+    )
+    assert {"train-00000.arrow", "heldout-00000.arrow", "trials.parquet", "corpus.json"} < first.keys()
+    assert others == [first, first]
+    assert sum(seen) == len(pl.read_parquet(real))
+
+
+def test_a_file_that_is_no_snapshot_is_told(tmp_path, tiny_tokenizer) -> None:
+    pl.DataFrame({"nct_id": ["NCT00000001"]}).write_parquet(tmp_path / "x.parquet")
+    for name in ("x.parquet", "missing.parquet"):
+        with pytest.raises(DataError, match="registry import"):
+            build_corpus(tmp_path / name, tiny_tokenizer, tmp_path / "c", settings=SETTINGS)
+    with pytest.raises(DataError, match="larger snapshot"):
+        build_corpus(snapshot(0), tiny_tokenizer, tmp_path / "c", settings=SETTINGS)
+    assert not (tmp_path / "c").exists()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from transformers import AutoTokenizer
+from trialtune.corpus.build import CorpusSettings, build_corpus
+
+def wait(rows):
+    print("working", flush=True)
+    time.sleep(60)
+
+source, tokenizer, out = map(Path, sys.argv[1:])
+build_corpus(source, AutoTokenizer.from_pretrained(tokenizer), out, settings=CorpusSettings(), progress=wait)
+"""
+
+
+def test_a_killed_build_leaves_the_former_corpus_as_it_was(real, tiny_tokenizer, tmp_path) -> None:
+    out = tmp_path / "c"
+    build_corpus(snapshot(200), tiny_tokenizer, out, settings=SETTINGS)
+    tiny_tokenizer.save_pretrained(tmp_path / "tokenizer")
+    before = Corpus.read(out)
+    command = [sys.executable, "-c", KILLED, real, tmp_path / "tokenizer", out]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as building:
+        assert building.stdout is not None
+        assert building.stdout.readline() == b"working\n"
+        building.send_signal(signal.SIGKILL)
+    assert Corpus.read(out) == before
+    assert len(read_blocks(out, "train", pad_id=0)) == before.blocks
+    assert build_corpus(real, tiny_tokenizer, out, settings=SETTINGS) == Corpus.read(out)

@@ -1,6 +1,9 @@
 """Cleaning repairs text and destroys none of it; structured answers stay out of documents."""
 
+import html
+import re
 import textwrap
+import unicodedata
 
 import polars as pl
 from hypothesis import given
@@ -39,6 +42,33 @@ def test_unwrap_undoes_fixed_width_wrapping(texts: list[str], width: int) -> Non
 def test_unwrap_leaves_short_lines_alone(text: str) -> None:
     lines = textwrap.wrap(text, 40)
     assert unwrap(lines) == lines
+
+
+def clean_plainly(text: str) -> str:
+    """Every repair on every text, needed or not."""
+    text = re.sub("_x000D_", "\n", html.unescape(text), flags=re.IGNORECASE)
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]", "", text)
+    text = re.sub(r"\\([\\`*_{}\[\]()#+\-.!<>~|&\"'^=])", r"\1", text)
+    lines = [re.sub(r"[ \t\xa0]+", " ", line).strip() for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(unwrap(lines))).strip()
+
+
+odd = st.sampled_from(
+    [*"\r\n\t\\*_&;xa \u0301é\x00\x0b\x1c\x7f\x85\xa0\u200b\u2028\ufeff\u3000", "_X000d_", "&lt;"]
+)
+
+
+@given(st.lists(odd | st.text()).map("".join))
+def test_cleaning_quickly_equals_cleaning_plainly(text: str) -> None:
+    assert clean(text) == clean_plainly(text)
+
+
+def test_cleaning_quickly_equals_cleaning_plainly_on_real_trials(shared_data) -> None:
+    columns = ["brief_title", "brief_summary", "detailed_description", "eligibility", "interventions"]
+    for texts in pl.read_parquet(shared_data / "trials.parquet", columns=columns).gather_every(11):
+        for text in texts:
+            assert clean(text) == clean_plainly(text)
 
 
 @given(st.text())

@@ -159,7 +159,7 @@ def test_a_corpus_of_another_tokeniser_is_refused(corpus, tiny_encoder, tmp_path
     described = read_json(corpus / "corpus.json")
     other = tmp_path / "corpus"
     other.mkdir()
-    for file in ("train.parquet", "heldout.parquet"):
+    for file in ("train-00000.arrow", "heldout-00000.arrow"):
         (other / file).write_bytes((corpus / file).read_bytes())
     (other / "corpus.json").write_text(str({**described, "tokenizer_sha256": "0"}).replace("'", '"'))
     with pytest.raises(DataError, match="tokeniser"):

@@ -25,23 +25,26 @@ def build(
     exclude: Annotated[
         Path | None, typer.Option(help="A list of NCT ids to leave out: the test trials.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as there are cores when not given.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compose, clean, tokenise and pack the free text of every trial."""
     from trialtune.console import bar
-    from trialtune.corpus.build import CorpusSettings, build_corpus
+    from trialtune.corpus.build import CorpusSettings, build_corpus, count_rows
     from trialtune.models.encoders import load_tokenizer
     from trialtune.registry.ids import read_ids
-    from trialtune.registry.snapshot import read_snapshot
+    from trialtune.workers import cores
 
-    rows = read_snapshot(snapshot)
-    with bar("reading trials", 2 * len(rows)) as progress:  # once for training, once for the held-out part
+    with bar("reading trials", count_rows(snapshot)) as progress:
         made = build_corpus(
-            rows,
+            snapshot,
             load_tokenizer(encoder),
             out,
             settings=CorpusSettings(block_size=block_size, heldout=heldout),
             exclude=frozenset(read_ids(exclude).ids) if exclude else frozenset(),
+            workers=workers or cores(),
             progress=progress,
         )
 

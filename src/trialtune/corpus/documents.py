@@ -3,7 +3,7 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ SECTIONS = (
     ("Eligibility", "eligibility_criteria"),
 )
 
+COLUMNS = ("nct_id", "text", *(column for _, column in SECTIONS))  # all that a document is made of
 SECTION_NAMES = tuple(name for name, _ in SECTIONS)
 NO_SECTION = -1  # of a text that came ready-made, and of special tokens
 
@@ -46,11 +47,27 @@ def clean(text: str) -> str:
     HTML entities and the API's markdown escapes are undone, control characters dropped,
     hard-wrapped lines joined, blanks collapsed; brackets, `%`, `@`, `≥` stay as they are.
     """
-    text = _SPREADSHEET_RETURN.sub("\n", html.unescape(text))
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    text = _MARKDOWN_ESCAPE.sub(r"\1", _CONTROL.sub("", text))
-    lines = [_BLANKS.sub(" ", line).strip() for line in text.split("\n")]
+    # Most text needs none of this, and asking is several times cheaper than substituting.
+    text = html.unescape(text)
+    if "_" in text:
+        text = _SPREADSHEET_RETURN.sub("\n", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = [_clean_line(line) for line in text.split("\n")]
     return _EMPTY_LINES.sub("\n\n", "\n".join(unwrap(lines))).strip()
+
+
+def _clean_line(line: str) -> str:
+    plain = line.isprintable()  # no control character, and no blank but the space
+    if not plain:
+        line = _CONTROL.sub("", line)
+    if "\\" in line:
+        line = _MARKDOWN_ESCAPE.sub(r"\1", line)
+    if not plain or "  " in line:
+        line = _BLANKS.sub(" ", line)
+    return line.strip()
 
 
 def unwrap(lines: list[str]) -> list[str]:
@@ -65,9 +82,8 @@ def unwrap(lines: list[str]) -> list[str]:
     joined: list[str] = []
     previous = 0  # length of the last source line, which is what the writer measured
     for line in lines:
-        first_word = line.split(" ", 1)[0]
-        overran = previous + 1 + len(first_word) > width - _INDENT_SLACK
-        if joined and joined[-1] and line and overran and not _BULLET.match(line):
+        overran = previous + 1 + len(line.split(" ", 1)[0]) > width - _INDENT_SLACK
+        if overran and line and joined and joined[-1] and not _BULLET.match(line):
             joined[-1] += " " + line
         else:
             joined.append(line)
@@ -103,8 +119,3 @@ def compose(record: Mapping[str, Any]) -> Document:
             sections.append((len(text), index))
             text += f"{name}: {cleaned}"
     return Document(nct_id, text, tuple(sections))
-
-
-def documents(records: Iterable[Mapping[str, Any]]) -> Iterable[Document]:
-    """The document of each record, empty ones included."""
-    return map(compose, records)

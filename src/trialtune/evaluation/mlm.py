@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
-from trialtune.corpus.blocks import Blocks
+from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.documents import SECTION_NAMES
 from trialtune.corpus.masking import IGNORE, Masker
 from trialtune.models.mlm import MaskedLM
@@ -58,6 +59,9 @@ def score_line(entry: dict[str, Any]) -> str:
     return line + (f", older trials {old['accuracy']:.4f})" if old else ")")
 
 
-def token_counts(blocks: Blocks, vocab_size: int) -> torch.Tensor:
+def token_counts(blocks: BlockSource, vocab_size: int) -> torch.Tensor:
     """How often each token id occurs in `blocks` [vocab_size]."""
-    return torch.bincount(blocks.input_ids[blocks.attention_mask.bool()], minlength=vocab_size)
+    counts = np.zeros(vocab_size, np.int64)
+    for ids in blocks.streams():
+        counts += np.bincount(ids, minlength=vocab_size)
+    return torch.from_numpy(counts)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from trialtune.console import bar, training_bar
-from trialtune.corpus.build import build_corpus
+from trialtune.corpus.build import build_corpus, count_rows
 from trialtune.errors import UsageError
 from trialtune.experiment.data import DataFiles, find_data
 from trialtune.experiment.environment import machine, versions
@@ -26,6 +26,7 @@ from trialtune.stages.compare import Comparison, System
 from trialtune.stages.examples import divide, read_examples
 from trialtune.stages.step import RECORD, Step
 from trialtune.tasks.task import Task, get_task
+from trialtune.workers import cores
 
 SAMPLE = "sample"
 log = logging.getLogger(__name__)
@@ -166,19 +167,20 @@ class Experiment:
         return {**counts, "source": labelled.counts, "test_source": held}
 
     def _corpus(self, part: str) -> dict[str, Any]:
-        snapshot = read_snapshot(self.out / "diff" / f"{part}.parquet")
+        snapshot = self.out / "diff" / f"{part}.parquet"
         tests = [
             pl.read_parquet(self.out / "tasks" / name / "examples" / "test.parquet")
             for name in self.recipe.tasks
         ]
         tested = frozenset(nct_id for rows in tests for nct_id in rows["nct_id"].drop_nulls())
-        with bar(f"reading {part} trials", 2 * len(snapshot)) as progress:
+        with bar(f"reading {part} trials", count_rows(snapshot)) as progress:
             corpus = build_corpus(
                 snapshot,
                 load_tokenizer(self.recipe.encoder),
                 self.out / "corpus" / part,
                 settings=self.recipe.corpus,
                 exclude=tested,
+                workers=cores(),
                 progress=progress,
             )
         return {name: value for name, value in vars(corpus).items() if isinstance(value, int)}

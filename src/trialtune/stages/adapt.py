@@ -12,8 +12,9 @@ from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from trialtune.corpus.blocks import Blocks, read_blocks
-from trialtune.corpus.build import Corpus, tokenizer_fingerprint
+from trialtune.corpus.blocks import Blocks, StoredBlocks
+from trialtune.corpus.build import tokenizer_fingerprint
+from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import mlm_metrics, score_line, token_counts
@@ -47,11 +48,11 @@ class AdaptSettings(Settings):
 
 @dataclass(frozen=True)
 class Texts:
-    """A corpus in memory, made by the encoder's own tokeniser."""
+    """A corpus, made by the encoder's own tokeniser."""
 
     tokenizer: PreTrainedTokenizerFast
     block_size: int
-    train: Blocks
+    train: StoredBlocks
     heldout: Blocks
     old: Blocks | None  # held-out blocks of another corpus, to watch for forgetting
 
@@ -74,8 +75,8 @@ def read_texts(corpus: Path, encoder: str, *, heldout_blocks: int, old_corpus: P
             )
         check_length(config, each.block_size)
 
-    def blocks(folder: Path, part: str) -> Blocks:
-        return read_blocks(folder / f"{part}.parquet", pad_id=tokenizer.pad_token_id)
+    def blocks(folder: Path, part: Part) -> StoredBlocks:
+        return read_blocks(folder, part, pad_id=tokenizer.pad_token_id)
 
     return Texts(
         tokenizer,
@@ -153,8 +154,13 @@ def adapt(
             fingerprint=fingerprint(
                 settings.model_dump(mode="json", exclude={"train": HOW, "gradient_checkpointing": True}),
                 encoder_digest(encoder),
-                sha256_of(corpus / "train.parquet"),
-                *(sha256_of(folder / "heldout.parquet") for folder in (corpus, old_corpus) if folder),
+                *map(sha256_of, block_files(corpus, "train")),
+                *(
+                    sha256_of(file)
+                    for folder in (corpus, old_corpus)
+                    if folder
+                    for file in block_files(folder, "heldout")
+                ),
             ),
             keep=schedule.keep_checkpoints,
         ),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from trialtune.corpus.build import Corpus, corpus_trials
+from trialtune.corpus.folder import Corpus, corpus_trials
 from trialtune.errors import DataError
 from trialtune.tasks.near_duplicates import similar_pairs
 from trialtune.tasks.splits import identities, normalise

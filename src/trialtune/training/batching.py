@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from trialtune.corpus.blocks import Blocks
+from trialtune.corpus.blocks import BlockSource
 from trialtune.corpus.masking import IGNORE, Masker
 from trialtune.training.seeds import step_seed
 
@@ -25,7 +25,7 @@ def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
 class MaskedBatches:
     """Masked blocks in random order; every pass has its own order, every step its own masks."""
 
-    blocks: Blocks
+    blocks: BlockSource
     masker: Masker
     batch_size: int
     seed: int
@@ -36,10 +36,9 @@ class MaskedBatches:
         for position in range(step * self.batch_size, (step + 1) * self.batch_size):
             epoch, offset = divmod(position, count)
             chosen.append(permutation(count, self.seed, epoch)[offset])
-        rows = torch.stack(chosen)
-        original = self.blocks.input_ids[rows].long()
-        input_ids, labels = self.masker(original, seed=step_seed(self.seed, step))
-        attention_mask = self.blocks.attention_mask[rows].long()
+        blocks = self.blocks[torch.stack(chosen)]
+        input_ids, labels = self.masker(blocks.input_ids.long(), seed=step_seed(self.seed, step))
+        attention_mask = blocks.attention_mask.long()
         return {"input_ids": input_ids, "labels": labels, "attention_mask": attention_mask}
 
     def scored(self, batch: Mapping[str, torch.Tensor]) -> int:

@@ -1,0 +1,84 @@
+"""A corpus folder: what it says of itself, its trials, its blocks."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.corpus.blocks import StoredBlocks
+from trialtune.corpus.shards import open_shards
+from trialtune.errors import DataError
+from trialtune.files import read_json
+
+TRIALS = "trials.parquet"
+Part = Literal["train", "heldout"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What `corpus.json` says of a corpus folder."""
+
+    documents: int
+    empty: int
+    excluded: int
+    heldout_documents: int
+    blocks: int
+    tokens: int
+    heldout_blocks: int
+    heldout_tokens: int
+    block_size: int
+    tokenizer: str
+    tokenizer_sha256: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Corpus":
+        """Read a corpus folder's description; raises DataError when it is not one."""
+        if not (folder / "corpus.json").is_file():
+            raise DataError(f"{folder}: not a corpus folder; make one with `trialtune corpus build`")
+        return cls(**read_json(folder / "corpus.json"))
+
+
+def corpus_trials(folder: Path) -> pl.DataFrame | None:
+    """The trials whose text a corpus folder trains on [nct_id]; None for a folder of an older version."""
+    path = folder / TRIALS
+    return pl.read_parquet(path).filter(~pl.col("heldout")).select("nct_id") if path.is_file() else None
+
+
+def block_files(folder: Path, part: Part) -> list[Path]:
+    """The files that hold a part's blocks, in order: shards, or the one Parquet file of an older version.
+
+    Raises DataError when there is none.
+    """
+    files = sorted(folder.glob(f"{part}-*.arrow")) or [folder / f"{part}.parquet"]
+    if not files[0].is_file():
+        raise DataError(f"{folder}: holds no {part} blocks; run `trialtune corpus build` again")
+    return files
+
+
+def read_blocks(folder: Path, part: Part, *, pad_id: int) -> StoredBlocks:
+    """Open a part's blocks; shards are mapped, not loaded. Raises DataError when a file is broken."""
+    files = block_files(folder, part)
+    try:
+        table = _read_old(files[0]) if files[0].suffix == ".parquet" else open_shards(files)
+    except (OSError, pa.ArrowException) as error:
+        named = ", ".join(file.name for file in files[:3])
+        raise DataError(
+            f"{folder}: cannot read blocks from {named} ({error}); run `trialtune corpus build` again"
+        ) from error
+    described = Corpus.read(folder)
+    expected = described.blocks if part == "train" else described.heldout_blocks
+    if len(table) != expected:
+        raise DataError(
+            f"{folder}: {len(table):,} {part} blocks of the {expected:,} that corpus.json speaks of;"
+            " run `trialtune corpus build` again"
+        )
+    return StoredBlocks(table, pad_id=pad_id)
+
+
+def _read_old(path: Path) -> pa.Table:
+    names = [name for name in pq.read_schema(path).names if name in ("input_ids", "section_ids")]
+    return pq.read_table(path, columns=names)

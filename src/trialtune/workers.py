@@ -1,0 +1,79 @@
+"""Work shared among processes: results come in order, and only a few are held at a time."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from trialtune.errors import DataError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AHEAD = 3  # items under way for every worker: the slowest of them must not leave the others idle
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Generator[Result, None, None]:
+    """`function` of each item, in the items' order; `function`, items and results must pickle.
+
+    One worker is this very process. More are started afresh rather than forked, since the threads
+    of Polars and of the tokeniser do not survive a fork: a script must stand behind
+    `if __name__ == "__main__":`. Raises DataError when a worker dies.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_prepare, initargs=(function,)
+    )
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(_call, item))
+            if len(waiting) == _AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process died, most often for want of memory; give fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(function: Callable[[Any], Any]) -> None:
+    """Make a worker ready: one thread, deaf to Ctrl-C, which is the parent's to answer."""
+    _Worker.function = function
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, and they would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+class _Worker:
+    function: Callable[[Any], Any]  # set in a worker: sent once, not with every item
+
+
+def _call(item: Any) -> Any:
+    return _Worker.function(item)
