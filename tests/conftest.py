@@ -32,10 +32,20 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def registry_server() -> ModuleType:
     """The stand-in registry: `serving(studies)` yields its URL and the registry behind it."""
-    path = Path(__file__).parent / "support" / "registry_server.py"
-    spec = importlib.util.spec_from_file_location("registry_server", path)
+    return _support("registry_server")
+
+
+@pytest.fixture(scope="session")
+def trial_files() -> ModuleType:
+    """Writers of studies in other forms: `aact_of`, `write_folder`, `write_zip`, `xml_of`."""
+    return _support("trial_files")
+
+
+def _support(name: str) -> ModuleType:
+    path = Path(__file__).parent / "support" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

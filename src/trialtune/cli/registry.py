@@ -16,23 +16,39 @@ app.add_typer(registry, name="registry")
 )
 def import_(
     source: Annotated[
-        Path, typer.Argument(help="v2 JSON/JSONL, CSV, Parquet (.gz, .zip too), or a folder of them.")
+        Path,
+        typer.Argument(
+            help="A file, a zip or a folder of: v2 JSON or JSON Lines, CSV (the site's too), legacy XML,"
+            " Parquet, AACT's pipe-delimited tables; or a Hub data set OWNER/NAME."
+            " JSON, CSV and XML may be .gz."
+        ),
     ],
     out: Out,
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON files.")] = "utf-8",
     data_timestamp: Annotated[
         str | None, typer.Option(help="When the data were taken; else the file's date.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for a large source; else one a core.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read trials of any supported form into one snapshot: a Parquet row a trial."""
     from trialtune.console import bar, console
     from trialtune.registry.snapshot import import_source
+    from trialtune.workers import cores
 
     with bar("importing trials") as progress:
         summary = import_source(
-            source, out, encoding=encoding, data_timestamp=data_timestamp, progress=progress
+            source,
+            out,
+            encoding=encoding,
+            data_timestamp=data_timestamp,
+            workers=workers or cores(),
+            progress=progress,
         )
+    for warning in summary.warnings:
+        console.print(f"warning: {warning}", markup=False)
 
     def show(result: dict[str, Any]) -> None:
         console.print(

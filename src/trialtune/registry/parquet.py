@@ -11,34 +11,43 @@ import pyarrow.parquet as pq
 
 from trialtune import __version__
 from trialtune.errors import DataError
-from trialtune.registry.records import SNAPSHOT_SCHEMA, Record
+from trialtune.registry.records import SNAPSHOT_SCHEMA
 
 _GROUP_ROWS = 10_000
 # Arrow's plain string columns hold 2 GiB: a group of very long records is closed before 10,000 rows.
-_GROUP_CHARACTERS = 1 << 27
+_GROUP_BYTES = 1 << 27
 
 
 class SnapshotWriter:
-    """Collects records and writes them in row groups of 10,000 with zstd; bounded memory."""
+    """Collects tables and writes them in row groups of 10,000 with zstd; bounded memory."""
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         about = {f"trialtune.{key}": value for key, value in metadata.items()}
         self._schema = SNAPSHOT_SCHEMA.with_metadata({"trialtune.version": __version__, **about})
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._records: list[Record] = []
-        self._characters = 0
+        self._tables: list[pa.Table] = []
+        self._rows = self._bytes = 0
 
-    def add(self, record: Record) -> None:
-        """Take one record of every column of `SNAPSHOT_SCHEMA`."""
-        self._records.append(record)
-        self._characters += sum(len(value) for value in record.values() if value)
-        if len(self._records) >= _GROUP_ROWS or self._characters >= _GROUP_CHARACTERS:
+    def add(self, table: pa.Table) -> None:
+        """Take rows of `SNAPSHOT_SCHEMA`."""
+        self._tables.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
-    def _flush(self) -> None:
-        if self._records:
-            self._writer.write_table(pa.Table.from_pylist(self._records, schema=self._schema))
-        self._records, self._characters = [], 0
+    def _flush(self, *, all_of_it: bool = False) -> None:
+        held = pa.concat_tables(self._tables) if self._tables else self._schema.empty_table()
+        end = held.num_rows
+        if not all_of_it and self._bytes < _GROUP_BYTES:
+            end -= end % _GROUP_ROWS
+        for start in range(0, end, _GROUP_ROWS):
+            group = held.slice(start, min(_GROUP_ROWS, end - start)).replace_schema_metadata(
+                self._schema.metadata
+            )
+            self._writer.write_table(group)
+        rest = held.slice(end)
+        self._tables, self._rows, self._bytes = [rest], rest.num_rows, rest.nbytes
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +57,7 @@ class SnapshotWriter:
     ) -> None:
         try:
             if kind is None:
-                self._flush()
+                self._flush(all_of_it=True)
         finally:
             self._writer.close()
 

@@ -1,23 +1,27 @@
 """The snapshot: one Parquet row a trial, made from any source, with what was refused set beside it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file, sha256_of
+from trialtune.registry.firsts import Firsts
 from trialtune.registry.parquet import SnapshotWriter, writing
+from trialtune.registry.portions import packed
 from trialtune.registry.quarantine import NothingUsable, Quarantine
-from trialtune.registry.records import SNAPSHOT_SCHEMA, content_hash
-from trialtune.registry.rows import Row, bad_row
-from trialtune.registry.sources import read_rows, source_files
+from trialtune.registry.records import SNAPSHOT_SCHEMA
+from trialtune.registry.sources import open_source, read_portions
 
-_PROGRESS_ROWS = 1_000
+# Below this, starting other processes takes longer than they save.
+_SHARED_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class ImportSummary:
     out: Path
     quarantine: Path | None
     data_timestamp: str
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as JSON-able values."""
@@ -44,24 +49,31 @@ def import_source(
     *,
     encoding: str = "utf-8",
     data_timestamp: str | None = None,
+    workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> ImportSummary:
-    """Import a file or folder of trials into a snapshot; refused rows go to `<stem>.quarantine.jsonl`.
+    """Import a file, a folder or a Hub data set of trials into a snapshot.
 
-    `data_timestamp` says how old the data is (default: the newest file's modification time, UTC);
-    `progress` is told the number of rows read. The same files give the same bytes.
+    Refused rows go to `<stem>.quarantine.jsonl`. `data_timestamp` says how old the data is (default: the
+    newest file's modification time, UTC); `progress` is told the number of rows read. The same files give
+    the same bytes, whatever the number of processes (`workers`) that a large source is shared among.
     Raises UsageError and DataError as `read_rows` does, and DataError when no row is usable.
     """
-    files = source_files(source)
+    opened = open_source(source)
     if out.suffix != ".parquet" or out.is_dir():
         raise UsageError(f"{out}: a snapshot is a Parquet file; give --out a name ending in .parquet")
-    if out.resolve() in {file.resolve() for file in files}:
+    if out.resolve() in {file.resolve() for file in opened.files}:
         raise UsageError(f"{out}: this is the source itself; give the snapshot another name")
-    timestamp = data_timestamp or _newest(files)
-    metadata = {"source": source.resolve().name, "data_timestamp": timestamp}
+    timestamp = data_timestamp or _newest(opened.files)
+    metadata = {"source": opened.name, "data_timestamp": timestamp}
     if source.is_file():
         metadata["source_sha256"] = sha256_of(source)
+    if sum(file.stat().st_size for file in opened.files) < _SHARED_BYTES:
+        workers = 1
     quarantine = Quarantine(out.with_name(f"{out.stem}.quarantine.jsonl"))
+    warnings: list[str] = []
+    portions = read_portions(opened, encoding=encoding, warn=warnings.append)
+    firsts = Firsts()
     kept = 0
     with (
         writing(out),
@@ -69,19 +81,15 @@ def import_source(
         atomic_file(out) as temporary,
         SnapshotWriter(temporary, metadata) as writer,
     ):
-        for number, row in enumerate(_first_of_each(read_rows(source, encoding=encoding)), start=1):
-            if row.record is None:
+        for part in packed(portions, workers=workers):
+            table, refused = firsts.of(part)
+            for row in refused:
                 quarantine.add(row)
-            else:
-                own = row.record["data_timestamp"]
-                row.record["data_timestamp"] = data_timestamp or own or timestamp
-                writer.add(row.record)
-                kept += 1
-            if progress and number % _PROGRESS_ROWS == 0:
-                progress(number)
+            writer.add(_stamped(table, timestamp, replace=data_timestamp is not None))
+            kept += table.num_rows
+            if progress:
+                progress(kept + quarantine.count)
         _refuse_useless(source, kept, quarantine)
-    if progress:
-        progress(kept + quarantine.count)
     return ImportSummary(
         read=kept + quarantine.count,
         kept=kept,
@@ -90,6 +98,7 @@ def import_source(
         out=out,
         quarantine=quarantine.path if quarantine.count else None,
         data_timestamp=timestamp,
+        warnings=tuple(warnings),
     )
 
 
@@ -143,23 +152,11 @@ def snapshot_metadata(path: Path) -> dict[str, str]:
     return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}
 
 
-def _first_of_each(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows with their hashes; a later row of the same NCT id becomes a refused one."""
-    seen: dict[str, tuple[str, int, str]] = {}
-    for row in rows:
-        if row.record is None:
-            yield row
-            continue
-        nct_id, digest = row.record["nct_id"], content_hash(row.record)
-        row.record["row_hash"] = digest
-        if nct_id not in seen:
-            seen[nct_id] = (row.file, row.number, digest)
-            yield row
-        else:
-            file, number, first = seen[nct_id]
-            kind = "same content" if digest == first else "other content"
-            reason = f"duplicate NCT id, {kind}: {nct_id} is already in {file} row {number}"
-            yield bad_row(row.file, row.number, reason, row.record)
+def _stamped(table: pa.Table, timestamp: str, *, replace: bool) -> pa.Table:
+    """The rows with their data timestamps: their own where they have one, unless it is replaced."""
+    at = table.schema.get_field_index("data_timestamp")
+    own = pa.nulls(table.num_rows, pa.string()) if replace else table.column(at)
+    return table.set_column(at, table.schema.field(at), pc.fill_null(own, timestamp))
 
 
 def _refuse_useless(source: Path, kept: int, quarantine: Quarantine) -> None:
@@ -180,6 +177,6 @@ def _refuse_useless(source: Path, kept: int, quarantine: Quarantine) -> None:
     )
 
 
-def _newest(files: list[Path]) -> str:
+def _newest(files: Iterable[Path]) -> str:
     newest = max(file.stat().st_mtime for file in files)
     return datetime.fromtimestamp(int(newest), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,49 +3,108 @@
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from trialtune.errors import DataError, UsageError
+from trialtune.registry.aact import Tables, aact_portions, aact_tables
+from trialtune.registry.hub import dataset_folder, dataset_of
+from trialtune.registry.legacy_xml import xml_rows
+from trialtune.registry.portions import Portion, ready
 from trialtune.registry.rows import Row
-from trialtune.registry.studies import json_rows, jsonl_rows
+from trialtune.registry.studies import document_rows, json_rows, jsonl_portions
 from trialtune.registry.tables import csv_rows, parquet_rows
-from trialtune.registry.textfiles import text_reader
+from trialtune.registry.textfiles import is_utf8, text_reader
 
-__all__ = ["Row", "read_rows", "source_files"]
+__all__ = ["Row", "Source", "open_source", "read_portions", "read_rows"]
 
-_TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
-SUPPORTED = "json, jsonl, ndjson, csv, tsv (each also .gz), zip of these, parquet, or a folder of such files"
+_TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".xml")
+SUPPORTED = (
+    "json, jsonl, ndjson, csv, tsv, xml (each also .gz), zip of these or of AACT's tables, parquet,"
+    " a folder of such files, or a Hub data set OWNER/NAME"
+)
+# Up to this size, one of many files is handed on as it is, to be parsed by any process.
+_SMALL_FILE = 1 << 23
+
+Warn = Callable[[str], None]
 
 
-def read_rows(path: Path, *, encoding: str = "utf-8") -> Iterator[Row]:
-    """Yield every trial of a file or folder, good and bad, in order and in bounded memory.
+@dataclass(frozen=True)
+class Source:
+    """Trials at a path: its name, its files in the order they are read, AACT's tables if it holds those."""
 
-    Rows are numbered from 1: lines of a JSON Lines file, data rows of a table, studies of a JSON file.
-    Raises UsageError for a missing path or an unsupported kind of file, DataError for an unreadable file.
+    path: Path
+    name: str
+    files: tuple[Path, ...]
+    tables: Tables | None = None
+
+
+def open_source(path: Path) -> Source:
+    """Find the files of a source: a file, a folder, or the data set OWNER/NAME of the Hugging Face Hub.
+
+    Quarantine files and hidden files are passed over. Raises UsageError for a missing path or an
+    unsupported kind of file, DataError for AACT tables without `studies` and for a Hub that does not answer.
     """
-    files = source_files(path)
-    for file in files:
-        label = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        for row in _guarded(file, _file_rows(file, label, encoding, alone=len(files) == 1)):
-            if row.record is not None:
-                row.record["source"] = row.record["source"] or file.name
-            yield row
-
-
-def source_files(path: Path) -> list[Path]:
-    """The supported files at a path, sorted; quarantine files and hidden files are passed over."""
     if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; check the path")
+        if (dataset := dataset_of(path)) is None:
+            raise UsageError(f"{path}: no such file or folder; check the path")
+        folder = dataset_folder(dataset, suffixes=(*_TEXT_SUFFIXES, ".parquet", ".zip", ".gz"))
+        return Source(folder, dataset, _supported_files(folder))
+    name = path.resolve().name
     if not path.is_dir():
         if not _supported(path.name):
             raise UsageError(f"{path}: this kind of file is not supported; use {SUPPORTED}")
-        return [path]
-    files = sorted(file for file in path.rglob("*") if file.is_file() and _wanted(file.relative_to(path)))
+        return Source(path, name, (path,))
+    texts = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.txt"))}
+    files = _supported_files(path)
+    if tables := aact_tables(texts, str(path), required=not files):
+        found = {table: texts[file] for table, file in tables.items()}
+        openers: Tables = {table: partial(_open, file) for table, file in found.items()}
+        return Source(path, name, tuple(found.values()), openers)
     if not files:
         raise UsageError(f"{path}: no supported file in this folder; use {SUPPORTED}")
-    return files
+    return Source(path, name, files)
+
+
+def read_rows(path: Path, *, encoding: str = "utf-8") -> Iterator[Row]:
+    """Yield every trial of a source, good and bad, in order and in bounded memory.
+
+    Rows are numbered from 1: lines of a JSON Lines file, data rows of a table, studies of a JSON file.
+    Raises as `open_source` does, and DataError for an unreadable file.
+    """
+    for portion in read_portions(open_source(path), encoding=encoding):
+        yield from portion.rows()
+
+
+def read_portions(
+    source: Source, *, encoding: str = "utf-8", warn: Warn = lambda _: None
+) -> Iterator[Portion]:
+    """`read_rows` in portions; `warn` is told what a source lacks that it should have."""
+    if source.tables is not None:
+        portions = aact_portions(source.tables, str(source.path), "", warn=warn)
+        yield from _guarded(source.path, portions, source.name)
+        return
+    for file in source.files:
+        label = file.relative_to(source.path).as_posix() if source.path.is_dir() else file.name
+        portions = _file_portions(file, label, _Reading(encoding, warn, alone=len(source.files) == 1))
+        yield from _guarded(file, portions, file.name)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How to read a file: its encoding, who hears of what it lacks, and whether it is the only one."""
+
+    encoding: str
+    warn: Warn
+    alone: bool
+
+
+def _supported_files(folder: Path) -> tuple[Path, ...]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return tuple(sorted(file for file in files if _wanted(file.relative_to(folder))))
 
 
 def _wanted(path: Path) -> bool:
@@ -61,28 +120,39 @@ def _is_text(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith(_TEXT_SUFFIXES)
 
 
-def _file_rows(path: Path, label: str, encoding: str, *, alone: bool) -> Iterator[Row]:
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _file_portions(path: Path, label: str, reading: _Reading) -> Iterator[Portion]:
     name = path.name.lower()
     if name.endswith(".parquet"):
-        yield from parquet_rows(path, label)
+        yield from map(ready, parquet_rows(path, label))
     elif name.endswith(".zip"):
-        yield from _zip_rows(path, label, encoding)
+        yield from _zip_portions(path, label, reading)
     else:
         with path.open("rb") as handle:
-            yield from _text_rows(handle, label, encoding, alone=alone)
+            yield from _text_portions(handle, label, path.stat().st_size, reading)
 
 
-def _zip_rows(path: Path, label: str, encoding: str) -> Iterator[Row]:
+def _zip_portions(path: Path, label: str, reading: _Reading) -> Iterator[Portion]:
     with zipfile.ZipFile(path) as archive:
         members = sorted(name for name in archive.namelist() if _wanted_member(name))
+        tables = aact_tables(archive.namelist(), str(path), required=not members)
+        if tables:
+            openers: Tables = {table: partial(archive.open, member) for table, member in tables.items()}
+            yield from aact_portions(openers, str(path), f"{label}/", warn=reading.warn)
+            return
         if not members:
             found = ", ".join(archive.namelist()[:5]) or "nothing"
             raise DataError(
-                f"{path}: the zip holds no json, jsonl, ndjson, csv or tsv file (it holds {found})"
+                f"{path}: the zip holds no json, jsonl, ndjson, csv, tsv or xml file (it holds {found})"
             )
+        inside = _Reading(reading.encoding, reading.warn, alone=len(members) == 1)
         for member in members:
             with archive.open(member) as handle:
-                yield from _text_rows(handle, f"{label}/{member}", encoding, alone=len(members) == 1)
+                size = archive.getinfo(member).file_size
+                yield from _text_portions(handle, f"{label}/{member}", size, inside)
 
 
 def _wanted_member(name: str) -> bool:
@@ -90,33 +160,40 @@ def _wanted_member(name: str) -> bool:
     return _is_text(name) and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
-def _text_rows(handle: IO[bytes], label: str, encoding: str, *, alone: bool) -> Iterator[Row]:
+def _text_portions(handle: IO[bytes], label: str, size: int, reading: _Reading) -> Iterator[Portion]:
     name = label.lower()
     if name.endswith(".gz"):
         with gzip.open(handle) as unpacked:
             inner = cast(IO[bytes], unpacked)
-            yield from _named_rows(inner, label, name.removesuffix(".gz"), encoding, alone=alone)
+            yield from _named_portions(inner, label, name.removesuffix(".gz"), reading)
+    elif not reading.alone and name.endswith(".json") and size <= _SMALL_FILE and is_utf8(reading.encoding):
+        yield Portion(label, 1, document_rows, handle.read(), size)
     else:
-        yield from _named_rows(handle, label, name, encoding, alone=alone)
+        yield from _named_portions(handle, label, name, reading)
 
 
-def _named_rows(handle: IO[bytes], label: str, name: str, encoding: str, *, alone: bool) -> Iterator[Row]:
-    with text_reader(handle, label, encoding) as text:
+def _named_portions(handle: IO[bytes], label: str, name: str, reading: _Reading) -> Iterator[Portion]:
+    if name.endswith(".xml"):
+        content = handle.read()
+        yield Portion(label, 1, xml_rows, content, len(content))
+        return
+    with text_reader(handle, label, reading.encoding) as text:
         if name.endswith((".jsonl", ".ndjson")):
-            yield from jsonl_rows(text, label)
+            yield from jsonl_portions(text, label)
         elif name.endswith(".json"):
-            yield from json_rows(text, label, alone=alone)
+            yield from map(ready, json_rows(text, label, alone=reading.alone))
         else:
-            yield from csv_rows(text, label, tabs=name.endswith(".tsv"))
+            yield from map(ready, csv_rows(text, label, tabs=name.endswith(".tsv")))
 
 
-def _guarded(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows, with what can go wrong in reading bytes said in words."""
+def _guarded(path: Path, portions: Iterator[Portion], source: str) -> Iterator[Portion]:
+    """The portions under the name of their source, with what can go wrong in reading bytes said in words."""
     last = "before the first row"
     try:
-        for row in rows:
-            last = f"after {row.file} row {row.number}"
-            yield row
+        for portion in portions:
+            last = f"after {portion.file} row {portion.number}"
+            portion.source = source
+            yield portion
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: the compressed data is broken or cut short {last} ({error}); get the file again"

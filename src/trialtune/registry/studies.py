@@ -1,13 +1,15 @@
 """Rows of JSON files, read study by study so that a file of any size fits in memory."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from typing import TextIO
 
 from trialtune.errors import DataError
+from trialtune.registry.portions import Portion, ready
 from trialtune.registry.rows import Row, bad_row, value_row
-from trialtune.registry.textfiles import LONGEST_LINE, lines, undecodable
+from trialtune.registry.textfiles import LONGEST_LINE, lines, text_reader, undecodable
 
 # Control characters inside strings are let through here: the records drop them.
 _DECODER = json.JSONDecoder(strict=False)
@@ -21,26 +23,34 @@ class BrokenJSON(ValueError):
     """The text stops being JSON."""
 
 
-def jsonl_rows(text: TextIO, label: str) -> Iterator[Row]:
-    """One row a line; blank lines are passed over, a broken line is a bad row."""
+def jsonl_portions(text: TextIO, label: str) -> Iterator[Portion]:
+    """One portion a line; blank lines are passed over, a broken line is a bad row."""
     pieces = lines(text)
     for number, line in enumerate(pieces, start=1):
         if len(line) >= LONGEST_LINE:
             while line and not line.endswith("\n"):
                 line = next(pieces, "")  # noqa: PLW2901
-            yield bad_row(label, number, f"line too long: over {LONGEST_LINE:,} characters", {})
+            yield ready(bad_row(label, number, f"line too long: over {LONGEST_LINE:,} characters", {}))
         elif not line.isspace():
-            yield _line_row(label, number, line)
+            yield Portion(label, number, _line_rows, line, len(line))
 
 
-def _line_row(label: str, number: int, line: str) -> Row:
+def _line_rows(label: str, number: int, line: str) -> Iterator[Row]:
     if reason := undecodable(line):
-        return bad_row(label, number, reason, {"line": line.strip()})
+        yield bad_row(label, number, reason, {"line": line.strip()})
+        return
     try:
         value = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:
-        return bad_row(label, number, f"broken JSON: {error}", {"line": line.strip()})
-    return value_row(label, number, value)
+        yield bad_row(label, number, f"broken JSON: {error}", {"line": line.strip()})
+    else:
+        yield value_row(label, number, value)
+
+
+def document_rows(label: str, _number: int, content: bytes) -> Iterator[Row]:
+    """`json_rows` of a small UTF-8 file, one of many."""
+    with text_reader(io.BytesIO(content), label, "utf-8") as text:
+        yield from json_rows(text, label, alone=False)
 
 
 def json_rows(text: TextIO, label: str, *, alone: bool) -> Iterator[Row]:

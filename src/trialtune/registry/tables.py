@@ -83,13 +83,13 @@ def parquet_rows(path: Path, label: str) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             head = next(file.iter_batches(1, columns=_scalar_names(file.schema_arrow)), None)
-            known = {} if head is None else {n: v[0] for n, v in _columns(head).items()}
+            known = {} if head is None else {n: v[0] for n, v in columns_as_lists(head).items()}
             renamed = dict(zip(names, _named(names, [known.get(n) for n in names], label), strict=True))
             wanted = set(columns_of(tuple(renamed.values())).values())
             columns = [name for name in names if renamed[name] in wanted]
             number = 0
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                cells = {renamed[name]: values for name, values in _columns(batch).items()}
+                cells = {renamed[name]: values for name, values in columns_as_lists(batch).items()}
                 for row in zip(*cells.values(), strict=True):
                     number += 1
                     record = record_from_row(dict(zip(cells, row, strict=True)))
@@ -133,7 +133,8 @@ def _scalar_names(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if not pa.types.is_nested(field.type)]
 
 
-def _columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
+def columns_as_lists(batch: pa.RecordBatch | pa.Table) -> dict[str, list[Any]]:
+    """The columns as Python lists; bytes that are not UTF-8 become lone surrogates."""
     return {name: _values(batch.column(name)) for name in batch.schema.names}
 
 

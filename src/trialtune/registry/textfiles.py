@@ -38,6 +38,14 @@ def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO
         yield text
 
 
+def is_utf8(encoding: str) -> bool:
+    """Whether this is a name of UTF-8."""
+    try:
+        return codecs.lookup(encoding).name == "utf-8"
+    except LookupError:
+        return False
+
+
 def lines(text: TextIO) -> Iterator[str]:
     """Lines, none longer than `LONGEST_LINE`: a longer one comes in pieces."""
     return iter(lambda: text.readline(LONGEST_LINE), "")

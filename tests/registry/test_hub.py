@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from trialtune.errors import DataError, UsageError
+from trialtune.registry.hub import fetch, is_hub_file
 from trialtune.stages.examples import read_table
-from trialtune.stages.hub import fetch, is_hub_file
 
 ADDRESS = "hf://datasets/opentargets/clinical_trial_reason_to_stop/data.json"
 
