@@ -68,6 +68,10 @@ def write(tmp_path: Path) -> Write:
         ),
         ("a.json.gz", gzip.compress(json.dumps({"studies": STUDIES}).encode())),
         ("a.zip", zipped(**{f"{n}__json": json.dumps(s).encode() for n, s in enumerate(STUDIES)})),
+        (
+            "a.zip",
+            zipped(**{f"{n}__json": json.dumps(s).encode() for n, s in enumerate(STUDIES)}, b__jsonl=b""),
+        ),
         ("a.zip", zipped(a__jsonl=LINES, b__txt=b"notes")),
         ("a.zip", zipped(a__csv__gz=gzip.compress(CSV))),
         ("a.csv", CSV),
@@ -91,6 +95,49 @@ def test_the_references_form(tmp_path: Path) -> None:
     (row,) = read_rows(tmp_path / "input.csv")
     assert row.record is not None
     assert (row.record["nct_id"], row.record["text"]) == ("NCT00000001", "a, b\nc")
+
+
+def test_the_sites_csv_download(tmp_path: Path) -> None:
+    cells = {
+        "NCT Number": "NCT00000001",
+        "Study Title": "Zinc, for colds",
+        "Study URL": "https://clinicaltrials.gov/study/NCT00000001",
+        "Acronym": "ZINC",
+        "Study Status": "ACTIVE_NOT_RECRUITING",
+        "Brief Summary": "Short.\nTwo lines.",
+        "Study Results": "NO",
+        "Conditions": "Cold|Flu, Human",
+        "Interventions": "DIETARY_SUPPLEMENT: Zinc|DRUG: Placebo",
+        "Primary Outcome Measures": "Days ill, by diary, 7 days|Fever, , 7 days",
+        "Secondary Outcome Measures": "",
+        "Sex": "FEMALE",
+        "Age": "ADULT, OLDER_ADULT",
+        "Phases": "PHASE2|PHASE3",
+        "Study Type": "INTERVENTIONAL",
+        "Start Date": "2024-05",
+        "Last Update Posted": "2024-06-01",
+    }
+    with (tmp_path / "ctg-studies.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(cells))
+        writer.writeheader()
+        writer.writerow(cells)
+    (row,) = read_rows(tmp_path / "ctg-studies.csv")
+    assert row.record is not None
+    assert {name: value for name, value in row.record.items() if value} == {
+        "nct_id": "NCT00000001",
+        "brief_title": "Zinc, for colds",
+        "brief_summary": "Short.\nTwo lines.",
+        "conditions": ["Cold", "Flu, Human"],
+        "interventions": ["Dietary Supplement: Zinc", "Drug: Placebo"],
+        "primary_outcomes": ["Days ill, by diary, 7 days", "Fever, , 7 days"],
+        "phases": ["PHASE2", "PHASE3"],
+        "overall_status": "ACTIVE_NOT_RECRUITING",
+        "study_type": "INTERVENTIONAL",
+        "start_date": "2024-05",
+        "last_update_date": "2024-06-01",
+        "sex": "FEMALE",
+        "source": "ctg-studies.csv",
+    }
 
 
 def test_an_unnamed_column_of_ids_is_found_by_what_it_holds(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def aact_portions(
 def _sort(reader: TableReader, out: Path) -> None:
     rows = reader.batches  # noqa: F841 - DuckDB finds it by its name
     order = "nct_id, octet_length(id), id, row" if "id" in reader.names else "nct_id, row"
-    settings = {"memory_limit": _SORT_MEMORY, "temp_directory": str(out.parent)}
+    settings: dict[str, Any] = {"memory_limit": _SORT_MEMORY, "temp_directory": str(out.parent)}
     try:
         with duckdb.connect(config=settings) as connection:
             connection.execute(

@@ -55,8 +55,8 @@ def import_source(
     """Import a file, a folder or a Hub data set of trials into a snapshot.
 
     Refused rows go to `<stem>.quarantine.jsonl`. `data_timestamp` says how old the data is (default: the
-    newest file's modification time, UTC); `progress` is told the number of rows read. The same files give
-    the same bytes, whatever the number of processes (`workers`) that a large source is shared among.
+    newest file's modification time, UTC); `progress` is told how many more rows were read. The same files
+    give the same bytes, whatever the number of processes (`workers`) that a large source is shared among.
     Raises UsageError and DataError as `read_rows` does, and DataError when no row is usable.
     """
     opened = open_source(source)
@@ -88,7 +88,7 @@ def import_source(
             writer.add(_stamped(table, timestamp, replace=data_timestamp is not None))
             kept += table.num_rows
             if progress:
-                progress(kept + quarantine.count)
+                progress(table.num_rows + len(refused))
         _refuse_useless(source, kept, quarantine)
     return ImportSummary(
         read=kept + quarantine.count,
