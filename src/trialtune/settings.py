@@ -56,13 +56,19 @@ def nearest(name: str, options: Sequence[str]) -> str:
 
 
 def _explain(model: type[BaseModel], source: str, problem: Any) -> str:
-    """One line of a validation problem: where, what, and the nearest right name."""
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{source}: {where}: {problem['msg']}"
-    *_, last = problem["loc"]
-    siblings = _fields_at(model, list(problem["loc"][:-1]))
-    return f"{source}: {where}: no such setting{nearest(str(last), siblings)}"
+    """One line of a validation problem: where, what, and the nearest right name or the mend."""
+    *parents, last = problem["loc"] or [""]  # nowhere: a rule over several settings, which names them
+    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    match problem["type"]:
+        case "extra_forbidden":
+            what = f"no such setting{nearest(str(last), _fields_at(model, parents))}"
+        case "missing":
+            what = "is missing"
+        case "string_type" if isinstance(problem["input"], bool | int | float | None):
+            what = f"YAML reads this as {problem['input']!r}; put it in quotes"
+        case _:
+            what = str(problem["msg"]).removeprefix("Value error, ")
+    return ": ".join(part for part in (source, where, what) if part)
 
 
 def _fields_at(model: type[BaseModel], location: list[str | int]) -> list[str]:

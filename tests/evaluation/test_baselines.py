@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, shift_priors, tf_idf
+from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.rules import RULES
 from trialtune.tasks.targets import multi_hot
@@ -89,13 +89,6 @@ def test_labels_without_training_rows_have_probability_zero(kind):
     same = np.tile([True, False, False], (60, 1))
     model, _ = fit_linear((features, same), (features, same), kind=kind, strengths=(1.0,))
     assert model.probabilities(features).tolist() == [[1, 0, 0]] * 60
-
-
-def test_shifted_probabilities_follow_the_true_shares():
-    gold = np.repeat(np.eye(2, dtype=bool), 500, axis=0)
-    weights = np.repeat([9.0, 1.0], 500)
-    shifted = shift_priors(np.array([[0.5, 0.5]]), gold, weights)
-    assert shifted == pytest.approx(np.array([[0.9, 0.1]]), abs=0.001)
 
 
 def test_rules_beat_the_majority_on_real_reasons(shared_data):

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from trialtune.reports.colours import COLOURS
 from trialtune.reports.plots import (
-    COLOURS,
     Plot,
     adaptation_losses,
     class_bars,

@@ -7,6 +7,7 @@ import pytest
 
 from trialtune.errors import DataError, UsageError
 from trialtune.stages.predict import check_table_name, task_texts
+from trialtune.tasks.columns import prepared
 from trialtune.tasks.examples import load_examples
 from trialtune.tasks.task import LONGEST, get_task
 
@@ -26,7 +27,7 @@ def test_the_same_text_as_in_training(name) -> None:
             "labels": [[next(iter(task.labels))]] * 3,
         }
     )
-    assert task_texts(task, rows) == load_examples(task, rows, where="rows").frame["text"].to_list()
+    assert task_texts(task, prepared(rows)) == load_examples(task, rows, where="rows").frame["text"].to_list()
 
 
 def test_a_field_far_too_long_is_no_text() -> None:

@@ -84,7 +84,7 @@ def test_the_shortest_declaration(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("max_length", "maxlength"), r"maxlength: no such key; did you mean 'max_length'\?"),
+        (("max_length", "maxlength"), r"maxlength: no such setting; did you mean 'max_length'\?"),
         (("kind: multi_class", "kind: multiclass"), r"kind: .*'multi_label' or 'multi_class'"),
         (("name: blinding\n", ""), "name: is missing"),
         (("name: blinding", "name: my task/1"), "name: "),

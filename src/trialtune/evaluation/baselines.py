@@ -97,17 +97,6 @@ def fit_linear(
     return fitted[best], best
 
 
-def shift_priors(probabilities: np.ndarray, gold: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Multi-class probabilities under the true class shares instead of those of the training rows.
-
-    `gold` is that of the training rows, `weights` says for how many rows each of them stands (Saerens
-    et al., 2002, doi:10.1162/089976602753284446).
-    """
-    counts = [1 + (gold * rows[:, None]).sum(axis=0) for rows in (weights, np.ones(len(gold)))]
-    shifted = probabilities * (counts[0] / counts[0].sum()) / (counts[1] / counts[1].sum())
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-
 def _fit(features: Any, gold: np.ndarray, kind: str, strength: float) -> Linear:
     def model(target: np.ndarray) -> LogisticRegression | float:
         if target.min() == target.max():

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from transformers import AutoModel
 
-from trialtune.inference.predictor import encode
+from trialtune.inference.batches import encode, token_batches
 from trialtune.models.adapters import merge_adapter
 from trialtune.models.encoders import load_model, load_tokenizer
-from trialtune.training.batching import pad
 from trialtune.training.settings import autocast_type
 
 _TOKENS_A_BATCH = 4096
@@ -28,12 +27,8 @@ def mean_pooled(
     model = (merge_adapter(model, adapter) if adapter else model).eval()
     kind = autocast_type(precision, model.device)
     encoded = encode(texts, tokenizer, max_length=max_length)
-    order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]))
     vectors = np.empty((len(encoded), model.config.hidden_size), dtype=np.float32)
-    while order:
-        count = max(1, _TOKENS_A_BATCH // len(encoded[order[0]]))
-        rows, order = order[:count], order[count:]
-        batch = pad([encoded[row] for row in rows], tokenizer.pad_token_id)
+    for rows, batch in token_batches(encoded, tokenizer.pad_token_id, tokens=_TOKENS_A_BATCH):
         with torch.autocast(model.device.type, dtype=kind, enabled=kind is not None):
             states = model(**batch).last_hidden_state.float()
         mask = batch["attention_mask"][:, :, None].float()

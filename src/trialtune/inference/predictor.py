@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from trialtune.inference.batches import encode, token_batches
 from trialtune.models.classifier import load_classifier, to_probabilities
 from trialtune.models.speed import prepare_scoring
-from trialtune.training.batching import pad
 from trialtune.training.settings import autocast_type
 
 # A CPU computes fastest on what its caches hold; an accelerator wants enough to do.
@@ -47,34 +47,16 @@ class Predictor:
         """Probabilities [texts, labels]; sigmoid for multi-label, softmax for multi-class."""
         distinct = list(dict.fromkeys(texts))
         encoded = encode(distinct, self.tokenizer, max_length=self.max_length)
-        order = sorted(range(len(distinct)), key=lambda index: -len(encoded[index]))
         scores = np.empty((len(distinct), len(self.labels)), dtype=np.float32)
-        device = self.model.device.type
-        tokens = _TOKENS_A_BATCH_CPU if device == "cpu" else _TOKENS_A_BATCH
-        start = 0
+        device = self.model.device
+        tokens = _TOKENS_A_BATCH_CPU if device.type == "cpu" else _TOKENS_A_BATCH
         # One context for all batches, so that the weights are cast once.
-        with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
-            while start < len(order):
-                rows = order[start : start + max(1, tokens // len(encoded[order[start]]))]
-                scores[rows] = self._score([encoded[row] for row in rows])
-                start += len(rows)
+        with torch.autocast(device.type, dtype=self.precision, enabled=self.precision is not None):
+            for rows, batch in token_batches(encoded, self.tokenizer.pad_token_id, tokens=tokens):
+                inputs = {name: value.to(device) for name, value in batch.items()}
+                logits = self.model(**inputs).logits.float()
+                scores[rows] = to_probabilities(logits, self.kind).cpu().numpy()
                 if progress:
                     progress(len(rows))
         place = {text: index for index, text in enumerate(distinct)}
         return scores[[place[text] for text in texts]]
-
-    def _score(self, encoded: list[list[int]]) -> np.ndarray:
-        device = self.model.device
-        batch = {name: value.to(device) for name, value in pad(encoded, self.tokenizer.pad_token_id).items()}
-        logits = self.model(**batch).logits.float()
-        scores: np.ndarray = to_probabilities(logits, self.kind).cpu().numpy()
-        return scores
-
-
-def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int) -> list[list[int]]:
-    """Token ids of each text with special tokens, cut to `max_length`."""
-    if not texts:
-        return []
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids

@@ -66,16 +66,11 @@ def learning_rates(model: PreTrainedModel, *, layer_decay: float, head: float) -
     return rates
 
 
-def shift_bias(model: PreTrainedModel, log_ratio: torch.Tensor) -> None:
-    """Move a multi-class model from the class shares it was trained on to the true ones.
-
-    `log_ratio` [classes] is log(true share / trained share); added to the logits it gives the
-    posterior under the true shares (Saerens et al. 2002, doi:10.1162/089976602753284446). In the
-    bias it travels with the weights.
-    """
+def shift_bias(model: PreTrainedModel, shift: torch.Tensor) -> None:
+    """Add `shift` [labels] to a model's logits: in the head's bias it travels with the weights."""
     bias = _output_bias(model)
     with torch.no_grad():
-        bias.add_(log_ratio.to(bias.device))
+        bias.add_(shift.to(bias))
 
 
 def _output_bias(model: PreTrainedModel) -> torch.Tensor:

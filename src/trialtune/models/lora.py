@@ -32,7 +32,7 @@ class LoraSettings(Settings):
 
 
 def add_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
-    """Freeze the encoder of a masked language model and put LoRA layers into it.
+    """Freeze the encoder of `model` and put LoRA layers into it.
 
     No PEFT task type is set, so the adapter is tied to no head. Raises UsageError when a target
     matches no layer, listing those that exist.

@@ -9,9 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trialtune.files import atomic_file
-from trialtune.reports.pages import PAGES
-from trialtune.reports.plots import COLOURS
+from trialtune.reports.pages import write_page
 
 _SHOWN = 2_000  # rows a section of the page; the Parquet file holds them all
 _LISTED = 20  # rows in the terminal
@@ -24,7 +22,9 @@ def write_audit_page(
 
     Each trial links to its page of the registry, the only addresses in it; columns sort by a click.
     """
-    page = PAGES.get_template("audit.html").render(
+    write_page(
+        path,
+        "audit.html",
         sections=[
             {"title": title, "rows": rows.head(_SHOWN).to_dicts(), "count": len(rows)}
             for title, rows in zip(_TITLES, divided(findings), strict=True)
@@ -32,10 +32,7 @@ def write_audit_page(
         counts=counts,
         classifier=classifier,
         min_probability=min_probability,
-        colours=COLOURS,
     )
-    with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
 _TITLES = ("The text contradicts the registry", "The field is empty; the text says")

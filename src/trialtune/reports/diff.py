@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trialtune.files import atomic_file
-from trialtune.reports.pages import PAGES
-from trialtune.reports.plots import COLOURS, STYLE, Plot, new_figure
+from trialtune.reports.colours import COLOURS
+from trialtune.reports.pages import write_page
+from trialtune.reports.plots import STYLE, Plot, new_figure
 
 _KINDS = {"new": "adapted", "changed": "base", "removed": "old"}  # and the colours they are drawn in
 _LISTED = 12  # values of a group in the terminal; the page has them all
@@ -24,16 +24,15 @@ _UNKNOWN = "–"
 def write_diff_page(summary: Mapping[str, Any], path: Path) -> None:
     """Write a diff's summary as one page that works without a network."""
     kinds = _told(summary)
-    page = PAGES.get_template("diff.html").render(
+    write_page(
+        path,
+        "diff.html",
         summary=summary,
         kinds=kinds,
         totals=_totals(summary),
         groups={group: _ordered(group, counts) for group, counts in summary["groups"].items()},
         plots=[plot for plot in (changes_by_year(summary), fields_changed(summary)) if plot],
-        colours=COLOURS,
     )
-    with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
 def diff_to_rich(summary: Mapping[str, Any]) -> RenderableType:

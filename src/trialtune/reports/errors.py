@@ -8,9 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from trialtune.files import atomic_file
-from trialtune.reports.pages import PAGES
-from trialtune.reports.plots import COLOURS
+from trialtune.reports.pages import write_page
 from trialtune.reports.summary import signed_text
 
 _NAMED = 6  # words told beside a text
@@ -87,11 +85,7 @@ def class_errors(errors: Mapping[str, Any]) -> list[ClassErrors]:
 
 def write_errors_page(errors: Mapping[str, Any], path: Path) -> None:
     """Write the content of an `errors.json` as one page that works without a network."""
-    page = PAGES.get_template("errors_page.html").render(
-        errors=errors, classes=class_errors(errors), colours=COLOURS
-    )
-    with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(path, "errors_page.html", errors=errors, classes=class_errors(errors))
 
 
 def errors_to_rich(errors: Mapping[str, Any]) -> RenderableType:

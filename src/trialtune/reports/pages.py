@@ -1,7 +1,12 @@
-"""Where the templates of HTML pages are found, and how they write numbers."""
+"""HTML pages, each a template on `page.html`: where they are found, how they write numbers."""
+
+from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from trialtune.files import atomic_file
+from trialtune.reports.colours import COLOURS
 from trialtune.reports.summary import score_text, signed_text
 from trialtune.reports.tables import chance_text, change_text, count_text
 
@@ -12,6 +17,14 @@ PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+PAGES.globals["colours"] = COLOURS
 PAGES.filters.update(
     score=score_text, signed=signed_text, change=change_text, count=count_text, chance=chance_text
 )
+
+
+def write_page(path: Path, template: str, **content: Any) -> None:
+    """Write the template with its content filled in, as one page that works without a network."""
+    page = PAGES.get_template(template).render(**content)
+    with atomic_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")

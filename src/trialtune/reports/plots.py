@@ -17,24 +17,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from trialtune.files import atomic_file
+from trialtune.reports.colours import COLOURS
 from trialtune.reports.summary import score_text
 from trialtune.reports.tables import NO_EXAMPLES, Row, comparison_rows
 from trialtune.reports.training import older_trials
 
-# Light values, told apart by lightness as well as hue; in SVG each becomes the page's CSS variable
-# of that name, so that a dark page brings its own. PNG files keep these on white.
-COLOURS = {
-    "ink": "#1d2733",
-    "muted": "#5c6875",
-    "line": "#d9dee4",
-    "base": "#8995a3",
-    "adapted": "#2f83c9",
-    "old": "#bf5209",
-    "plum": "#8a3b7c",
-    "amber": "#b07a00",
-    "teal": "#0f7a68",
-    "paper": "#fefefe",
-}
 STYLE: Any = {
     "font.size": 12,
     "font.sans-serif": ["DejaVu Sans"],

@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.ticker import PercentFormatter
 
-from trialtune.reports.plots import COLOURS, STYLE, Plot, new_figure
+from trialtune.reports.colours import COLOURS
+from trialtune.reports.plots import STYLE, Plot, new_figure
 
 _MARKS = {"base": ("s", "--"), "adapted": ("o", "-")}
 _LEAST_AREA, _AREA = 12.0, 160.0  # square points

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from trialtune.files import atomic_file
 from trialtune.reports import plots
 from trialtune.reports.errors import ClassErrors, class_errors
-from trialtune.reports.pages import PAGES
+from trialtune.reports.pages import write_page
 from trialtune.reports.plots import Plot
 from trialtune.reports.reliability import reliability_plot
 from trialtune.reports.slices import NOTE as SLICE_NOTE
@@ -90,7 +90,9 @@ def write_report(
     stages = [_stage_part(name, title, mlm[name]) for name, title in titles.items() if name in mlm]
     variants = _variants_part({name: result for name, result in mlm.items() if name != "base"})
     years = plots.trials_by_year(run["data"]["years"]) if run["data"].get("years") else None
-    page = PAGES.get_template("report.html").render(
+    write_page(
+        folder / "index.html",
+        "report.html",
         run=run,
         encoder=mlm.get("base", mlm["adapt"])["encoder"],
         tasks=tasks,
@@ -101,7 +103,6 @@ def write_report(
         note=NOTE,
         spread_note=SPREAD_NOTE,
         slice_note=SLICE_NOTE,
-        colours=plots.COLOURS,
         svg=lambda plot: Markup(plot.svg()),  # drawn here, its text escaped by Matplotlib
     )
     for task in tasks:
@@ -109,7 +110,6 @@ def write_report(
         _write(folder / f"{task.stem}.csv", to_csv(task.comparison))
     for plot in _plots(tasks, stages, variants, years):
         plot.save_png(folder / "plots" / f"{plot.name}.png")
-    _write(folder / "index.html", page)
     return folder / "index.html"
 
 

@@ -11,6 +11,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.inference.predictor import Predictor
 from trialtune.stages.evaluate import describe_classifier, open_classifier
 from trialtune.stages.predict import task_texts
+from trialtune.tasks.columns import prepared
 from trialtune.tasks.seen import drop_seen
 from trialtune.tasks.stated_sex import stated_sex
 from trialtune.tasks.task import get_task
@@ -39,6 +40,7 @@ def scope(snapshot: pl.DataFrame, folder: Path, *, include_seen: bool = False) -
     task = get_task("sex")
     if (name := describe_classifier(folder)["task"]) != task.name:
         raise UsageError(f"{folder} is a classifier for {name}; this audit needs one for {task.name}")
+    snapshot = prepared(snapshot)
     if missing := {"nct_id", "sex", "brief_title"} - set(snapshot.columns):
         raise DataError(
             f"the snapshot has no column {', '.join(sorted(missing))};"

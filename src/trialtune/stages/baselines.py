@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 from sklearn.preprocessing import StandardScaler
 
-from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, shift_priors, tf_idf
+from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
 from trialtune.evaluation.metrics import score
+from trialtune.evaluation.priors import log_prior_shift, shift_priors
 from trialtune.evaluation.rules import RULES
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_file, write_json
 from trialtune.inference.features import mean_pooled
-from trialtune.stages.finetune import FinetuneSettings
+from trialtune.stages.finetune import FinetuneSettings, keep_aside
 from trialtune.tasks.overlap import check_no_overlap
-from trialtune.tasks.splits import split_examples
-from trialtune.tasks.targets import label_lists, multi_hot
+from trialtune.tasks.targets import multi_hot, with_answers
 from trialtune.tasks.task import Task
 
 TITLES = {
@@ -56,33 +56,20 @@ class Baselines:
         rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
         check_no_overlap(rows, test)
         labels = list(self.task.labels)
-        parts = split_examples(
-            rows,
-            fractions={"train": 1 - self.settings.calibration, "calibration": self.settings.calibration},
-            seed=self.settings.seed,
-            kind=self.task.kind,
-        )
-        frames = [parts["train"], parts["calibration"], test]
+        train, calibration = keep_aside(self.task, rows, self.settings)
+        frames = [train, calibration, test]
         golds = [multi_hot(frame["labels"], labels) for frame in frames]
         probabilities, details = None, dict[str, Any]()
         if name in ("majority", "keywords"):
-            weights = _weights(parts["train"])
-            predicted = majority(golds[0], len(test), weights)
+            predicted = majority(golds[0], len(test), _weights(train))
             if name == "keywords":
                 rules, texts = RULES[self.task.name], test["text"].to_list()
                 predicted = apply_rules(rules, texts, labels, kind=self.task.kind, otherwise=predicted[0])
         else:
             probabilities, predicted, details = self._linear(name, frames, golds)
         metrics = score(golds[2], predicted, labels, kind=self.task.kind, probabilities=probabilities)
-        answers = test.with_columns(
-            pl.Series("predicted", label_lists(predicted, labels), dtype=pl.List(pl.String))
-        )
-        if probabilities is not None:
-            answers = answers.with_columns(
-                pl.Series("probabilities", probabilities.tolist(), dtype=pl.List(pl.Float32))
-            )
         with atomic_file(self.out / name / "predictions.parquet") as path:
-            answers.write_parquet(path)
+            with_answers(test, labels, predicted, probabilities).write_parquet(path)
         metrics = {"task": self.task.name, "title": TITLES[name], **metrics, **details}
         write_json(self.out / name / "metrics.json", metrics)
         return metrics
@@ -103,8 +90,8 @@ class Baselines:
         stated = [model.probabilities(features) for features in (calibration, test)]
         labels, weights = list(self.task.labels), None
         if self.task.kind == "multi_class" and "weight" in frames[0].columns:
-            shares = _weights(frames[0])
-            stated = [shift_priors(table, golds[0], shares) for table in stated]
+            shift = log_prior_shift(golds[0], _weights(frames[0]))
+            stated = [shift_priors(table, shift) for table in stated]
             weights = _weights(frames[1])
         decision = tune_decision(stated[0], golds[1], kind=self.task.kind, labels=labels, weights=weights)
         decided = decision.apply(stated[1])

@@ -15,7 +15,7 @@ from trialtune.models.encoders import encoder_digest
 from trialtune.stages.evaluate import open_classifier
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.tasks.splits import k_folds
-from trialtune.tasks.targets import label_lists, multi_hot
+from trialtune.tasks.targets import multi_hot, with_answers
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 
@@ -55,11 +55,9 @@ def cross_fit(
             predictor, decision, _ = open_classifier(folder)
             decided = decision.apply(predictor.probabilities(test["text"].to_list()))
             with atomic_file(done) as path:
-                test.with_columns(
-                    pl.lit(number, dtype=pl.Int8).alias("fold"),
-                    pl.Series("predicted", label_lists(decided.labels, predictor.labels)),
-                    pl.Series("probabilities", decided.probabilities.tolist(), dtype=pl.List(pl.Float32)),
-                ).write_parquet(path)
+                numbered = test.with_columns(pl.lit(number, dtype=pl.Int8).alias("fold"))
+                answers = with_answers(numbered, predictor.labels, decided.labels, decided.probabilities)
+                answers.write_parquet(path)
             shutil.rmtree(folder)
         scored.append(pl.read_parquet(done))
     rows = pl.concat(scored)

@@ -13,7 +13,7 @@ from trialtune.evaluation.thresholds import Decision
 from trialtune.files import read_json
 from trialtune.inference.predictor import Predictor
 from trialtune.tasks.seen import drop_seen, near_seen
-from trialtune.tasks.targets import label_lists, multi_hot
+from trialtune.tasks.targets import multi_hot, with_answers
 
 _SHOWN = 5
 
@@ -63,11 +63,8 @@ def evaluate(
     metrics = score(gold, decided.labels, labels, kind=predictor.kind, probabilities=decided.probabilities)
     metrics["review"] = review_scores(gold, decided.labels, decided.needs_review)
     metrics |= _near_duplicates(folder, unseen, gold, decided.labels, predictor)
-    rows = unseen.with_columns(
-        pl.Series("predicted", label_lists(decided.labels, labels), dtype=pl.List(pl.String)),
-        pl.Series("probabilities", decided.probabilities.tolist(), dtype=pl.List(pl.Float32)),
-        pl.Series("needs_review", decided.needs_review),
-    )
+    rows = with_answers(unseen, labels, decided.labels, decided.probabilities)
+    rows = rows.with_columns(pl.Series("needs_review", decided.needs_review))
     return {"task": task, **metrics, "overlap_dropped": len(seen)}, rows
 
 

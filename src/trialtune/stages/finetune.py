@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +12,15 @@ import torch
 from accelerate import PartialState
 from pydantic import Field
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import log_loss, score
-from trialtune.evaluation.thresholds import tune_decision
+from trialtune.evaluation.priors import log_prior_shift
+from trialtune.evaluation.thresholds import Decision, tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
-from trialtune.inference.predictor import Predictor, encode
+from trialtune.inference.batches import encode
+from trialtune.inference.predictor import Predictor
 from trialtune.models.classifier import (
     build_classifier,
     learning_rates,
@@ -36,7 +39,7 @@ from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
-from trialtune.training.loop import Progress, train
+from trialtune.training.loop import Outcome, Progress, train
 from trialtune.training.losses import LossName, classification_loss
 from trialtune.training.settings import TrainSettings
 
@@ -84,95 +87,43 @@ def finetune(
     every text and the ids of every trial it or a teacher has seen, so that it is never scored on them.
     """
     check_replaceable(out)
-    max_length = settings.max_length or task.max_length
-    check_length(load_config(encoder), max_length)
-    parts = split_examples(
-        examples,
-        fractions={"train": 1 - settings.calibration, "calibration": settings.calibration},
-        seed=settings.seed,
-        kind=task.kind,
+    check_length(load_config(encoder), settings.max_length or task.max_length)
+    train_rows, calibration_rows = keep_aside(task, examples, settings)
+    making = _Making(
+        task,
+        settings,
+        build_classifier(encoder, list(task.labels), kind=task.kind, adapter=adapter, seed=settings.seed),
+        load_tokenizer(encoder),
+        train_rows,
+        calibration_rows,
     )
-    labels = list(task.labels)
-    tokenizer = load_tokenizer(encoder)
-    model = build_classifier(encoder, labels, kind=task.kind, adapter=adapter, seed=settings.seed)
-    texts = parts["train"]["text"].to_list()
-    hard = torch.from_numpy(multi_hot(parts["train"]["labels"], labels)).float()
-    start_bias(model, hard)
-    soft = [torch.from_numpy(_teach(teacher, texts, labels)).float() for teacher in teachers]
-    batches = TextBatches(
-        encode(texts, tokenizer, max_length=max_length),
-        torch.lerp(hard, torch.stack(soft).mean(dim=0), settings.teaching) if soft else hard,
-        batch_size=settings.batch_size,
-        pad_id=tokenizer.pad_token_id,
-        seed=settings.seed,
+    key = fingerprint(
+        settings,
+        task.describe(),
+        encoder_digest(encoder),
+        [folder_digest(folder) for folder in (adapter, *teachers) if folder],
+        examples.write_ndjson(),
     )
-    lora = add_lora(model, settings.lora) if settings.method == "lora" else None  # changes `model`
-    _choose_weights(model, settings)
-    prepare_training(model, tokens=max_length)
-    gold = multi_hot(parts["calibration"]["labels"], labels)
-
-    def calibration_probabilities() -> np.ndarray:
-        predictor = Predictor(model, tokenizer, max_length=max_length, precision=settings.precision)
-        return predictor.probabilities(parts["calibration"]["text"].to_list())
-
-    outcome = train(
-        model,
-        batches,
-        classification_loss(settings.loss, task.kind, hard),
-        settings=TrainSettings(
-            steps=math.ceil(settings.epochs * batches.per_epoch),
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            precision=settings.precision,
-            patience=settings.patience,
-            evaluate_every=batches.per_epoch,
-            seed=settings.seed,
-        ),
-        evaluate=(
-            (lambda _: {"loss": log_loss(calibration_probabilities(), gold)}) if settings.patience else None
-        ),
-        rates=learning_rates(model, layer_decay=settings.layer_decay, head=settings.head_rate),
-        checkpoints=Checkpoints(
-            out / "checkpoints",
-            fingerprint=fingerprint(
-                settings,
-                task.describe(),
-                encoder_digest(encoder),
-                [folder_digest(folder) for folder in (adapter, *teachers) if folder],
-                examples.write_ndjson(),
-            ),
-        ),
-        report=report,
-    )
-    if lora:
-        lora.merge_and_unload()
-    weighted = "weight" in examples.columns
-    if weighted and task.kind == "multi_class":
-        shift_bias(model, _prior_shift(task, parts["train"]))
-    probabilities = calibration_probabilities()
-    weights = parts["calibration"]["weight"].to_numpy() if weighted else None
-    decision = tune_decision(probabilities, gold, kind=task.kind, labels=labels, weights=weights)
-    decided = decision.apply(probabilities)
+    outcome = making.fit(teachers, Checkpoints(out / "checkpoints", fingerprint=key), report)
+    decision, scores = making.tune()
     summary = {
         "task": task.name,
         "encoder": encoder,
         "adapter": str(adapter) if adapter else None,
         "teachers": [str(teacher) for teacher in teachers],
-        "max_length": max_length,
-        "rows": {name: len(part) for name, part in parts.items()},
+        "max_length": making.max_length,
+        "rows": {"train": len(train_rows), "calibration": len(calibration_rows)},
         "tokens": outcome.tokens,
         "tokens_per_s": outcome.tokens_per_s,
         "seconds": outcome.seconds,
         "kept_step": outcome.kept_step,
-        "calibration": score(
-            gold, decided.labels, labels, kind=task.kind, probabilities=decided.probabilities
-        ),
+        "calibration": scores,
         "settings": settings.model_dump(mode="json"),
     }
     if not PartialState().is_main_process:
         return summary
     with atomic_folder(out) as folder:
-        save_classifier(model, tokenizer, folder)
+        save_classifier(making.model, making.tokenizer, folder)
         decision.save(folder)
         write_seen(examples, folder)
         for teacher in teachers:
@@ -180,6 +131,105 @@ def finetune(
         task.save(folder)
         write_json(folder / "training.json", summary)
     return summary
+
+
+def keep_aside(
+    task: Task, rows: pl.DataFrame, settings: FinetuneSettings
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows to train on and those that tune the decision; raises what `split_examples` raises."""
+    shares = {"train": 1 - settings.calibration, "calibration": settings.calibration}
+    parts = split_examples(rows, fractions=shares, seed=settings.seed, kind=task.kind)
+    return parts["train"], parts["calibration"]
+
+
+@dataclass(frozen=True)
+class _Making:
+    """A classifier being made: its `model`, changed in place, and the rows it is made from."""
+
+    task: Task
+    settings: FinetuneSettings
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    train_rows: pl.DataFrame
+    calibration_rows: pl.DataFrame
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.task.labels)
+
+    @property
+    def max_length(self) -> int:
+        return self.settings.max_length or self.task.max_length
+
+    def fit(
+        self, teachers: Sequence[Path], checkpoints: Checkpoints, report: Callable[[Progress], None] | None
+    ) -> Outcome:
+        """Train the model, LoRA merged in afterwards, and give evenly drawn classes their true shares."""
+        settings, gold = self.settings, multi_hot(self.train_rows["labels"], self.labels)
+        hard = torch.from_numpy(gold).float()
+        start_bias(self.model, hard)
+        batches = self._batches(hard, teachers)
+        lora = add_lora(self.model, settings.lora) if settings.method == "lora" else None  # changes `model`
+        _choose_weights(self.model, settings)
+        prepare_training(self.model, tokens=self.max_length)
+        outcome = train(
+            self.model,
+            batches,
+            classification_loss(settings.loss, self.task.kind, hard),
+            settings=TrainSettings(
+                steps=math.ceil(settings.epochs * batches.per_epoch),
+                batch_size=settings.batch_size,
+                learning_rate=settings.learning_rate,
+                precision=settings.precision,
+                patience=settings.patience,
+                evaluate_every=batches.per_epoch,
+                seed=settings.seed,
+            ),
+            evaluate=self._evaluate if settings.patience else None,
+            rates=learning_rates(self.model, layer_decay=settings.layer_decay, head=settings.head_rate),
+            checkpoints=checkpoints,
+            report=report,
+        )
+        if lora:
+            lora.merge_and_unload()
+        if self.task.kind == "multi_class" and "weight" in self.train_rows.columns:
+            shift = log_prior_shift(gold, self.train_rows["weight"].to_numpy())
+            shift_bias(self.model, torch.from_numpy(shift))
+        return outcome
+
+    def tune(self) -> tuple[Decision, dict[str, Any]]:
+        """The decision that suits the calibration rows, and its scores on them."""
+        rows, kind = self.calibration_rows, self.task.kind
+        gold, probabilities = multi_hot(rows["labels"], self.labels), self._probabilities()
+        weights = rows["weight"].to_numpy() if "weight" in rows.columns else None
+        decision = tune_decision(probabilities, gold, kind=kind, labels=self.labels, weights=weights)
+        decided = decision.apply(probabilities)
+        return decision, score(
+            gold, decided.labels, self.labels, kind=kind, probabilities=decided.probabilities
+        )
+
+    def _batches(self, hard: torch.Tensor, teachers: Sequence[Path]) -> TextBatches:
+        """The training rows; with teachers, their answers are mixed into the targets `hard`."""
+        texts = self.train_rows["text"].to_list()
+        soft = [torch.from_numpy(_teach(teacher, texts, self.labels)).float() for teacher in teachers]
+        return TextBatches(
+            encode(texts, self.tokenizer, max_length=self.max_length),
+            torch.lerp(hard, torch.stack(soft).mean(dim=0), self.settings.teaching) if soft else hard,
+            batch_size=self.settings.batch_size,
+            pad_id=self.tokenizer.pad_token_id,
+            seed=self.settings.seed,
+        )
+
+    def _evaluate(self, _: nn.Module) -> dict[str, Any]:
+        gold = multi_hot(self.calibration_rows["labels"], self.labels)
+        return {"loss": log_loss(self._probabilities(), gold)}
+
+    def _probabilities(self) -> np.ndarray:
+        """Of the calibration rows, by the model as it stands."""
+        predictor = Predictor(
+            self.model, self.tokenizer, max_length=self.max_length, precision=self.settings.precision
+        )
+        return predictor.probabilities(self.calibration_rows["text"].to_list())
 
 
 def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
@@ -199,11 +249,3 @@ def _choose_weights(model: PreTrainedModel, settings: FinetuneSettings) -> None:
         for name, value in model.named_parameters():
             if not name.startswith(f"{model.base_model_prefix}.") or "pooler" in name:
                 value.requires_grad_(True)
-
-
-def _prior_shift(task: Task, rows: pl.DataFrame) -> torch.Tensor:
-    """Log of each class's true share over its share of `rows`, by the rows' `weight`."""
-    drawn = torch.from_numpy(multi_hot(rows["labels"], list(task.labels))).double()
-    true = drawn * torch.from_numpy(rows["weight"].to_numpy().copy())[:, None]
-    shares = [(counts.sum(dim=0) + 1) / (counts.sum() + len(task.labels)) for counts in (true, drawn)]
-    return (shares[0] / shares[1]).log().float()

@@ -9,7 +9,7 @@ import polars as pl
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
 from trialtune.stages.evaluate import open_classifier
-from trialtune.tasks.columns import prepared
+from trialtune.tasks.columns import need_text, prepared
 from trialtune.tasks.targets import label_lists
 from trialtune.tasks.task import Task, task_of
 
@@ -47,17 +47,17 @@ def predict(
 
 
 def task_texts(task: Task, rows: pl.DataFrame) -> list[str]:
-    """The text of each row as training saw it; empty where there is none, or one far too long."""
-    rows = prepared(rows)
+    """The text of each row of a `prepared` table as training saw it; empty where it has none or far too much.
+
+    Raises DataError when the table has no column of text for the task.
+    """
     columns = [name for name in dict.fromkeys((*task.fields, "text")) if name in rows.columns]
     if not columns:
         raise DataError(
             f"the input has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
             f"{' or '.join(task.fields)}"
         )
-    for name in columns:
-        if rows.schema[name] not in (pl.String, pl.Null, pl.List(pl.String)):
-            raise DataError(f"the input's column {name} holds {rows.schema[name]}; it must hold text")
+    need_text(rows, columns, "the input")
     found = rows.select(columns).iter_rows(named=True)
     return ["" if task.oversized(row) else task.text_of(row) for row in found]
 

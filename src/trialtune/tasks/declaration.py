@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from trialtune.corpus.documents import clean
 from trialtune.errors import UsageError
-from trialtune.settings import Settings, nearest
+from trialtune.settings import Settings, nearest, validated
 from trialtune.tasks.splits import normalise
+from trialtune.tasks.telling import ended
 
 
 def _one_or_more(value: Any) -> Any:
@@ -65,10 +66,7 @@ def read_declaration(path: Path) -> Declaration:
         raise UsageError(f"{path}: not a readable YAML file: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path}: a task is a mapping of {', '.join(Declaration.model_fields)}")
-    try:
-        declared = Declaration.model_validate(values)
-    except ValidationError as error:
-        raise UsageError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
+    declared = validated(Declaration, values, where=str(path))
     if declared.data and "://" not in declared.data:
         return declared.model_copy(update={"data": str(path.parent / declared.data)})
     return declared
@@ -84,15 +82,4 @@ def join_columns(columns: Sequence[str], row: Mapping[str, Any]) -> str:
             found.append(text)
     if len(columns) == 1:
         return found[0] if found else ""
-    return " ".join(text if text[-1] in ".:;!?" else text + "." for text in found)
-
-
-def _explain(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: no such key{nearest(where, list(Declaration.model_fields))}"
-    if problem["type"] == "missing":
-        return f"{where}: is missing"
-    if problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float | None):
-        return f"{where}: YAML reads this as {problem['input']!r}; put it in quotes"
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"]).removeprefix("Value error, ")
+    return " ".join(map(ended, found))

@@ -61,7 +61,8 @@ def build_text(row: Mapping[str, Any]) -> str:
     Encoders read a few hundred tokens, and a record may hold thousands: of the rest only what names
     who may take part is kept, criteria before summaries, inclusion before exclusion and under its
     name, since "pregnant women" says the opposite under each. Criteria of a few words stay whole, and a
-    record without a telling word keeps its first sentences. Nine in ten records then fit 128 tokens. A short ready-made text stays whole.
+    record without a telling word keeps its first sentences. Nine in ten records then fit 128 tokens. A
+    short ready-made text stays whole.
     """
     fields = {column: clean_field(row.get(column)) for column in FIELDS}
     if not any(fields[column] for column in FIELDS[:-1]) and len(fields["text"].split()) <= _WORDS:
@@ -71,7 +72,8 @@ def build_text(row: Mapping[str, Any]) -> str:
         sentences(fields[column]) for column in ("official_title", "brief_summary", "detailed_description")
     )
     criteria = fields["eligibility_criteria"] or fields["text"]
-    short = "" if len(criteria.split()) > _SHORT or NAMES.search(criteria) or HINTS.search(criteria) else criteria
+    brief = len(criteria.split()) <= _SHORT
+    short = criteria if brief and not (NAMES.search(criteria) or HINTS.search(criteria)) else ""
     inclusion, exclusion = divide_criteria("" if short else criteria)
     found = Snippets(known=[title])
     found.take(official, NAMES, words=40)

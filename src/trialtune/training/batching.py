@@ -53,7 +53,7 @@ class TextBatches:
     """Labelled texts, batched with others of about their length and padded to the longest only."""
 
     input_ids: Sequence[Sequence[int]]
-    targets: torch.Tensor  # [texts, labels] 0/1 for multi-label, [texts] class numbers otherwise
+    targets: torch.Tensor  # [texts, labels], 0/1 or probabilities that teachers gave
     batch_size: int
     pad_id: int
     seed: int
