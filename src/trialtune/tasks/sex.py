@@ -58,11 +58,11 @@ _STRUCTURED = re.compile(
 def build_text(row: Mapping[str, Any]) -> str:
     """Title, conditions, then the words around what tells of sex or pregnancy, on one line.
 
-    Encoders read a few hundred tokens, and a record may hold thousands: of the rest only what names
-    who may take part is kept, criteria before summaries, inclusion before exclusion and under its
-    name, since "pregnant women" says the opposite under each. Criteria of a few words stay whole, and a
-    record without a telling word keeps its first sentences. Nine in ten records then fit 128 tokens. A
-    short ready-made text stays whole.
+    Encoders read a few hundred tokens, and a record may hold thousands: of the rest only what names who
+    may take part is kept, criteria before summaries, inclusion before exclusion and under its name, since
+    "pregnant women" says the opposite under each. Criteria of a few words stay whole, and a record
+    without a telling word keeps its first sentences. Nine in ten records then fit 128 tokens. A short
+    ready-made text stays whole.
     """
     fields = {column: clean_field(row.get(column)) for column in FIELDS}
     if not any(fields[column] for column in FIELDS[:-1]) and len(fields["text"].split()) <= _WORDS:
