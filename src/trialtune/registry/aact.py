@@ -105,22 +105,29 @@ def aact_portions(
 
 
 def _sort(reader: TableReader, out: Path) -> None:
+    failure = None
+    try:
+        _copy_in_order(reader, out)
+    except duckdb.Error as error:
+        failure = str(error)  # and no more: a live DuckDB connection at exit makes noise on stderr
+    if reader.error is not None:
+        raise reader.error.with_traceback(None)
+    if failure is not None:
+        raise DataError(
+            f"{reader.label}: cannot be sorted in {out.parent} ({failure}); free some space there, or name"
+            " another folder by TMPDIR"
+        )
+
+
+def _copy_in_order(reader: TableReader, out: Path) -> None:
     rows = reader.batches  # noqa: F841 - DuckDB finds it by its name
     order = "nct_id, octet_length(id), id, row" if "id" in reader.names else "nct_id, row"
     settings: dict[str, Any] = {"memory_limit": _SORT_MEMORY, "temp_directory": str(out.parent)}
-    try:
-        with duckdb.connect(config=settings) as connection:
-            connection.execute(
-                f"COPY (SELECT * FROM rows ORDER BY {order}) TO '{out}'"
-                " (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 10000)"
-            )
-    except duckdb.Error as error:
-        if reader.error is not None:
-            raise reader.error from error
-        raise DataError(
-            f"{reader.label}: cannot be sorted in {out.parent} ({error}); free some space there, or name"
-            " another folder by TMPDIR"
-        ) from error
+    with duckdb.connect(config=settings) as connection:
+        connection.execute(
+            f"COPY (SELECT * FROM rows ORDER BY {order}) TO '{out}'"
+            " (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 10000)"
+        )
 
 
 class _Sorted:
