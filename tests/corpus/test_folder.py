@@ -42,7 +42,7 @@ def test_a_folder_of_an_older_version_still_opens(folder) -> None:
 def test_no_corpus_is_told(tmp_path) -> None:
     with pytest.raises(DataError, match="corpus build"):
         Corpus.read(tmp_path)
-    with pytest.raises(DataError, match="no train blocks.*corpus build"):
+    with pytest.raises(DataError, match=r"no train blocks.*corpus build"):
         read_blocks(tmp_path, "train", pad_id=0)
 
 
