@@ -180,7 +180,7 @@ def test_a_snapshot_s_document_is_not_taken_for_its_stop_reason():
 
 def test_a_title_beside_a_ready_made_text_replaces_nothing():
     result = load(SEX, {"brief_title": ["Iron"], "text": ["Adults with anaemia"], "sex": ["ALL"]})
-    assert result.frame["text"].to_list() == ["Iron. Criteria: Adults with anaemia."]
+    assert result.frame["text"].to_list() == ["Iron. Adults with anaemia."]
 
 
 def test_dev_rows_are_not_trainable():

@@ -71,10 +71,10 @@ def build_text(row: Mapping[str, Any]) -> str:
     official, summary, description = (
         sentences(fields[column]) for column in ("official_title", "brief_summary", "detailed_description")
     )
-    criteria = fields["eligibility_criteria"] or fields["text"]
-    brief = len(criteria.split()) <= _SHORT
-    short = criteria if brief and not (NAMES.search(criteria) or HINTS.search(criteria)) else ""
-    inclusion, exclusion = divide_criteria("" if short else criteria)
+    criteria = fields["eligibility_criteria"]
+    telling = NAMES.search(criteria) or HINTS.search(criteria)
+    short = criteria if len(criteria.split()) <= _SHORT and not telling else ""
+    inclusion, exclusion = divide_criteria("" if short else criteria or fields["text"])
     found = Snippets(known=[title])
     found.take(official, NAMES, words=40)
     found.take(inclusion, NAMES, words=60, name="Inclusion:")
