@@ -125,7 +125,8 @@ def chunks(snapshot: Path | pl.DataFrame) -> Iterator[pl.DataFrame]:
         return
     path = snapshot_file(snapshot)
     try:
-        with pq.ParquetFile(path) as file:
+        # A pre-buffering reader keeps all that it has read until it is closed.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             for batch in file.iter_batches(_CHUNK_ROWS, columns=list(COLUMNS)):
                 yield pl.DataFrame(batch)
     except (OSError, pa.ArrowException) as error:
