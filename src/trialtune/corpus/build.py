@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
@@ -18,6 +17,7 @@ from trialtune.corpus.folder import TRIALS, Corpus
 from trialtune.corpus.shards import BlockWriter
 from trialtune.errors import DataError
 from trialtune.files import atomic_folder, fingerprint, write_json
+from trialtune.registry.parquet import open_parquet
 from trialtune.registry.snapshot import scan_snapshot, snapshot_file
 from trialtune.settings import Settings
 from trialtune.workers import in_order
@@ -125,8 +125,7 @@ def chunks(snapshot: Path | pl.DataFrame) -> Iterator[pl.DataFrame]:
         return
     path = snapshot_file(snapshot)
     try:
-        # A pre-buffering reader keeps all that it has read until it is closed.
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        with open_parquet(path) as file:
             for batch in file.iter_batches(_CHUNK_ROWS, columns=list(COLUMNS)):
                 yield pl.DataFrame(batch)
     except (OSError, pa.ArrowException) as error:

@@ -14,9 +14,9 @@ from typing import IO, Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
+from trialtune.registry.parquet import open_parquet
 from trialtune.registry.pipes import TableReader
 from trialtune.registry.portions import Portion, ready
 from trialtune.registry.records import record_from_study
@@ -45,7 +45,8 @@ _ONE_A_TRIAL = ("brief_summaries", "detailed_descriptions", "eligibilities")
 _OPTIONAL = ("start_month_year",)
 
 _BATCH_ROWS = 1_000
-_SORT_MEMORY = "700MB"
+# Several threads sort little sooner and hold so much each that long texts do not fit.
+_SORT = {"memory_limit": "500MB", "threads": 1}
 
 Cells = dict[str, Any]
 
@@ -122,7 +123,7 @@ def _sort(reader: TableReader, out: Path) -> None:
 def _copy_in_order(reader: TableReader, out: Path) -> None:
     rows = reader.batches  # noqa: F841 - DuckDB finds it by its name
     order = "nct_id, octet_length(id), id, row" if "id" in reader.names else "nct_id, row"
-    settings: dict[str, Any] = {"memory_limit": _SORT_MEMORY, "temp_directory": str(out.parent)}
+    settings: dict[str, Any] = {**_SORT, "temp_directory": str(out.parent)}
     with duckdb.connect(config=settings) as connection:
         connection.execute(
             f"COPY (SELECT * FROM rows ORDER BY {order}) TO '{out}'"
@@ -134,7 +135,7 @@ class _Sorted:
     """A sorted table, taken from its beginning piece by piece."""
 
     def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path)
+        self._file = open_parquet(path)
         self._batches = self._file.iter_batches(_BATCH_ROWS)
         self._held = next(self._batches, None)
 

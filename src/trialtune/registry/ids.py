@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, TextIO, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trialtune.errors import DataError, UsageError
+from trialtune.registry.parquet import open_parquet
 from trialtune.registry.records import is_nct_id, nct_id_of, shown
 from trialtune.registry.rows import Row, bad_row
 from trialtune.registry.tables import csv_cells, id_column, no_id_column
@@ -121,7 +121,7 @@ def _json_cells(text: TextIO) -> Iterator[object]:
 
 
 def _parquet_cells(path: Path) -> Iterator[object]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         names = file.schema_arrow.names
         head = next(file.iter_batches(1), None)
         first = head.to_pylist()[0] if head is not None and head.num_rows else {}

@@ -1,4 +1,4 @@
-"""Writing snapshot rows to Parquet so that the same rows always give the same bytes."""
+"""Parquet in bounded memory: read batch by batch; written so that the same rows give the same bytes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +16,12 @@ from trialtune.registry.records import SNAPSHOT_SCHEMA
 _GROUP_ROWS = 10_000
 # Arrow's plain string columns hold 2 GiB: a group of very long records is closed before 10,000 rows.
 _GROUP_BYTES = 1 << 27
+_READ_BYTES = 1 << 20
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """The file, to be read batch by batch: nothing of what was read is kept, nor a row group held whole."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
 
 
 class SnapshotWriter:

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.files import atomic_file
+from trialtune.registry.parquet import open_parquet
 from trialtune.registry.records import SNAPSHOT_SCHEMA
 
 _BATCH_ROWS = 5_000
 _GROUP_ROWS = 10_000
 _GROUP_BYTES = 1 << 28
-_READ_BYTES = 1 << 20  # without a buffer Arrow holds a row group whole, however large another writer made it
 
 
 def picked_rows(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[pa.Table, npt.NDArray[np.intp]]]:
@@ -24,7 +24,7 @@ def picked_rows(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[pa.Ta
 
     Row groups without such a row are not read.
     """
-    with pq.ParquetFile(path, buffer_size=_READ_BYTES) as file:
+    with open_parquet(path) as file:
         end = 0
         for group in range(file.num_row_groups):
             start, end = end, end + file.metadata.row_group(group).num_rows

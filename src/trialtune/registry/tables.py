@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
+from trialtune.registry.parquet import open_parquet
 from trialtune.registry.records import columns_of, is_nct_id, record_from_row
 from trialtune.registry.rows import Row, bad_row, record_row
 from trialtune.registry.textfiles import lines, undecodable
@@ -80,7 +80,7 @@ def parquet_rows(path: Path, label: str) -> Iterator[Row]:
     Raises DataError when the file is not Parquet or has no column of NCT ids.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             names = file.schema_arrow.names
             head = next(file.iter_batches(1, columns=_scalar_names(file.schema_arrow)), None)
             known = {} if head is None else {n: v[0] for n, v in columns_as_lists(head).items()}
