@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, write_json
 from trialtune.registry.base import Base, open_base, removed_trials
-from trialtune.registry.parquet import writing
+from trialtune.registry.parquet import snapshot_origin, writing
 from trialtune.registry.quarantine import Quarantine
 from trialtune.registry.records import CONTENT_FIELDS, SNAPSHOT_SCHEMA
-from trialtune.registry.selection import PickedWriter, picked_rows, snapshot_origin
+from trialtune.registry.selection import picked_rows, picked_writer
 from trialtune.registry.snapshot import scan_snapshot, snapshot_file
 
 #: What counts are taken by; trials that say nothing count under NOT_GIVEN.
@@ -137,7 +137,7 @@ def _write_removed(path: Path, earlier: pl.DataFrame, merged: dict[str, str], ou
     """Write the base's removed trials; returns the hashes of the fields of those that changed."""
     removed, changed = _is(earlier, "removed"), _is(earlier, "changed")
     hashes = [_field_hashes(SNAPSHOT_SCHEMA.empty_table())]
-    with PickedWriter(out / "removed.parquet", snapshot_origin(path), _MERGED_INTO) as writer:
+    with picked_writer(out / "removed.parquet", snapshot_origin(path), _MERGED_INTO) as writer:
         for rows, places in picked_rows(path, removed | changed):
             gone = rows.filter(pa.array(removed[places]))
             into = [merged.get(nct_id) for nct_id in gone["nct_id"].to_pylist()]
@@ -152,8 +152,8 @@ def _write_changes(path: Path, fresh: pl.DataFrame, before: pl.DataFrame, out: P
     counts = np.zeros(len(_COMPARED), int)
     origin = snapshot_origin(path)
     with (
-        PickedWriter(out / "new.parquet", origin) as news,
-        PickedWriter(out / "changed.parquet", origin, _CHANGED_FIELDS) as changes,
+        picked_writer(out / "new.parquet", origin) as news,
+        picked_writer(out / "changed.parquet", origin, _CHANGED_FIELDS) as changes,
     ):
         for rows, places in picked_rows(path, new | changed):
             news.add(rows.filter(pa.array(new[places])))
@@ -167,7 +167,7 @@ def _write_changes(path: Path, fresh: pl.DataFrame, before: pl.DataFrame, out: P
 
 
 def _write_new(path: Path, mask: Mask, out: Path) -> None:
-    with PickedWriter(out / "new.parquet", snapshot_origin(path)) as writer:
+    with picked_writer(out / "new.parquet", snapshot_origin(path)) as writer:
         for rows, _ in picked_rows(path, mask):
             writer.add(rows)
 

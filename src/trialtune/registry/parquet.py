@@ -24,34 +24,41 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
 
 
-class SnapshotWriter:
-    """Collects tables and writes them in row groups of 10,000 with zstd; bounded memory."""
+def snapshot_origin(path: Path) -> dict[str, str]:
+    """What a snapshot's metadata say of its origin, to be handed on to a part of it."""
+    stored = pq.read_schema(path).metadata or {}
+    prefix = b"trialtune."
+    return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
-        about = {f"trialtune.{key}": value for key, value in metadata.items()}
-        self._schema = SNAPSHOT_SCHEMA.with_metadata({"trialtune.version": __version__, **about})
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+
+class SnapshotWriter:
+    """Collects tables and writes them in row groups of 10,000 with zstd; bounded memory.
+
+    `metadata` says where the snapshot comes from; `more` are columns behind those of `SNAPSHOT_SCHEMA`.
+    """
+
+    def __init__(self, path: Path, metadata: Mapping[str, str], *more: pa.Field) -> None:
+        about = {f"trialtune.{key}": value for key, value in {"version": __version__, **metadata}.items()}
+        self.schema = pa.schema([*SNAPSHOT_SCHEMA, *more], metadata=about)
+        self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
         self._tables: list[pa.Table] = []
         self._rows = self._bytes = 0
 
     def add(self, table: pa.Table) -> None:
-        """Take rows of `SNAPSHOT_SCHEMA`."""
-        self._tables.append(table)
+        """Take rows of the schema's columns."""
+        self._tables.append(table.cast(self.schema))
         self._rows += table.num_rows
         self._bytes += table.nbytes
         if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
     def _flush(self, *, all_of_it: bool = False) -> None:
-        held = pa.concat_tables(self._tables) if self._tables else self._schema.empty_table()
+        held = pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
         end = held.num_rows
         if not all_of_it and self._bytes < _GROUP_BYTES:
             end -= end % _GROUP_ROWS
         for start in range(0, end, _GROUP_ROWS):
-            group = held.slice(start, min(_GROUP_ROWS, end - start)).replace_schema_metadata(
-                self._schema.metadata
-            )
-            self._writer.write_table(group)
+            self._writer.write_table(held.slice(start, min(_GROUP_ROWS, end - start)))
         rest = held.slice(end)
         self._tables, self._rows, self._bytes = [rest], rest.num_rows, rest.nbytes
 

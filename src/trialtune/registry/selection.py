@@ -1,22 +1,18 @@
 """Rows of a snapshot picked by their place in the file, read and written in bounded memory."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trialtune.files import atomic_file
-from trialtune.registry.parquet import open_parquet
+from trialtune.registry.parquet import SnapshotWriter, open_parquet, snapshot_origin
 from trialtune.registry.records import SNAPSHOT_SCHEMA
 
 _BATCH_ROWS = 5_000
-_GROUP_ROWS = 10_000
-_GROUP_BYTES = 1 << 28
 
 
 def picked_rows(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[pa.Table, npt.NDArray[np.intp]]]:
@@ -40,50 +36,13 @@ def picked_rows(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[pa.Ta
 
 def copy_rows(path: Path, out: Path, mask: npt.NDArray[np.bool_]) -> None:
     """Write the snapshot's rows where `mask` is true, in their order, to a snapshot of their own."""
-    with PickedWriter(out, snapshot_origin(path)) as writer:
+    with picked_writer(out, snapshot_origin(path)) as writer:
         for rows, _ in picked_rows(path, mask):
             writer.add(rows)
 
 
-def snapshot_origin(path: Path) -> dict[bytes, bytes]:
-    """What a snapshot's metadata say of its origin, to be handed on to a part of it."""
-    metadata = pq.read_schema(path).metadata or {}
-    return {name: value for name, value in metadata.items() if name.startswith(b"trialtune.")}
-
-
-class PickedWriter:
-    """Writes tables of snapshot rows atomically, in row groups of about 10,000, zstd; bounded memory."""
-
-    def __init__(self, path: Path, origin: Mapping[bytes, bytes], *more: pa.Field) -> None:
-        self.schema = pa.schema([*SNAPSHOT_SCHEMA, *more], metadata=dict(origin))
-        self._held: list[pa.Table] = []
-        self._file = atomic_file(path)
-        self._writer = pq.ParquetWriter(self._file.__enter__(), self.schema, compression="zstd")
-
-    def add(self, rows: pa.Table) -> None:
-        """Take rows of the snapshot's columns, and of those given as `more`."""
-        if rows.num_rows:
-            self._held.append(rows.cast(self.schema))
-        if (
-            sum(table.num_rows for table in self._held) >= _GROUP_ROWS
-            or sum(table.nbytes for table in self._held) >= _GROUP_BYTES
-        ):
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.concat_tables(self._held))
-        self._held = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._flush()
-        finally:
-            self._writer.close()
-            self._file.__exit__(kind, error, trace)
+@contextmanager
+def picked_writer(path: Path, origin: Mapping[str, str], *more: pa.Field) -> Iterator[SnapshotWriter]:
+    """A `SnapshotWriter` whose file takes its place when the block ends well."""
+    with atomic_file(path) as temporary, SnapshotWriter(temporary, origin, *more) as writer:
+        yield writer

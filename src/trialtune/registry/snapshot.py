@@ -9,12 +9,11 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file, sha256_of
 from trialtune.registry.firsts import Firsts
-from trialtune.registry.parquet import SnapshotWriter, writing
+from trialtune.registry.parquet import SnapshotWriter, snapshot_origin, writing
 from trialtune.registry.portions import packed
 from trialtune.registry.quarantine import NothingUsable, Quarantine
 from trialtune.registry.records import SNAPSHOT_SCHEMA
@@ -147,9 +146,7 @@ def scan_snapshot(path: Path) -> pl.LazyFrame:
 def snapshot_metadata(path: Path) -> dict[str, str]:
     """What the snapshot says of its origin: version, source, source_sha256, data_timestamp."""
     scan_snapshot(path)
-    stored = pq.read_schema(snapshot_file(path)).metadata or {}
-    prefix = b"trialtune."
-    return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}
+    return snapshot_origin(snapshot_file(path))
 
 
 def _stamped(table: pa.Table, timestamp: str, *, replace: bool) -> pa.Table:
