@@ -37,6 +37,7 @@ SWEEP_SCHEMA = pa.schema(
 )
 _SWEEP_FIELDS = "NCTId,LastUpdatePostDate,NCTIdAlias"
 _RESTARTS = 3
+_NO_ENTRY = {401, 403}  # refused whatever is asked: what landed is kept for a later run
 _BATCH = 200  # ids in one URL of some 2,500 characters
 # Before the registry's first trial: where the halving of date ranges begins.
 _FIRST_DAY = date(1999, 1, 1)
@@ -85,9 +86,11 @@ class Walker:
             try:
                 page = self.client.page(self.params(walk), token=walk.token, size=self.page_size)
             except Refused as error:
+                if error.status in _NO_ENTRY:
+                    raise
                 if walk.token is not None:
                     self._again(walk, f"its page token was refused ({error.reason})")
-                elif walk.ids is not None and error.status == 400:
+                elif walk.ids is not None:
                     self._split(walk, error.reason)
                 else:
                     raise
@@ -164,23 +167,35 @@ def write_part(path: Path, rows: list[Row]) -> None:
 def range_walks(walker: Walker, kind: Kind, since: str | None, *, pages: int) -> list[Walk]:
     """Walks over ranges of update days that hold at most `pages` pages each, the oldest first.
 
-    Halves the days until every half is small enough (a day is not halved); counts, fetches nothing.
+    Halves the days until every half is small enough (a day is not halved, nor is anything by a server
+    whose halves hold as much as the whole, for it ignores the filter); counts, fetches nothing.
     """
+    today = date.fromisoformat(walker.client.version()[:10])
 
-    def ranges(first: date, last: date, ends: tuple[str, str]) -> Iterator[Walk]:
-        walk = Walk(number=0, kind=kind, first=ends[0], last=ends[1])
-        total = walker.client.count(walker.params(walk))
-        if total > pages * walker.page_size and first < last:
-            middle = first + (last - first) // 2
-            yield from ranges(first, middle, (ends[0], middle.isoformat()))
-            after = middle + timedelta(days=1)
-            yield from ranges(after, last, (after.isoformat(), ends[1]))
-        elif total:
+    def ranges(walk: Walk, total: int) -> Iterator[Walk]:
+        if total > pages * walker.page_size:
+            days = _halves(walk.first, walk.last, today)
+            halves = [Walk(number=0, kind=kind, first=first, last=last) for first, last in days]
+            totals = [walker.client.count(walker.params(half)) for half in halves]
+            if halves and min(totals) < total:
+                for half, count in zip(halves, totals, strict=True):
+                    yield from ranges(half, count)
+                return
+        if total:
             yield walk
 
-    today = date.fromisoformat(walker.client.version()[:10])
-    start = date.fromisoformat(since) if since else _FIRST_DAY
-    return list(ranges(min(start, today), today, (since or "MIN", "MAX")))
+    whole = Walk(number=0, kind=kind, first=since or "MIN")
+    return list(ranges(whole, walker.client.count(walker.params(whole))))
+
+
+def _halves(first: str, last: str, today: date) -> list[tuple[str, str]]:
+    """The two halves of a range of days, ends included; none of a single day."""
+    low = _FIRST_DAY if first == "MIN" else date.fromisoformat(first)
+    high = today if last == "MAX" else date.fromisoformat(last)
+    if low >= high:
+        return []
+    middle = low + (high - low) // 2
+    return [(first, middle.isoformat()), ((middle + timedelta(days=1)).isoformat(), last)]
 
 
 def id_walks(kind: Kind, ids: list[str]) -> list[Walk]:
