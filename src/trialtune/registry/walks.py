@@ -167,8 +167,8 @@ def write_part(path: Path, rows: list[Row]) -> None:
 def range_walks(walker: Walker, kind: Kind, since: str | None, *, pages: int) -> list[Walk]:
     """Walks over ranges of update days that hold at most `pages` pages each, the oldest first.
 
-    Halves the days until every half is small enough (a day is not halved, nor is anything by a server
-    whose halves hold as much as the whole, for it ignores the filter); counts, fetches nothing.
+    Halves the days until every half is small enough; counts, fetches nothing. A single day is not
+    halved, nor the days of a server whose halves hold as much as the whole: it ignores the filter.
     """
     today = date.fromisoformat(walker.client.version()[:10])
 
