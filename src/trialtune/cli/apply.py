@@ -1,0 +1,50 @@
+"""`trialtune apply`: labels for every trial of a snapshot."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trialtune.cli.app import AsJson, Out, app, emit, example
+
+
+@app.command(epilog=example("trialtune apply clf/ snapshot.parquet --out labelled/"))
+def apply(
+    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    snapshot: Annotated[Path, typer.Argument(help="A snapshot, or the folder of a sync.")],
+    out: Out,
+    since: Annotated[
+        Path | None,
+        typer.Option(help="An earlier output whose scores are kept; else what lies at --out."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: an actor on every node of a cluster.")
+    ] = "local",
+    shard_rows: Annotated[
+        int, typer.Option(min=1, help="Texts a shard: a stopped run goes on with the next one.")
+    ] = 8192,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what there is to do.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label every trial of a snapshot; again with a newer one, only what is new or changed is scored."""
+    from rich.console import Console
+
+    from trialtune.console import bar, tell
+    from trialtune.reports.labels import labels_to_rich
+    from trialtune.stages.apply import ApplySettings
+    from trialtune.stages.apply import apply as run
+    from trialtune.stages.apply import dry_run as count
+
+    settings = ApplySettings(engine=engine, shard_rows=shard_rows, since=since)
+    if dry_run:
+        result = count(classifier, snapshot, out, settings=settings)
+    else:
+        with bar("scoring texts") as progress:
+            result = run(classifier, snapshot, out, settings=settings, tell=tell, progress=progress)
+
+    def show(summary: dict[str, Any]) -> None:
+        Console(highlight=False).print(labels_to_rich(summary))
+        if not dry_run:
+            typer.echo(f"written to {out}; as a page: {out / 'summary.html'}")
+
+    emit(result, as_json, show)

@@ -1,0 +1,179 @@
+"""What `apply` has to score: which trial has which text, and every distinct text once."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.errors import DataError
+from trialtune.files import atomic_file, read_json, write_json
+from trialtune.registry.parquet import open_parquet
+from trialtune.registry.records import SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot import scan_snapshot, snapshot_file
+from trialtune.tasks.task import Task
+
+_TRIALS = pa.schema(
+    [("nct_id", pa.string()), ("year", pa.string()), ("phase", pa.string()), ("text_hash", pa.string())]
+)
+_TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
+_READ_ROWS = 2048
+
+
+def text_hash(text: str) -> str:
+    """16 hex digits of the SHA-256 of a text as the classifier reads it.
+
+    Not of its normalised wording: a cased encoder may answer two spellings differently, and which of
+    them stood first in a snapshot must not matter.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work of one `apply`, in a folder: `trials.parquet`; `texts.parquet`, a row group a shard."""
+
+    folder: Path
+    key: str
+    trials: int
+    without_text: int
+    distinct: int
+    reused: int
+    shards: int
+
+    @property
+    def labelled(self) -> int:
+        """Trials that have a text."""
+        return self.trials - self.without_text
+
+    @property
+    def to_score(self) -> int:
+        """Distinct texts that no earlier output has scores of."""
+        return self.distinct - self.reused
+
+    @property
+    def trials_file(self) -> Path:
+        """A row a trial with text: nct_id, year, phase, text_hash."""
+        return self.folder / "trials.parquet"
+
+    def scores_file(self, shard: int) -> Path:
+        """Where the scores of a shard land."""
+        return self.folder / f"scores-{shard:05}.parquet"
+
+    def missing(self) -> list[int]:
+        """The shards that are not scored yet."""
+        return [shard for shard in range(self.shards) if not self.scores_file(shard).is_file()]
+
+    def texts(self, shard: int) -> pa.Table:
+        """A shard's `text_hash` and `text`; no other shard is read."""
+        return pq.ParquetFile(self.folder / "texts.parquet").read_row_group(shard)
+
+    @classmethod
+    def load(cls, folder: Path, key: str) -> "Plan | None":
+        """The plan that a stopped run left in `folder`; None when there is none or it is of other work."""
+        try:
+            plan = cls(folder, **read_json(folder / "plan.json"))
+        except (DataError, TypeError):
+            return None
+        return plan if plan.key == key else None
+
+
+def make_plan(
+    task: Task,
+    snapshot: Path,
+    folder: Path,
+    *,
+    key: str,
+    shard_rows: int,
+    known: set[int],
+    progress: Callable[[int], None] | None = None,
+) -> Plan:
+    """Read `snapshot` once and write the plan into `folder`.
+
+    `known` holds the texts that need no scoring, as numbers (`int(text_hash, 16)`). Memory: one
+    shard of texts, and some 70 bytes for each distinct one. Raises DataError when the file is not a snapshot,
+    has no column of the task, or no trial with such a text.
+    """
+    fields = _fields(task, snapshot)
+    columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
+    seen: set[int] = set()
+    trials = without = reused = 0
+    with (
+        atomic_file(folder / "trials.parquet") as trials_path,
+        atomic_file(folder / "texts.parquet") as texts_path,
+        pq.ParquetWriter(trials_path, _TRIALS) as trials_out,
+        pq.ParquetWriter(texts_path, _TEXTS, compression="zstd") as texts_out,
+    ):
+        waiting: list[tuple[str, str]] = []
+        shards = 0
+        for rows in _batches(snapshot, columns):
+            found = []
+            for row in rows:
+                text = "" if task.oversized(row) else task.build_text(row)
+                if not text.strip():
+                    without += 1
+                    continue
+                name = text_hash(text)
+                found.append((row["nct_id"], _year(row), _phase(row), name))
+                number = int(name, 16)
+                if number in seen:
+                    continue
+                seen.add(number)
+                if number in known:
+                    reused += 1
+                    continue
+                waiting.append((name, text))
+                if len(waiting) == shard_rows:
+                    texts_out.write_table(_table(waiting, _TEXTS), row_group_size=shard_rows)
+                    waiting, shards = [], shards + 1
+            trials += len(rows)
+            if found:
+                trials_out.write_table(_table(found, _TRIALS))
+            if progress:
+                progress(len(rows))
+        if waiting:
+            texts_out.write_table(_table(waiting, _TEXTS), row_group_size=shard_rows)
+            shards += 1
+    if not seen:
+        raise DataError(
+            f"{snapshot}: none of its {trials:,} trials has a text for the task {task.name}"
+            f" ({', '.join(fields)}); check that it is the right snapshot"
+        )
+    plan = Plan(folder, key, trials, without, len(seen), reused, shards)
+    write_json(folder / "plan.json", {k: v for k, v in asdict(plan).items() if k != "folder"})
+    return plan
+
+
+def _fields(task: Task, snapshot: Path) -> list[str]:
+    scan_snapshot(snapshot)  # says in words what is wrong with the file
+    fields = [name for name in task.fields if name in SNAPSHOT_SCHEMA.names]
+    if not fields:
+        raise DataError(
+            f"{snapshot}: a snapshot has no column {' or '.join(task.fields)}, which the task {task.name}"
+            " reads; label such a table with `trialtune predict --input`"
+        )
+    return fields
+
+
+def _batches(snapshot: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    with open_parquet(snapshot_file(snapshot)) as file:
+        for batch in file.iter_batches(batch_size=_READ_ROWS, columns=columns):
+            yield batch.to_pylist()
+
+
+def _year(row: dict[str, Any]) -> str:
+    return (row["start_date"] or "")[:4]
+
+
+def _phase(row: dict[str, Any]) -> str:
+    return "/".join(row["phases"] or [])
+
+
+def _table(rows: list[tuple[str, ...]], schema: pa.Schema) -> pa.Table:
+    return pa.table(
+        {name: list(column) for name, column in zip(schema.names, zip(*rows, strict=True), strict=True)},
+        schema=schema,
+    )
