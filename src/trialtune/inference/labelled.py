@@ -106,7 +106,7 @@ def write_parts(
     folder.mkdir()
     counts: dict[str, int] = {}
     with joined(plan, earlier) as db:
-        rows = db.execute(
+        rows = db.sql(
             f"select {', '.join(schema.names)} from trials join scores using (text_hash) order by nct_id"
         ).to_arrow_reader(shard_rows)
         for number, table in enumerate(_even(rows, shard_rows)):
@@ -151,7 +151,8 @@ def tally(plan: Plan, parts: Path, labels: Sequence[str]) -> dict[str, Any]:
             )
             rows = {value: {"trials": n, **dict.fromkeys(labels, 0)} for value, n in totals.fetchall()}
             counted = db.execute(
-                f"select {kind} k, unnest(labels) label, count(*) from {both} using (nct_id) group by k, label"
+                f"select {kind} k, unnest(labels) label, count(*)"
+                f" from {both} using (nct_id) group by k, label"
             )
             for value, label, n in counted.fetchall():
                 rows[value][label] = n

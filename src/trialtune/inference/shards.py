@@ -58,10 +58,9 @@ def score_shards(
 ) -> None:
     """Score the shards that are missing; stopped at any moment, a second call goes on.
 
-    Raises UsageError for an engine that is unknown or not installed.
+    Raises UsageError as `check_engine` does.
     """
-    if engine not in ENGINES:
-        raise UsageError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
+    check_engine(engine)
     missing = plan.missing()
     if engine == "ray":
         for count in _on_ray(plan, opener, missing):
@@ -74,7 +73,9 @@ def score_shards(
 
 
 def check_engine(engine: str) -> None:
-    """Raise UsageError when the engine cannot run here, before the work that leads to it."""
+    """Raise UsageError when an engine is unknown or not installed, before the work that leads to it."""
+    if engine not in ENGINES:
+        raise UsageError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
     if engine == "ray":
         _ray()
 

@@ -1,0 +1,243 @@
+"""A labelled registry: the labels of plain prediction, resumed after a kill to the byte, kept up to date."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from trialtune.errors import DataError, UsageError
+from trialtune.evaluation.thresholds import Decision
+from trialtune.files import write_json
+from trialtune.models.classifier import build_classifier, save_classifier
+from trialtune.registry.snapshot import import_source
+from trialtune.stages.apply import ApplySettings, apply, dry_run
+from trialtune.stages.predict import predict
+from trialtune.tasks.task import get_task
+
+WORDS = "slow recruitment funding ran out safety concern lack of efficacy sponsor decision adverse".split()
+SMALL = ApplySettings(shard_rows=7)
+
+
+def make_classifier(name: str, folder: Path, encoder: str, tokenizer: object, *, seed: int = 1) -> Path:
+    """A classifier folder with random answers."""
+    task = get_task(name)
+    model = build_classifier(encoder, list(task.labels), kind=task.kind, seed=seed)
+    torch.nn.init.normal_(model.classifier.weight, std=2.0)
+    folder.mkdir()
+    save_classifier(model, tokenizer, folder)
+    thresholds = (0.6,) * len(task.labels) if task.kind == "multi_label" else ()
+    Decision(task.kind, tuple(task.labels), thresholds, review_below=0.6).save(folder)
+    write_json(folder / "training.json", {"task": name, "max_length": 32})
+    return folder
+
+
+def make_snapshot(path: Path, reasons: dict[int, str]) -> Path:
+    """A snapshot, out of order, whose trials have these reasons for stopping."""
+    rows = [
+        {
+            "nct_id": f"NCT{number:08d}",
+            "brief_title": f"Trial {number}",
+            "why_stopped": reason,
+            "start_date": f"20{10 + number % 3}-01-01",
+            "phases": "PHASE2",
+        }
+        for number, reason in sorted(reasons.items(), key=lambda item: -item[0])
+    ]
+    pl.DataFrame(rows).write_csv(path.with_suffix(".csv"))
+    import_source(path.with_suffix(".csv"), path, data_timestamp="2026-01-01T00:00:00Z")
+    return path
+
+
+def reasons(count: int = 60) -> dict[int, str]:
+    """Every third reason is said twice, every fifth trial has none."""
+    rng = np.random.default_rng(3)
+    said = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) + f" {number}" for number in range(count)]
+    return {number: "" if number % 5 == 0 else said[number - number % 3 // 2] for number in range(1, count)}
+
+
+def labelled(out: Path) -> pl.DataFrame:
+    return pl.read_parquet(out / "labels" / "*.parquet")
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(out)): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_encoder, tiny_tokenizer, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier") / "clf"
+    return make_classifier("stop-reasons", folder, tiny_encoder, tiny_tokenizer)
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Path:
+    return make_snapshot(tmp_path / "snapshot.parquet", reasons())
+
+
+def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path) -> None:
+    summary = apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    found = labelled(tmp_path / "out")
+    with_reason = {f"NCT{number:08d}": reason for number, reason in reasons().items() if reason}
+    assert found["nct_id"].to_list() == sorted(with_reason)
+    plain = predict(classifier, pl.DataFrame({"text": [with_reason[key] for key in sorted(with_reason)]}))
+    assert found["labels"].to_list() == plain["labels"].to_list()
+    assert found["needs_review"].to_list() == plain["needs_review"].to_list()
+    labels = list(get_task("stop-reasons").labels)
+    ours = found["probabilities"].struct.unnest().select(labels).to_numpy()
+    np.testing.assert_allclose(ours, plain.select(labels).to_numpy(), atol=0.02)  # bf16, other batches
+    distinct = len(set(with_reason.values()))
+    assert found["text_hash"].n_unique() == summary["distinct_texts"] == summary["scored"] == distinct
+    assert distinct < summary["labelled"] == summary["trials"] - summary["without_text"]
+    assert sum(row["trials"] for row in summary["year"].values()) == summary["labelled"]
+    assert sum(summary["label"].values()) == found["labels"].list.len().sum()
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert "<svg" in (tmp_path / "out" / "summary.html").read_text()
+    record = json.loads((tmp_path / "out" / "apply.json").read_text())
+    metadata = pq.read_schema(tmp_path / "out" / "labels" / "part-00000.parquet").metadata
+    assert metadata[b"trialtune.classifier"].decode() == record["classifier"]["fingerprint"]
+    assert not list(tmp_path.glob(".*.work"))
+
+
+def test_duckdb_reads_the_struct(classifier, snapshot, tmp_path) -> None:
+    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    glob = tmp_path / "out" / "labels" / "*.parquet"
+    query = f"select count(*) from '{glob}' where probabilities.Negative between 0 and 1 and len(labels) > 0"
+    assert duckdb.sql(query).fetchall() == [(len(labelled(tmp_path / "out")),)]
+
+
+def test_a_kill_between_shards_changes_no_byte(classifier, snapshot, tmp_path) -> None:
+    apply(classifier, snapshot, tmp_path / "whole", settings=SMALL)
+    # The command itself, slowed between shards so that the signal meets it there.
+    script = (
+        "import sys, time\n"
+        "from trialtune.inference import shards\n"
+        "score = shards.Scorer.score\n"
+        "shards.Scorer.score = lambda *a: (score(*a), time.sleep(0.4))[0]\n"
+        "from trialtune.cli import main\n"
+        f"sys.argv = ['trialtune', 'apply', {str(classifier)!r}, {str(snapshot)!r},"
+        f" '--out', {str(tmp_path / 'out')!r}, '--shard-rows', '7']\n"
+        "main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], env=os.environ)
+    work = tmp_path / ".out.work"
+    while len(list(work.glob("scores-*.parquet"))) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    scored = len(list(work.glob("scores-*.parquet")))
+    assert scored >= 2 and not (tmp_path / "out").exists()
+    told: list[str] = []
+    summary = apply(classifier, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
+    assert f"{scored} shards are scored" in told[0]
+    assert summary["scored"] > 7 * scored
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_only_what_is_new_or_changed_is_scored(classifier, tmp_path) -> None:
+    old = reasons()
+    now = {number: reason for number, reason in old.items() if number > 4}
+    now |= {7: "funding changed", 90: "a new sponsor decision", 91: old[8]}
+    first = make_snapshot(tmp_path / "old.parquet", old)
+    second = make_snapshot(tmp_path / "new.parquet", now)
+    apply(classifier, first, tmp_path / "out", settings=SMALL)
+    full = apply(classifier, second, tmp_path / "full", settings=SMALL)
+    since = ApplySettings(shard_rows=7, since=tmp_path / "out")
+    counted = dry_run(classifier, second, tmp_path / "next", settings=since)
+    assert not (tmp_path / "next").exists()
+    apply(classifier, second, tmp_path / "next", settings=since)
+    summary = apply(classifier, second, tmp_path / "out", settings=SMALL)
+    assert summary["scored"] == counted["scored"] == 2
+    assert (summary["new"], summary["changed"], summary["gone"]) == (
+        2,
+        1,
+        sum(map(bool, list(old.values())[:4])),
+    )
+    assert content(tmp_path / "next" / "labels") == content(tmp_path / "out" / "labels")
+    assert [summary[key] for key in ("label", "year", "phase")] == [
+        full[key] for key in ("label", "year", "phase")
+    ]
+    ours, theirs = labelled(tmp_path / "out"), labelled(tmp_path / "full")
+    assert ours.drop("probabilities").equals(theirs.drop("probabilities"))
+    numbers = [frame["probabilities"].struct.unnest().to_numpy() for frame in (ours, theirs)]
+    np.testing.assert_allclose(*numbers, atol=0.02)
+    again = apply(classifier, second, tmp_path / "out", settings=SMALL)
+    assert again["scored"] == 0 and labelled(tmp_path / "out").equals(ours)
+
+
+def test_another_classifier_scores_all_again(
+    classifier, snapshot, tmp_path, tiny_encoder, tiny_tokenizer
+) -> None:
+    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    other = make_classifier("stop-reasons", tmp_path / "other", tiny_encoder, tiny_tokenizer, seed=2)
+    told: list[str] = []
+    summary = apply(other, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
+    assert "another classifier" in told[0] and summary["reused"] == 0
+
+
+def test_sex_is_asked_of_every_trial(tiny_encoder, tiny_tokenizer, snapshot, tmp_path) -> None:
+    sex = make_classifier("sex", tmp_path / "sex", tiny_encoder, tiny_tokenizer)
+    summary = apply(sex, snapshot, tmp_path / "out", settings=SMALL)
+    assert summary["labelled"] == summary["trials"] == sum(summary["label"].values())
+
+
+def test_bad_input_is_told_before_the_work(
+    classifier, snapshot, tmp_path, tiny_encoder, tiny_tokenizer
+) -> None:
+    out = tmp_path / "out"
+    nothing = make_snapshot(tmp_path / "nothing.parquet", {1: "", 2: ""})
+    with pytest.raises(DataError, match="none of its 2 trials has a text"):
+        apply(classifier, nothing, out, settings=SMALL)
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "wrong.parquet")
+    with pytest.raises(DataError, match="not a snapshot, it has no column"):
+        apply(classifier, tmp_path / "wrong.parquet", out, settings=SMALL)
+    with pytest.raises(DataError, match=r"no output of `trialtune apply`"):
+        apply(classifier, snapshot, out, settings=ApplySettings(since=tmp_path))
+    with pytest.raises(UsageError, match="did not make"):
+        apply(classifier, snapshot, tmp_path, settings=SMALL)
+    with pytest.raises(UsageError, match="choose one of local, ray"):
+        apply(classifier, snapshot, out, settings=ApplySettings(engine="spark"))
+    broken = make_classifier("stop-reasons", tmp_path / "broken", tiny_encoder, tiny_tokenizer)
+    for name in ("model.safetensors", "decision.json", "training.json"):
+        kept = (broken / name).read_bytes()
+        (broken / name).unlink()
+        with pytest.raises(DataError, match="broken"):
+            apply(broken, snapshot, out, settings=SMALL)
+        (broken / name).write_bytes(kept)
+    assert not out.exists()
+
+
+def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:
+    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    next((tmp_path / "out" / "labels").glob("*.parquet")).unlink()
+    with pytest.raises(DataError, match="not whole"):
+        apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+
+
+def test_ray_gives_the_same(classifier, snapshot, tmp_path) -> None:
+    ray = pytest.importorskip("ray")
+    pytest.importorskip("ray.data")
+    apply(classifier, snapshot, tmp_path / "local", settings=SMALL)
+    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    try:
+        apply(classifier, snapshot, tmp_path / "ray", settings=ApplySettings(engine="ray", shard_rows=7))
+    finally:
+        ray.shutdown()
+    assert content(tmp_path / "ray") == content(tmp_path / "local")
+
+
+def test_without_ray_the_extra_is_named(classifier, snapshot, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"trialtune\[ray\]"):
+        apply(classifier, snapshot, tmp_path / "out", settings=ApplySettings(engine="ray"))
