@@ -1,7 +1,7 @@
 """What `apply` has to score: which trial has which text, and every distinct text once."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,52 +99,66 @@ def make_plan(
     """
     fields = _fields(task, snapshot)
     columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
-    seen: set[int] = set()
-    trials = without = reused = 0
+    trials = without = 0
     with (
         atomic_file(folder / "trials.parquet") as trials_path,
         atomic_file(folder / "texts.parquet") as texts_path,
         pq.ParquetWriter(trials_path, _TRIALS) as trials_out,
         pq.ParquetWriter(texts_path, _TEXTS, compression="zstd") as texts_out,
     ):
-        waiting: list[tuple[str, str]] = []
-        shards = 0
+        texts = _DistinctTexts(texts_out, known, shard_rows)
         for rows in _batches(snapshot, columns):
             found = []
             for row in rows:
                 text = "" if task.oversized(row) else task.build_text(row)
-                if not text.strip():
-                    without += 1
-                    continue
-                name = text_hash(text)
-                found.append((row["nct_id"], _year(row), _phase(row), name))
-                number = int(name, 16)
-                if number in seen:
-                    continue
-                seen.add(number)
-                if number in known:
-                    reused += 1
-                    continue
-                waiting.append((name, text))
-                if len(waiting) == shard_rows:
-                    texts_out.write_table(_table(waiting, _TEXTS), row_group_size=shard_rows)
-                    waiting, shards = [], shards + 1
+                if text.strip():
+                    found.append((row["nct_id"], _year(row), _phase(row), texts.add(text)))
             trials += len(rows)
+            without += len(rows) - len(found)
             if found:
                 trials_out.write_table(_table(found, _TRIALS))
             if progress:
                 progress(len(rows))
-        if waiting:
-            texts_out.write_table(_table(waiting, _TEXTS), row_group_size=shard_rows)
-            shards += 1
-    if not seen:
+        texts.flush()
+    if trials == without:
         raise DataError(
             f"{snapshot}: none of its {trials:,} trials has a text for the task {task.name}"
             f" ({', '.join(fields)}); check that it is the right snapshot"
         )
-    plan = Plan(folder, key, trials, without, len(seen), reused, shards)
+    plan = Plan(folder, key, trials, without, len(texts.seen), texts.reused, texts.shards)
     write_json(folder / "plan.json", {k: v for k, v in asdict(plan).items() if k != "folder"})
     return plan
+
+
+class _DistinctTexts:
+    """Takes texts as they come, and writes those that are new in shards."""
+
+    def __init__(self, writer: pq.ParquetWriter, known: set[int], shard_rows: int) -> None:
+        self.seen: set[int] = set()
+        self.reused = self.shards = 0
+        self._writer, self._known, self._shard_rows = writer, known, shard_rows
+        self._waiting: list[tuple[str, str]] = []
+
+    def add(self, text: str) -> str:
+        """Take a text; returns its hash."""
+        name = text_hash(text)
+        number = int(name, 16)
+        if number in self.seen:
+            return name
+        self.seen.add(number)
+        if number in self._known:
+            self.reused += 1
+            return name
+        self._waiting.append((name, text))
+        if len(self._waiting) == self._shard_rows:
+            self.flush()
+        return name
+
+    def flush(self) -> None:
+        """Write what waits as a shard."""
+        if self._waiting:
+            self._writer.write_table(_table(self._waiting, _TEXTS), row_group_size=self._shard_rows)
+            self._waiting, self.shards = [], self.shards + 1
 
 
 def _fields(task: Task, snapshot: Path) -> list[str]:
@@ -172,7 +186,7 @@ def _phase(row: dict[str, Any]) -> str:
     return "/".join(row["phases"] or [])
 
 
-def _table(rows: list[tuple[str, ...]], schema: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[tuple[str, ...]], schema: pa.Schema) -> pa.Table:
     return pa.table(
         {name: list(column) for name, column in zip(schema.names, zip(*rows, strict=True), strict=True)},
         schema=schema,

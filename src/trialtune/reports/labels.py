@@ -59,8 +59,8 @@ def labels_to_rich(summary: Mapping[str, Any]) -> RenderableType:
         table.add_column("label", min_width=24)
         table.add_column("trials", justify="right")
         table.add_column("share", justify="right")
-        for label, count in _ranked(summary).items():
-            table.add_row(Text(label), f"{count:,}", f"{count / summary['labelled']:.1%}")
+        for label, given in _ranked(summary).items():
+            table.add_row(Text(label), f"{given:,}", f"{given / summary['labelled']:.1%}")
         parts += [Text(), table]
     return Group(*parts)
 
@@ -95,7 +95,7 @@ def shares_by_year(summary: Mapping[str, Any]) -> Plot | None:
         axes = figure.add_subplot()
         for label, (colour, mark, dash) in zip(list(_ranked(summary))[:_LINES], _LOOKS, strict=False):
             shares = [row[label] / row["trials"] for row in years.values()]
-            look = {"color": COLOURS[colour], "marker": mark, "linestyle": dash, "markersize": 4}
+            look: Any = {"color": COLOURS[colour], "marker": mark, "linestyle": dash, "markersize": 4}
             axes.plot(list(years), shares, label=label.replace("_", " "), **look)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
