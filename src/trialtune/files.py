@@ -92,7 +92,7 @@ def sha256_of(path: Path) -> str:
 
 def folder_digest(folder: Path) -> list[tuple[str, str]]:
     """(name, SHA-256) of the weights and settings that lie in a model's folder."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors"))
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".onnx", ".safetensors"))
     return [(file.name, sha256_of(file)) for file in files if file.name not in ("step.json", "metrics.json")]
 
 

@@ -115,7 +115,9 @@ def _ray() -> Any:
 
 def _scores(hashes: pa.ChunkedArray, labels: Sequence[str], decided: Decided) -> pa.Table:
     schema = score_schema(labels)
-    columns = [pa.array(np.ascontiguousarray(column, dtype=np.float32)) for column in decided.probabilities.T]
+    # Rounded, since the same text in another batch gives another last digit.
+    rounded = decided.probabilities.astype(np.float64).round(6).astype(np.float32)
+    columns = [pa.array(np.ascontiguousarray(column)) for column in rounded.T]
     names = label_lists(decided.labels, labels)
     probabilities = pa.StructArray.from_arrays(columns, fields=list(schema.field("probabilities").type))
     review = pa.array(decided.needs_review, type=pa.bool_())
