@@ -22,7 +22,7 @@ ORDER = [
     {"reports", "inference"},
     {"console"},
     {"stages"},
-    {"experiment"},
+    {"experiment", "server"},
     {"cli"},
     {"__main__"},
 ]

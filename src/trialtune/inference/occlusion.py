@@ -3,16 +3,24 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-
-from trialtune.inference.predictor import Predictor
 
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
 _SENTENCE = re.compile(r"[^.;!?\n]+(?:[.;!?\n]+|$)")
 _SHORT = 80  # words; in a longer text, sentences are asked first
 _TOP_SENTENCES = 3
+
+
+class Asked(Protocol):
+    """Who is asked: a `Predictor`, or whatever gives probabilities [texts, labels] as it does."""
+
+    labels: list[str]
+
+    def probabilities(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray: ...
 
 
 class Question(NamedTuple):
@@ -32,7 +40,7 @@ class Span:
 
 
 def occlude(
-    predictor: Predictor, questions: Sequence[Question], *, progress: Callable[[int], None] | None = None
+    predictor: Asked, questions: Sequence[Question], *, progress: Callable[[int], None] | None = None
 ) -> list[list[Span]]:
     """The words of each question's text, in reading order, each with its importance.
 
@@ -55,7 +63,7 @@ def occlude(
 
 
 def _ask(
-    predictor: Predictor,
+    predictor: Asked,
     asked: Sequence[tuple[Question, list[tuple[int, int]]]],
     progress: Callable[[int], None] | None,
 ) -> list[list[Span]]:

@@ -1,0 +1,49 @@
+"""`trialtune serve`: labels over HTTP, and a page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trialtune.cli.app import app, example
+
+
+@app.command(epilog=example("trialtune serve stop-reasons-clf/ sex-clf/ --port 8000"))
+def serve(
+    classifiers: Annotated[list[Path], typer.Argument(help="Classifier folders, one a task.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with a token that clients must send (Bearer).")
+    ] = None,
+    max_queue: Annotated[int, typer.Option(min=1, help="Texts that may wait for each classifier.")] = 2048,
+    max_texts: Annotated[int, typer.Option(min=1, help="Texts in one request.")] = 256,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")] = 30,
+) -> None:
+    """Serve classifiers over HTTP, with a page to try them at `/` and the API's documentation at `/docs`."""
+    from trialtune.errors import UsageError
+
+    try:
+        from trialtune.server.app import ServiceSettings, build_app
+        from trialtune.server.guard import log_as_json
+        from trialtune.server.run import bind, make_server, read_token
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'trialtune[serve]'") from error
+    from trialtune.console import tell
+
+    token = read_token(token_file) if token_file else None
+    settings = ServiceSettings(max_queue=max_queue, max_texts=max_texts, timeout=timeout)
+    log_as_json()
+    with bind(host, port) as listening:
+        built = build_app(classifiers, settings, token=token)
+        if host not in ("127.0.0.1", "::1", "localhost") and token is None:
+            tell(f"warning: anyone who reaches {host} may use this service; --token-file asks for a token")
+        address = _address(host, listening.getsockname()[1])
+        tell(f"trialtune serves {', '.join(built.state.served)} on {address}")
+        make_server(built, timeout=timeout).run(sockets=[listening])
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

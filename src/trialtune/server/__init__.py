@@ -1,0 +1,1 @@
+"""The labels over HTTP, and a page for people."""

@@ -1,0 +1,260 @@
+"""The service as an ASGI application: routes, limits, and what goes wrong said in words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from trialtune import __version__
+from trialtune.errors import UsageError
+from trialtune.registry.records import record_from_row, record_from_study
+from trialtune.server import messages
+from trialtune.server.guard import Guard, Rules
+from trialtune.server.meters import CONTENT_TYPE, Meters
+from trialtune.server.scorer import Answer, ClosedError, QueueFullError
+from trialtune.server.served import Served, open_all
+from trialtune.settings import Settings
+
+_Answered = TypeVar("_Answered")
+STATIC = Path(__file__).with_name("static")
+_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": messages.Problem, "description": why}
+    for status, why in {
+        400: "The body is no JSON.",
+        401: "The token is missing or wrong.",
+        404: "No such task or label is served.",
+        408: "The body arrived too slowly.",
+        413: "The body is too large.",
+        415: "The body is not said to be JSON.",
+        422: "A field is wrong; the message names it.",
+        429: "Too many texts wait; Retry-After says when to try again.",
+        500: "The service failed.",
+        503: "The service is shutting down.",
+        504: "The answer took too long.",
+    }.items()
+}
+
+
+class ServiceSettings(Settings):
+    """How much the service takes on."""
+
+    max_queue: int = Field(2048, ge=1, description="texts that may wait for each classifier")
+    max_texts: int = Field(256, ge=1, description="texts in one request")
+    max_bytes: int = Field(8_000_000, ge=1000, description="of a request's body")
+    timeout: float = Field(30, gt=0, description="seconds until a request is given up")
+
+
+def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str | None = None) -> FastAPI:
+    """The service over these classifier folders, which are opened here.
+
+    Raises DataError when a folder is no classifier, UsageError for two of one task or a queue in
+    which the largest request finds no place.
+    """
+    if settings.max_texts > settings.max_queue:
+        raise UsageError(
+            f"--max-queue {settings.max_queue} is less than --max-texts {settings.max_texts}: "
+            "the largest request would never find a place"
+        )
+    meters = Meters()
+    served = open_all(folders, capacity=settings.max_queue, scored=meters.scored)
+    for name, one in served.items():
+        meters.watch(name, partial(_waiting, one))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        for one in served.values():
+            await run_in_threadpool(one.scorer.close)
+
+    app = FastAPIOffline(  # Swagger UI without a CDN
+        title="trialtune",
+        version=__version__,
+        description="Labels for clinical trials: why one stopped, who may take part.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.served = served
+    rules = Rules(token, settings.max_bytes, settings.timeout)
+    app.add_middleware(Guard, rules=rules, meters=meters)
+    app.add_exception_handler(RequestValidationError, _explain)
+    _add_answers(app, served, settings)
+    _add_watching(app, served, meters)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    _complete_schema(app, served, settings, token)
+    return app
+
+
+def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:
+    @app.post("/v1/predict", responses=_REFUSALS, tags=["labels"])
+    async def predict(asked: messages.PredictRequest) -> messages.PredictResponse:
+        """Labels, calibrated probabilities and doubts for texts or trials, by task."""
+        count = len(asked.texts or asked.records)
+        if count > settings.max_texts:
+            what = "texts" if asked.texts else "records"
+            raise HTTPException(422, f"{what}: {count:,} are too many; send at most {settings.max_texts}")
+        models = [_one(served, name) for name in dict.fromkeys(asked.tasks)] or [*served.values()]
+        rows = await run_in_threadpool(_rows, asked)
+        texts = [await run_in_threadpool(_texts, one, rows) for one in models]
+        pending: list[Awaitable[list[Answer]]] = []
+        try:
+            for one, its in zip(models, texts, strict=True):
+                pending.append(asyncio.wrap_future(one.scorer.submit([text for text in its if text])))
+            answers = await _in_time(asyncio.gather(*pending), settings.timeout)
+        except BaseException as error:
+            for future in pending:
+                future.cancel()  # type: ignore[attr-defined]
+            raise _refusal(error) from None
+        results = {
+            one.task.name: _predictions(one, its, answered, rows)
+            for one, its, answered in zip(models, texts, answers, strict=True)
+        }
+        return messages.PredictResponse(results=results)
+
+    @app.post("/v1/explain", responses=_REFUSALS, tags=["labels"])
+    async def explain(asked: messages.ExplainRequest) -> messages.ExplainResponse:
+        """Which words made a label probable: each is taken out, and the text read again (occlusion)."""
+        one = _one(served, asked.task)
+        if asked.label not in one.labels:
+            raise HTTPException(404, f"{asked.task} has no such label; /v1/models names them")
+        ask = partial(one.explain, _sound(asked.text), asked.label, timeout=settings.timeout)
+        try:
+            spans = await _in_time(run_in_threadpool(ask), settings.timeout)
+        except BaseException as error:
+            raise _refusal(error) from None
+        return messages.ExplainResponse(words=messages.words(spans))
+
+    @app.get("/v1/models", responses={401: _REFUSALS[401]}, tags=["labels"])
+    async def models() -> messages.ModelsResponse:
+        """The served classifiers: tasks, labels with definitions and thresholds."""
+        infos = [messages.model_info(one) for one in served.values()]
+        return messages.ModelsResponse(models=infos, max_texts=settings.max_texts)
+
+
+def _add_watching(app: FastAPI, served: Mapping[str, Served], meters: Meters) -> None:
+    @app.get("/healthz", tags=["watching"])
+    async def healthz() -> messages.Status:
+        """Whether the process answers at all."""
+        return messages.Status(status="ok")
+
+    @app.get("/readyz", responses={503: _REFUSALS[503]}, tags=["watching"])
+    async def readyz() -> messages.Status:
+        """Whether every classifier takes texts."""
+        stopped = [name for name, one in served.items() if not one.scorer.alive]
+        if stopped:
+            raise HTTPException(503, f"not scoring: {', '.join(stopped)}")
+        return messages.Status(status="ready")
+
+    @app.get(
+        "/metrics", tags=["watching"], responses={200: {"content": {"text/plain": {}}}, 401: _REFUSALS[401]}
+    )
+    async def metrics() -> Response:
+        """Counters in Prometheus' form."""
+        return Response(meters.text(), headers={"content-type": CONTENT_TYPE})
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(STATIC / "index.html", headers={"content-security-policy": _POLICY})
+
+
+def _one(served: Mapping[str, Served], name: str) -> Served:
+    if name not in served:
+        raise HTTPException(404, f"tasks: no such task is served; there are: {', '.join(served)}")
+    return served[name]
+
+
+def _rows(asked: messages.PredictRequest) -> list[dict[str, Any]]:
+    """The texts or trials as snapshot rows."""
+    if asked.texts:
+        return [{"text": text} for text in asked.texts]
+    return [
+        record_from_study(record) if "protocolSection" in record else record_from_row(record)
+        for record in asked.records
+    ]
+
+
+def _texts(one: Served, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the classifier reads of each row, as in training; empty where there is nothing."""
+    found = ("" if one.task.oversized(row) else _sound(one.task.text_of(row)) for row in rows)
+    return [text if text.strip() else "" for text in found]
+
+
+def _sound(text: str) -> str:
+    """`text` without halves of surrogate pairs, which JSON can carry and no tokeniser can read."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _predictions(
+    one: Served, texts: Sequence[str], answers: Sequence[Answer], rows: Sequence[Mapping[str, Any]]
+) -> list[messages.Prediction]:
+    left = iter(answers)
+    return [
+        messages.prediction(one, text, next(left) if text else None, row.get("nct_id"))
+        for text, row in zip(texts, rows, strict=True)
+    ]
+
+
+async def _in_time(work: Awaitable[_Answered], seconds: float) -> _Answered:
+    async with asyncio.timeout(seconds):
+        return await work
+
+
+def _refusal(error: BaseException) -> BaseException:
+    """The HTTP answer of a failure that has one."""
+    match error:
+        case QueueFullError():
+            return HTTPException(429, str(error), headers={"Retry-After": str(error.retry_after)})
+        case TimeoutError():
+            return HTTPException(504, "the answer took too long; send fewer texts, or try again later")
+        case ClosedError():
+            return HTTPException(503, str(error))
+    return error
+
+
+def _waiting(one: Served) -> int:
+    return one.scorer.waiting
+
+
+async def _explain(_: Request, error: Exception) -> JSONResponse:
+    """422 in a line, without the texts that were sent."""
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return JSONResponse({"detail": "the body is no JSON"}, 400)
+    lines = [
+        f"{'.'.join(map(str, problem['loc'][1:])) or 'body'}: {problem['msg']}" for problem in problems[:5]
+    ]
+    detail = "; ".join(lines).encode("utf-8", "replace").decode()
+    return JSONResponse({"detail": detail[:2000]}, 422)
+
+
+def _complete_schema(
+    app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings, token: str | None
+) -> None:
+    """Put into the OpenAPI schema what only this service knows: its tasks, its limits, its token."""
+    schema = app.openapi()
+    parts = schema["components"]["schemas"]
+    asked = parts["PredictRequest"]["properties"]
+    for name in ("texts", "records"):
+        asked[name]["maxItems"] = settings.max_texts
+    for field in asked.values():
+        field.pop("default", None)
+    asked["tasks"]["items"]["enum"] = [*served]
+    parts["ExplainRequest"]["properties"]["task"]["enum"] = [*served]
+    if token is not None:
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, item in schema["paths"].items():
+            if path.startswith(("/v1/", "/metrics")):
+                for operation in item.values():
+                    operation["security"] = [{"token": []}]
+    app.openapi_schema = schema

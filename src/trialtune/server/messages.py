@@ -1,0 +1,163 @@
+"""What is asked and answered over HTTP."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trialtune.inference.occlusion import Span
+from trialtune.server.scorer import Answer
+from trialtune.server.served import Served
+from trialtune.tasks.task import LONGEST
+
+LONGEST_EXPLAINED = 4000  # characters; every word costs a reading
+
+Text = Annotated[str, Field(max_length=LONGEST)]
+
+
+class PredictRequest(BaseModel):
+    """Texts, or trials; with one of the two."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [{"required": ["texts"]}, {"required": ["records"]}],
+            "examples": [{"texts": ["Slow accrual", "Sponsor decision"], "tasks": ["stop-reasons"]}],
+        },
+    )
+
+    texts: list[Text] = Field([], min_length=1, description="Reasons, eligibility criteria, ...")
+    records: list[dict[str, Any]] = Field(
+        [],
+        min_length=1,
+        description="Trials as ClinicalTrials.gov's API v2 gives them, or flat objects of named columns.",
+    )
+    tasks: list[str] = Field([], min_length=1, description="Served tasks to be answered; without it, all.")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "PredictRequest":
+        if bool(self.texts) == bool(self.records):
+            raise ValueError("give texts or records, and not both")
+        return self
+
+
+class Prediction(BaseModel):
+    """What a classifier says of one text. One without text has null for its labels."""
+
+    nct_id: str | None = Field(None, description="Of a record, where it has one.")
+    text: str = Field(description="What was read: the cleaned text, or the record's part for the task.")
+    labels: list[str] | None = Field(description="The most probable first.")
+    needs_review: bool | None = Field(description="Whether the classifier is unsure.")
+    probabilities: dict[str, float] | None = Field(description="Calibrated, by label.")
+
+
+class PredictResponse(BaseModel):
+    """Answers by task, each in the order of what was asked."""
+
+    results: dict[str, list[Prediction]]
+
+
+class ExplainRequest(BaseModel):
+    """Which words made this label probable?"""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"task": "stop-reasons", "text": "Slow accrual", "label": "Success"}]
+        },
+    )
+
+    task: str
+    text: Annotated[str, Field(max_length=LONGEST_EXPLAINED, description="As /v1/predict returned it.")]
+    label: str
+
+
+class Word(BaseModel):
+    """Characters `start` to `end` (code points) and what they add to the label's probability."""
+
+    start: int
+    end: int
+    importance: float = Field(description="The probability with the word minus that without it.")
+
+
+class ExplainResponse(BaseModel):
+    """Words in reading order; of a long text, those of the three sentences that count most."""
+
+    words: list[Word]
+
+
+class LabelInfo(BaseModel):
+    """A label, what it means, and from which probability on it is given (null: the most probable is)."""
+
+    name: str
+    definition: str
+    threshold: float | None
+
+
+class ModelInfo(BaseModel):
+    """A served classifier."""
+
+    task: str
+    kind: Literal["multi_label", "multi_class"]
+    fields: list[str] = Field(description="Columns of a trial that its text is built from.")
+    labels: list[LabelInfo]
+    max_length: int = Field(description="Tokens read of a text.")
+    review_below: float
+    fingerprint: str
+
+
+class ModelsResponse(BaseModel):
+    """The served classifiers, and how much one request may hold."""
+
+    models: list[ModelInfo]
+    max_texts: int
+
+
+class Problem(BaseModel):
+    """Why there is no answer, in words."""
+
+    detail: str
+
+
+class Status(BaseModel):
+    """`ok`, or `ready`."""
+
+    status: str
+
+
+def model_info(served: Served) -> ModelInfo:
+    """A classifier as /v1/models shows it."""
+    thresholds = served.decision.thresholds or (None,) * len(served.labels)
+    return ModelInfo(
+        task=served.task.name,
+        kind=served.task.kind,
+        fields=list(served.task.fields),
+        labels=[
+            LabelInfo(name=name, definition=served.task.labels.get(name, ""), threshold=threshold)
+            for name, threshold in zip(served.labels, thresholds, strict=True)
+        ],
+        max_length=served.max_length,
+        review_below=served.decision.review_below,
+        fingerprint=served.fingerprint,
+    )
+
+
+def prediction(served: Served, text: str, answer: Answer | None, nct_id: str | None) -> Prediction:
+    """One answer; `answer` is None where there was no text."""
+    if answer is None:
+        return Prediction(nct_id=nct_id, text=text, labels=None, needs_review=None, probabilities=None)
+    order = sorted(answer.labels.nonzero()[0], key=lambda column: -answer.probabilities[column])
+    return Prediction(
+        nct_id=nct_id,
+        text=text,
+        labels=[served.labels[column] for column in order],
+        needs_review=answer.needs_review,
+        probabilities={
+            name: round(float(value), 6)
+            for name, value in zip(served.labels, answer.probabilities, strict=True)
+        },
+    )
+
+
+def words(spans: list[Span]) -> list[Word]:
+    """Spans as they are sent."""
+    return [Word(start=span.start, end=span.end, importance=round(span.importance, 6)) for span in spans]
