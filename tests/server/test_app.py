@@ -1,0 +1,264 @@
+"""The service answers rightly, refuses clearly, and stays up."""
+
+import json
+import logging
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import polars as pl
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trialtune.errors import DataError, UsageError
+from trialtune.server.app import ServiceSettings, build_app
+from trialtune.server.guard import JsonFormatter
+from trialtune.server.run import bind, read_token
+from trialtune.stages.predict import predict
+
+TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of efficacy", "sponsor decision"]
+PLAIN = {"Content-Type": "application/json"}
+
+
+def ask(client: httpx.Client, texts: list[str], **more) -> list[dict]:
+    reply = client.post("/v1/predict", json={"texts": texts, "tasks": ["stop-reasons"], **more})
+    assert reply.status_code == 200, reply.text
+    return reply.json()["results"]["stop-reasons"]
+
+
+def test_the_same_answers_as_predict(service, classifiers) -> None:
+    told = service.post("/v1/predict", json={"texts": [*TEXTS, " "]}).json()["results"]
+    assert list(told) == ["stop-reasons", "sex"]
+    for folder, rows in zip(classifiers, told.values(), strict=True):
+        expected = predict(folder, pl.DataFrame({"text": [*TEXTS, " "]})).to_dicts()
+        for row, right in zip(rows, expected, strict=True):
+            assert (row["labels"] is None) == (right["labels"] is None)
+            assert set(row["labels"] or []) == set(right["labels"] or [])
+            assert row["needs_review"] == right["needs_review"]
+            for label, probability in (row["probabilities"] or {}).items():
+                assert probability == pytest.approx(right[label], abs=1e-2)  # bf16, in other batches
+
+
+def test_records_of_the_registry_and_flat_ones(service) -> None:
+    study = {
+        "protocolSection": {
+            "identificationModule": {"nctId": "NCT00000001", "briefTitle": "A study of women"},
+            "statusModule": {"whyStopped": "Slow &amp; costly"},
+            "eligibilityModule": {"eligibilityCriteria": "Inclusion Criteria:\n* pregnant women"},
+        }
+    }
+    flat = {"nct_id": "NCT00000002", "Why Stopped": "funding"}
+    told = service.post("/v1/predict", json={"records": [study, flat, {"protocolSection": 3}]}).json()[
+        "results"
+    ]
+    assert [row["nct_id"] for row in told["stop-reasons"]] == ["NCT00000001", "NCT00000002", None]
+    assert [row["text"] for row in told["stop-reasons"]] == ["Slow & costly", "funding", ""]
+    assert "pregnant women" in told["sex"][0]["text"]
+    assert told["stop-reasons"][2]["labels"] is None
+
+
+def test_many_clients_each_get_their_own(service) -> None:
+    words = [f"{text} {number}" for number in range(8) for text in TEXTS]
+    alone = {text: ask(service, [text])[0]["probabilities"] for text in words}
+
+    def one(number: int) -> None:
+        mine = [words[(number + step) % len(words)] for step in range(1 + number % 4)]
+        for text, row in zip(mine, ask(service, mine), strict=True):
+            assert row["text"] == text
+            assert row["probabilities"] == pytest.approx(alone[text], abs=0.02)
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(one, range(200)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\0b", "💊" * 50, "\u200fمريض", "\ud800 half", "x" * 1_000_000, "word " * 190_000, "\u200b", "'; --"],
+)
+def test_odd_texts_are_read(service, text) -> None:
+    body = json.dumps({"texts": [text, "funding"]}).encode()
+    reply = service.post("/v1/predict", content=body, headers=PLAIN)
+    assert reply.status_code in (200, 422), reply.text  # half a character is refused
+    assert len(reply.text) < 3_100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b'{"texts": ["\xff"]}', 400, "body"),
+        (b"{", 400, "JSON"),
+        (b'{"texts": []}', 422, "texts"),
+        (b'{"texts": ["a"], "records": [{}]}', 422, "not both"),
+        (b'{"texts": [3]}', 422, "texts.0"),
+        (b'{"texts": ["a"], "tusks": []}', 422, "tusks"),
+        (b'{"texts": ["a"], "tasks": ["weather"]}', 404, "stop-reasons"),
+        (json.dumps({"texts": ["a"] * 257}).encode(), 422, "at most 256"),
+        (json.dumps({"texts": ["a" * 1_000_001]}).encode(), 422, "1000000"),
+        (b" " * 8_000_001, 413, "8,000,000"),
+        (b'{"a":' * 50_000, 400, "body"),
+    ],
+)
+def test_wrong_requests_are_told_why(service, body, status, said) -> None:
+    reply = service.post("/v1/predict", content=body, headers=PLAIN)
+    assert (reply.status_code, said in reply.json()["detail"]) == (status, True), reply.text
+    assert "Traceback" not in reply.text and "aaaa" not in reply.text
+
+
+def test_a_body_without_a_length_is_counted(service) -> None:
+    parts = (b" " * 1_000_000 for _ in range(20))
+    try:
+        reply = service.post("/v1/predict", content=parts, headers=PLAIN)
+    except httpx.WriteError:
+        return  # the connection was closed on it
+    assert reply.status_code == 413
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_noise_is_never_a_failure(service, body) -> None:
+    assert service.post("/v1/predict", content=body, headers=PLAIN).status_code in (400, 422)
+
+
+def test_explain_names_the_words(service) -> None:
+    text = "slow recruitment 💊 of patients"
+    asked = {"task": "sex", "text": text, "label": "FEMALE"}
+    words = service.post("/v1/explain", json=asked).json()["words"]
+    assert [text[word["start"] : word["end"]] for word in words] == ["slow", "recruitment", "of", "patients"]
+    assert service.post("/v1/explain", json=asked | {"label": "x"}).status_code == 404
+
+
+def test_watching(service) -> None:
+    assert service.get("/healthz").json() == {"status": "ok"}
+    assert service.get("/readyz").json() == {"status": "ready"}
+    ask(service, TEXTS)
+    said = service.get("/metrics").text
+    assert 'trialtune_texts_total{task="stop-reasons"}' in said
+    assert 'route="/v1/predict",status="200"' in said and "trialtune_waiting_texts" in said
+    [stop, sex] = service.get("/v1/models").json()["models"]
+    assert len(stop["labels"]) == 17 and all(0 < label["threshold"] < 1 for label in stop["labels"])
+    assert sex["labels"][0]["threshold"] is None and sex["kind"] == "multi_class"
+    docs = service.get("/docs").text
+    assert (
+        "swagger-ui" in docs
+        and "http://" not in docs.replace(str(service.base_url), "")
+        and "cdn" not in docs
+    )
+
+
+def test_a_full_queue_says_when_to_come_back(classifiers, serving) -> None:
+    with serving(classifiers[:1], max_queue=4, max_texts=4) as client:
+        with ThreadPoolExecutor(24) as pool:
+            replies = list(
+                pool.map(lambda _: client.post("/v1/predict", json={"texts": TEXTS[:4]}), range(60))
+            )
+        assert {reply.status_code for reply in replies} == {200, 429}
+        full = next(reply for reply in replies if reply.status_code == 429)
+        assert int(full.headers["Retry-After"]) >= 1
+        assert len(ask(client, TEXTS[:4])) == 4
+
+
+def test_slow_answers_and_slow_bodies_are_given_up(classifiers, serving) -> None:
+    with serving(classifiers[:1], timeout=0.3) as client:
+        scorer = client.app.state.served["stop-reasons"].scorer
+        decide, scorer._decide = scorer._decide, lambda texts: time.sleep(0.8) or decide(texts)
+        assert client.post("/v1/predict", json={"texts": ["a"]}).status_code == 504
+        scorer._decide = decide
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as hanging:
+            hanging.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            assert b"408" in hanging.recv(100)
+        time.sleep(0.8)
+        assert ask(client, ["a"])
+
+
+def test_the_token(classifiers, serving) -> None:
+    with serving(classifiers[:1], token="secret-of-16-characters") as client:
+        assert ask(client, ["a"])
+        for wrong in ("", "Bearer", "Bearer other", "Basic secret-of-16-characters", "Bearer é"):
+            headers = {"Authorization": wrong.encode()}
+            assert client.get("/v1/models", headers=headers).status_code == 401
+            assert client.get("/metrics", headers=headers).status_code == 401
+            assert client.get("/healthz", headers=headers).status_code == 200
+            assert client.get("/", headers=headers).status_code == 200
+
+
+def test_stopping_under_load_answers_what_was_accepted(classifiers, serving) -> None:
+    statuses: list[int] = []
+    with serving(classifiers[:1]) as client:
+        address, stop = str(client.base_url), threading.Event()
+
+        def load() -> None:
+            while not stop.is_set():
+                try:
+                    reply = httpx.post(address + "/v1/predict", json={"texts": TEXTS})
+                except httpx.ConnectError:
+                    return  # not accepted
+                except httpx.ReadError:
+                    return  # in the backlog of the socket when it closed: not accepted
+                statuses.append(reply.status_code)
+                assert len(reply.json()["results"]["stop-reasons"]) == len(TEXTS)
+
+        with ThreadPoolExecutor(8) as pool:
+            running = [pool.submit(load) for _ in range(8)]
+            while len(statuses) < 30:
+                time.sleep(0.01)
+            client.server.should_exit = True
+            for future in running:
+                future.result(20)
+            stop.set()
+    assert set(statuses) == {200}
+
+
+def test_failures_show_nothing_and_logs_hold_no_texts(classifiers, serving, caplog) -> None:
+    secret = "Jane Doe of Springfield"
+    with serving(classifiers[:1]) as client, caplog.at_level(logging.INFO, "trialtune.server"):
+        scorer = client.app.state.served["stop-reasons"].scorer
+        decide = scorer._decide
+
+        def fail(texts):
+            raise RuntimeError(f"cannot read {texts}")
+
+        scorer._decide = fail
+        reply = client.post("/v1/predict", json={"texts": [secret]})
+        assert reply.status_code == 500 and reply.headers["x-request-id"] in reply.json()["detail"]
+        assert "RuntimeError" not in reply.text and secret not in reply.text
+        scorer._decide = decide
+        ask(client, [secret])
+    lines = [JsonFormatter().format(record) for record in caplog.records if record.name == "trialtune.server"]
+    assert not any("Jane" in line for line in lines)
+    assert {json.loads(line).get("status") for line in lines} >= {200, 500}
+    assert any(json.loads(line).get("error") == "RuntimeError" for line in lines)
+
+
+def test_wrong_folders_ports_and_tokens_are_refused(classifiers, tmp_path) -> None:
+    with pytest.raises(UsageError, match="both of the task sex"):
+        build_app([classifiers[1], classifiers[1]], ServiceSettings())
+    with pytest.raises(DataError, match="not a classifier folder"):
+        build_app([tmp_path], ServiceSettings())
+    with pytest.raises(UsageError, match="max-queue"):
+        build_app(classifiers, ServiceSettings(max_queue=3))
+    with bind("127.0.0.1", 0) as taken, pytest.raises(UsageError, match="choose another"):
+        bind("127.0.0.1", taken.getsockname()[1])
+    (tmp_path / "token").write_text("short")
+    with pytest.raises(UsageError, match="16 characters"):
+        read_token(tmp_path / "token")
+
+
+def test_the_schema_holds(classifiers) -> None:
+    app = build_app(classifiers, ServiceSettings(max_texts=8))
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        def check(case) -> None:
+            case.call_and_validate()
+
+        check()
+    for one in app.state.served.values():
+        one.scorer.close()
