@@ -166,6 +166,8 @@ def test_slow_answers_and_slow_bodies_are_given_up(classifiers, serving) -> None
         scorer = client.app.state.served["stop-reasons"].scorer
         decide, scorer._decide = scorer._decide, lambda texts: time.sleep(0.8) or decide(texts)
         assert client.post("/v1/predict", json={"texts": ["a"]}).status_code == 504
+        why = {"task": "stop-reasons", "text": "a b", "label": "Success"}
+        assert client.post("/v1/explain", json=why).status_code == 504
         scorer._decide = decide
         with socket.create_connection((client.base_url.host, client.base_url.port)) as hanging:
             hanging.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")

@@ -1,5 +1,6 @@
 """A classifier as the service holds it: its folder opened, its texts queued."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Served:
     def explain(self, text: str, label: str, *, timeout: float) -> list[Span]:
         """Words of `text` with what they add to the calibrated probability of `label`.
 
-        Raises what `Scorer.submit` raises, and TimeoutError when a part takes over `timeout` seconds.
+        Raises what `Scorer.submit` raises, and TimeoutError after `timeout` seconds.
         """
         [spans] = occlude(_Queued(self, timeout), [Question(text, label)])
         return spans
@@ -43,7 +44,7 @@ class _Queued:
 
     def __init__(self, served: Served, timeout: float) -> None:
         self.labels = list(served.labels)
-        self._scorer, self._timeout = served.scorer, timeout
+        self._scorer, self._until = served.scorer, time.monotonic() + timeout
 
     def probabilities(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
@@ -52,7 +53,9 @@ class _Queued:
         for start in range(0, len(texts), _AT_ONCE):
             future: Future[list[Answer]] = self._scorer.submit(texts[start : start + _AT_ONCE])
             try:
-                rows += [answer.probabilities[None] for answer in future.result(self._timeout)]
+                rows += [
+                    answer.probabilities[None] for answer in future.result(self._until - time.monotonic())
+                ]
             finally:
                 future.cancel()
             if progress:
