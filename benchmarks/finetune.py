@@ -162,7 +162,7 @@ def measure_ours(
 def score_stream(texts: list[str]) -> dict[str, Any]:
     """Texts a second of a classifier, whose speed does not depend on its weights, on texts with repeats."""
     model = build_classifier(EMBEDDED, LABELS, kind=TASK.kind)
-    predictor = Predictor(model, load_tokenizer(EMBEDDED), max_length=TASK.max_length)
+    predictor = Predictor.of(model, load_tokenizer(EMBEDDED), max_length=TASK.max_length)
     return {
         "score_per_s": speed_of(predictor, texts),
         "texts": len(texts),

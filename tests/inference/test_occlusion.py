@@ -54,7 +54,7 @@ def test_nothing_asked_nothing_answered() -> None:
 def test_a_real_classifier_gives_what_leaving_the_word_out_changes(tiny_encoder, tiny_tokenizer) -> None:
     model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_label", seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=0.5)
-    predictor = Predictor(model, tiny_tokenizer, max_length=32, precision="fp32")
+    predictor = Predictor.of(model, tiny_tokenizer, max_length=32, precision="fp32")
     [spans] = occlude(predictor, [Question("slow recruitment of patients", "b")])
     whole, without = predictor.probabilities(["slow recruitment of patients", "slow of patients"])
     assert spans[1].importance == pytest.approx(whole[1] - without[1], abs=1e-6)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from trialtune.inference.batches import encode, token_batches
+from trialtune.inference.backends import GRAPH_FILE, Backend, OnnxBackend, TorchBackend
+from trialtune.inference.batches import Windows, token_batches
 from trialtune.models.classifier import load_classifier, to_probabilities
+from trialtune.models.encoders import load_config, load_tokenizer
 from trialtune.models.speed import prepare_scoring
-from trialtune.training.settings import autocast_type
 
-# A CPU computes fastest on what its caches hold; an accelerator wants enough to do.
-_TOKENS_A_BATCH_CPU, _TOKENS_A_BATCH = 2048, 32_768
+_LEAST_TOKENS = 256  # of a batch: below, starting it costs more than computing it
 
 
 class Predictor:
@@ -21,42 +21,65 @@ class Predictor:
 
     def __init__(
         self,
+        backend: Backend,
+        config: PretrainedConfig,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        max_length: int,
+    ) -> None:
+        self.backend, self.tokenizer, self.max_length = backend, tokenizer, max_length
+        self.labels = [config.id2label[index] for index in range(config.num_labels)]
+        self.kind = "multi_label" if config.problem_type == "multi_label_classification" else "multi_class"
+
+    @classmethod
+    def of(
+        cls,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerFast,
         *,
         max_length: int,
         precision: str = "auto",
-    ) -> None:
-        self.model, self.tokenizer, self.max_length = model.eval(), tokenizer, max_length
-        self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        multi_label = model.config.problem_type == "multi_label_classification"
-        self.kind = "multi_label" if multi_label else "multi_class"
-        self.precision = autocast_type(precision, model.device)
+    ) -> "Predictor":
+        """A predictor of a model in memory."""
+        return cls(TorchBackend(model, precision=precision), model.config, tokenizer, max_length=max_length)
 
     @classmethod
     def load(cls, folder: Path, *, max_length: int, precision: str = "auto") -> "Predictor":
-        """Open a classifier folder; raises DataError when it is not one."""
+        """Open a classifier folder, by onnxruntime where it holds an ONNX graph (which has its precision).
+
+        Raises DataError when it is not one or damaged, UsageError when onnxruntime is missing.
+        """
+        if (folder / GRAPH_FILE).is_file():
+            config = load_config(str(folder))
+            backend = OnnxBackend(folder / GRAPH_FILE, labels=config.num_labels)
+            return cls(backend, config, load_tokenizer(str(folder)), max_length=max_length)
         model, tokenizer = load_classifier(folder)
         prepare_scoring(model, tokens=max_length)
-        return cls(model, tokenizer, max_length=max_length, precision=precision)
+        return cls.of(model, tokenizer, max_length=max_length, precision=precision)
 
-    @torch.inference_mode()
     def probabilities(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        """Probabilities [texts, labels]; sigmoid for multi-label, softmax for multi-class."""
-        distinct = list(dict.fromkeys(texts))
-        encoded = encode(distinct, self.tokenizer, max_length=self.max_length)
-        scores = np.empty((len(distinct), len(self.labels)), dtype=np.float32)
-        device = self.model.device
-        tokens = _TOKENS_A_BATCH_CPU if device.type == "cpu" else _TOKENS_A_BATCH
-        # One context for all batches, so that the weights are cast once.
-        with torch.autocast(device.type, dtype=self.precision, enabled=self.precision is not None):
-            for rows, batch in token_batches(encoded, self.tokenizer.pad_token_id, tokens=tokens):
-                inputs = {name: value.to(device) for name, value in batch.items()}
-                logits = self.model(**inputs).logits.float()
-                scores[rows] = to_probabilities(logits, self.kind).cpu().numpy()
-                if progress:
-                    progress(len(rows))
-        place = {text: index for index, text in enumerate(distinct)}
-        return scores[[place[text] for text in texts]]
+        """Probabilities [texts, labels]; sigmoid for multi-label, softmax for multi-class.
+
+        A text of more than `max_length` tokens is read in windows: see `Windows.join`. `progress`
+        takes numbers of texts that are done.
+        """
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        order = np.array([places[text] for text in texts], dtype=np.int64)
+        windows = Windows.of(list(places), self.tokenizer, max_length=self.max_length)
+        logits = np.empty((len(windows.distinct), len(self.labels)), dtype=np.float32)
+        ends = windows.ends(np.bincount(order))
+        batches = token_batches(windows.distinct, self.tokenizer.pad_token_id, tokens=self._tokens(windows))
+        for rows, scored in self.backend.score(batches):
+            logits[rows] = scored
+            if progress:
+                progress(int(ends[rows].sum()))
+        joined = torch.from_numpy(windows.join(logits, kind=self.kind))
+        scores: np.ndarray = to_probabilities(joined, self.kind).numpy()
+        return scores[order]
+
+    def _tokens(self, windows: Windows) -> int:
+        """Tokens a batch, so that a few texts give every worker something to do."""
+        all_tokens = sum(map(len, windows.distinct))
+        return max(_LEAST_TOKENS, min(self.backend.tokens, -(-all_tokens // self.backend.workers)))

@@ -12,7 +12,7 @@ from trialtune.files import folder_digest
 from trialtune.models.embedded import PREFIX, embedded_folder
 
 EMBEDDED = f"{PREFIX}minilm-l6"
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.onnx")
 
 
 def locate(name: str) -> str:

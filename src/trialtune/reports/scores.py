@@ -59,3 +59,21 @@ def _add(table: Table, name: str, scores: Mapping[str, Any]) -> None:
     else:
         values = [score_text(scores[key]) for key in ("precision", "recall", "f1")]
         table.add_row(name, *values, str(scores["support"]))
+
+
+def parity_to_rich(parity: Mapping[str, Any]) -> Table:
+    """What an export changed, as `trialtune export` writes it: answers, and scores where labels are known."""
+    table = Table(title=f"answers on {parity['texts']:,} texts", box=box.SIMPLE_HEAD, title_justify="left")
+    for name in ("", "before", "after"):
+        table.add_column(name, justify="right" if name else "left")
+    if parity["before"]:
+        for name, shown in (
+            ("micro_f1", "micro-F1"),
+            ("macro_f1", "macro-F1"),
+            ("accuracy", "exactly right"),
+        ):
+            table.add_row(shown, *(score_text(parity[when][name]) for when in ("before", "after")))
+    table.add_row("same labels", "", f"{parity['same_labels']:.2%}")
+    for which in ("max", "mean"):
+        table.add_row(f"probability off, {which}", "", f"{parity[f'{which}_probability_difference']:.4f}")
+    return table

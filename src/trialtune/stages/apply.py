@@ -16,7 +16,6 @@ from trialtune.files import (
     atomic_folder,
     check_replaceable,
     fingerprint,
-    folder_digest,
     sha256_of,
     write_json,
 )
@@ -25,7 +24,7 @@ from trialtune.inference.plan import Plan, make_plan
 from trialtune.inference.shards import check_engine, score_shards
 from trialtune.registry.snapshot import snapshot_file, snapshot_metadata
 from trialtune.reports.labels import write_labels_page
-from trialtune.stages.evaluate import describe_classifier, open_classifier
+from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
 from trialtune.tasks.task import Task, task_of
 
 
@@ -119,11 +118,6 @@ def dry_run(classifier: Path, snapshot: Path, out: Path, *, settings: ApplySetti
         plan = job.plan(Path(folder), "", None)
         changes = count_changes(plan, plan.trials_file, job.earlier)
     return _about(job) | _counts(plan) | changes
-
-
-def classifier_fingerprint(folder: Path) -> str:
-    """What tells two classifiers apart: weights, tokeniser, labels and decision rule."""
-    return fingerprint(folder_digest(folder))[:16]
 
 
 def _job(

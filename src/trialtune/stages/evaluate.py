@@ -10,7 +10,7 @@ import polars as pl
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import review_scores, score
 from trialtune.evaluation.thresholds import Decision
-from trialtune.files import read_json
+from trialtune.files import fingerprint, folder_digest, read_json
 from trialtune.inference.predictor import Predictor
 from trialtune.tasks.seen import drop_seen, near_seen
 from trialtune.tasks.targets import multi_hot, with_answers
@@ -26,10 +26,15 @@ def describe_classifier(folder: Path) -> dict[str, Any]:
     return described
 
 
-def open_classifier(folder: Path) -> tuple[Predictor, Decision, str]:
+def classifier_fingerprint(folder: Path) -> str:
+    """What tells two classifiers apart: weights, tokeniser, labels and decision rule."""
+    return fingerprint(folder_digest(folder))[:16]
+
+
+def open_classifier(folder: Path, *, precision: str = "auto") -> tuple[Predictor, Decision, str]:
     """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
     described = describe_classifier(folder)
-    predictor = Predictor.load(folder, max_length=described["max_length"])
+    predictor = Predictor.load(folder, max_length=described["max_length"], precision=precision)
     return predictor, Decision.load(folder, predictor.labels), described["task"]
 
 

@@ -226,7 +226,7 @@ class _Making:
 
     def _probabilities(self) -> np.ndarray:
         """Of the calibration rows, by the model as it stands."""
-        predictor = Predictor(
+        predictor = Predictor.of(
             self.model, self.tokenizer, max_length=self.max_length, precision=self.settings.precision
         )
         return predictor.probabilities(self.calibration_rows["text"].to_list())

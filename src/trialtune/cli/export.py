@@ -1,0 +1,46 @@
+"""`trialtune export`: a classifier for `transformers` or onnxruntime, its answers compared."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trialtune.cli.app import AsJson, Out, app, emit, example
+from trialtune.cli.tasks import Labels, stdout
+
+
+@app.command(epilog=example("trialtune export clf/ --format onnx-int8 --data dev.parquet --out clf-int8/"))
+def export(
+    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    out: Out,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="safetensors; onnx (fp32); onnx-int8: the fastest on a CPU."),
+    ] = "onnx-int8",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Labelled rows, not seen in training, on which old and new are compared."),
+    ] = None,
+    labels: Labels = None,
+    force: Annotated[bool, typer.Option("--force", help="Write it, however much it loses.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a classifier for use elsewhere; a folder that every command takes, and other tools open."""
+    from trialtune.console import bar
+    from trialtune.reports.scores import parity_to_rich
+    from trialtune.stages.examples import read_examples
+    from trialtune.stages.export import export as run
+    from trialtune.tasks.task import task_of
+
+    examples = None
+    if data:
+        quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
+        examples = read_examples(task_of(classifier), data, labels, quarantine=quarantine).frame
+    with bar("comparing answers") as progress:
+        report = run(classifier, out, form=form, examples=examples, force=force, progress=progress)
+
+    def show(result: dict[str, Any]) -> None:
+        stdout().print(parity_to_rich(result["parity"]))
+        typer.echo(f"written to {out} ({result['megabytes']:,} MB)")
+
+    emit(report, as_json, show)

@@ -1,0 +1,170 @@
+"""Write a classifier in a form to be used elsewhere, or faster, and prove that it still answers the same."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from trialtune import __version__
+from trialtune.errors import DataError, UsageError
+from trialtune.evaluation.metrics import score
+from trialtune.evaluation.thresholds import FILE_NAME, Decided
+from trialtune.files import atomic_folder, check_replaceable, write_json
+from trialtune.inference.backends import GRAPH_FILE
+from trialtune.models.classifier import load_classifier, save_classifier
+from trialtune.models.graph import write_graph
+from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
+from trialtune.tasks.seen import drop_seen
+from trialtune.tasks.targets import multi_hot
+from trialtune.tasks.task import TASK_FILE, Task, task_of
+
+FORMATS = ("safetensors", "onnx", "onnx-int8")
+MOST_LOST = 0.005  # micro-F1 that int8 may cost
+_MOST_OFF = 1e-3  # probability by which a graph in fp32 may be off: above, its tracing went wrong
+_BESIDE = (FILE_NAME, TASK_FILE, "training.json", "seen.parquet", "README.md")
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a classifier says of some texts, and the labels they have, when known."""
+
+    labels: list[str]
+    kind: str
+    decided: Decided
+    gold: np.ndarray | None
+
+    def scores(self) -> dict[str, float]:
+        assert self.gold is not None
+        found = score(self.gold, self.decided.labels, self.labels, kind=self.kind)
+        return {name: found[name] for name in ("micro_f1", "macro_f1", "accuracy")}
+
+
+def export(
+    classifier: Path,
+    out: Path,
+    *,
+    form: str,
+    examples: pl.DataFrame | None = None,
+    force: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Write `classifier` to the folder `out` in one of `FORMATS`; returns what `out/export.json` says.
+
+    The folder is a classifier folder: every command takes it. `safetensors` opens in `transformers`,
+    `model.onnx` (see `write_graph`, `quantise`) in onnxruntime. The answers of the new folder are
+    compared with those of `classifier` in fp32 on `examples` (`text`, `labels`; rows seen in
+    training are left out), else on the definitions of the labels.
+
+    Raises DataError, and writes nothing, when int8 loses more than 0.005 micro-F1 or fp32 answers
+    otherwise, unless with `force`; UsageError for int8 without `examples`, unless with `force`.
+    """
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: choose one of {', '.join(FORMATS)}")
+    if form != "safetensors" and not (find_spec("onnx") and find_spec("onnxruntime")):
+        raise UsageError(f"--format {form} needs onnx and onnxruntime: pip install 'trialtune[onnx]'")
+    if form == "onnx-int8" and examples is None and not force:
+        raise UsageError("int8 is checked on labelled rows: give --data FILE, or --force to do without")
+    describe_classifier(classifier)
+    check_replaceable(out)
+    task = task_of(classifier)
+    texts, gold, seen = _texts(task, classifier, examples)
+    with atomic_folder(out) as folder:
+        _write(classifier, folder, form)
+        before, after = (_answers(part, texts, gold, progress) for part in (classifier, folder))
+        report = {
+            "version": __version__,
+            "format": form,
+            "classifier": {
+                "name": classifier.resolve().name,
+                "fingerprint": classifier_fingerprint(classifier),
+            },
+            "megabytes": round(sum(file.stat().st_size for file in folder.glob("model.*")) / 1e6, 1),
+            "parity": {"texts": len(texts), "seen_left_out": seen, **_compare(before, after)},
+        }
+        _check(report, force)
+        write_json(folder / "export.json", report)
+    return report
+
+
+def _texts(
+    task: Task, classifier: Path, examples: pl.DataFrame | None
+) -> tuple[list[str], pl.Series | None, int]:
+    if examples is None:
+        definitions = [f"{label}: {text}" for label, text in task.labels.items()]
+        # One long text, too: of several windows.
+        return [*task.labels, *definitions, " ".join(definitions)], None, 0
+    unseen, seen = drop_seen(examples, classifier)
+    if unseen.is_empty():
+        raise DataError(
+            f"{classifier} has seen all {len(examples)} rows in training; give others with --data"
+        )
+    return unseen["text"].to_list(), unseen["labels"], len(seen)
+
+
+def _write(classifier: Path, folder: Path, form: str) -> None:
+    model, tokenizer = load_classifier(classifier)
+    for name in _BESIDE:
+        if (classifier / name).is_file():
+            shutil.copyfile(classifier / name, folder / name)
+    if form == "safetensors":
+        save_classifier(model, tokenizer, folder)
+        return
+    model.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if form == "onnx":
+        write_graph(model, folder / GRAPH_FILE)
+        return
+    from trialtune.models.int8 import quantise  # noqa: PLC0415 - needs an extra
+
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        write_graph(model, Path(aside) / GRAPH_FILE)
+        quantise(Path(aside) / GRAPH_FILE, folder / GRAPH_FILE)
+
+
+def _answers(
+    folder: Path, texts: list[str], labels: pl.Series | None, progress: Callable[[int], None] | None
+) -> _Answers:
+    predictor, decision, _ = open_classifier(folder, precision="fp32")
+    return _Answers(
+        predictor.labels,
+        predictor.kind,
+        decision.apply(predictor.probabilities(texts, progress=progress)),
+        None if labels is None else multi_hot(labels, predictor.labels),
+    )
+
+
+def _compare(before: _Answers, after: _Answers) -> dict[str, Any]:
+    off = np.abs(before.decided.probabilities - after.decided.probabilities)
+    same = (before.decided.labels == after.decided.labels).all(axis=1)
+    return {
+        "max_probability_difference": float(off.max()),
+        "mean_probability_difference": float(off.mean()),
+        "same_labels": float(same.mean()),
+        "before": None if before.gold is None else before.scores(),
+        "after": None if after.gold is None else after.scores(),
+    }
+
+
+def _check(report: dict[str, Any], force: bool) -> None:
+    found = report["parity"]
+    if force:
+        return
+    if report["format"] != "onnx-int8":
+        if found["max_probability_difference"] > _MOST_OFF:
+            raise DataError(
+                f"the graph answers otherwise than the model: a probability differs by"
+                f" {found['max_probability_difference']:.3f}; use --format safetensors (or --force)"
+            )
+        return
+    was, now = (found[when]["micro_f1"] for when in ("before", "after"))
+    if was - now > MOST_LOST:
+        raise DataError(
+            f"int8 loses {was - now:.4f} micro-F1 on {found['texts']:,} texts ({was:.4f} -> {now:.4f}), more"
+            f" than {MOST_LOST}; use --format onnx (or --force)"
+        )
