@@ -7,7 +7,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from trialtune.errors import DataError
 from trialtune.inference.predictor import Predictor
-from trialtune.models.classifier import build_classifier, save_classifier, shift_bias, start_bias
+from trialtune.models.classifier import (
+    build_classifier,
+    load_classifier,
+    save_classifier,
+    shift_bias,
+    start_bias,
+)
+from trialtune.models.graph import write_graph
 
 LABELS = ["Slow", "Funding", "Safety"]
 TEXTS = ["slow recruitment", "funding ran out " * 9, "", "slow recruitment", "adverse events", "dose"]
@@ -42,6 +49,29 @@ def test_plain_pipeline_gives_the_same_scores(folder) -> None:
         np.testing.assert_allclose(row, [scores[label] for label in predictor.labels], atol=1e-5)
         if predictor.kind == "multi_class":
             assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_long_texts_are_read_whole_and_progress_counts_texts(folder, graph) -> None:
+    if graph:
+        model, _ = load_classifier(folder)
+        write_graph(model, folder / "model.onnx")
+    predictor = Predictor.load(folder, max_length=16, precision="fp32")
+    texts = ["slow recruitment " * 40 + "safety", "slow recruitment " * 40, *TEXTS, "SLOW recruitment"] * 20
+    counts: list[int] = []
+    found = predictor.probabilities(texts, progress=counts.append)
+    assert sum(counts) == len(texts)
+    assert not np.allclose(found[0], found[1])  # the last word counts
+    np.testing.assert_array_equal(found[: len(texts) // 20], found[-len(texts) // 20 :])
+    np.testing.assert_array_equal(found[2], found[8])  # case is nothing to this tokeniser
+    alone = np.concatenate([predictor.probabilities([text]) for text in texts[:9]])
+    np.testing.assert_allclose(alone, found[:9], atol=1e-5)
+
+
+def test_odd_texts_are_scored(folder) -> None:
+    texts = ["", " ", "\0", "a\0b", "سبب التوقف", "🧪" * 50, "\u200f", "x" * 1_000_000, "word " * 200_000]
+    found = Predictor.load(folder, max_length=32).probabilities(texts)
+    assert np.isfinite(found).all() and found.shape == (len(texts), 3)
 
 
 def test_nothing_in_nothing_out(folder) -> None:

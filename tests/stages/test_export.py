@@ -1,0 +1,163 @@
+"""An exported classifier answers as the original does, opens elsewhere, and is refused when it does not."""
+
+import json
+import shutil
+
+import numpy as np
+import onnxruntime
+import polars as pl
+import pytest
+import torch
+from transformers import AutoTokenizer, pipeline
+from typer.testing import CliRunner
+
+from trialtune.cli import app
+from trialtune.errors import DataError, UsageError
+from trialtune.evaluation.thresholds import Decision
+from trialtune.files import write_json
+from trialtune.models.classifier import build_classifier, save_classifier
+from trialtune.stages import export as stage
+from trialtune.stages.evaluate import evaluate, open_classifier
+from trialtune.stages.export import export
+from trialtune.stages.predict import predict
+from trialtune.tasks.seen import write_seen
+from trialtune.tasks.task import get_task
+
+TEXTS = [
+    "slow recruitment",
+    "funding ran out " * 9,
+    "dose",
+    "adverse events in two patients",
+    "sponsor decision",
+]
+
+
+@pytest.fixture(scope="module", params=["stop-reasons", "sex"])
+def classifier(request, tiny_encoder, tiny_tokenizer, tmp_path_factory):
+    task, folder = get_task(request.param), tmp_path_factory.mktemp("classifier") / "clf"
+    folder.mkdir()
+    model = build_classifier(tiny_encoder, list(task.labels), kind=task.kind, seed=1)
+    torch.nn.init.normal_(model.classifier.weight, std=2.0)
+    save_classifier(model, tiny_tokenizer, folder)
+    thresholds = (0.4,) * len(task.labels) if task.kind == "multi_label" else ()
+    Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9).save(folder)
+    write_json(folder / "training.json", {"task": task.name, "max_length": 32})
+    task.save(folder)
+    return folder
+
+
+@pytest.fixture
+def examples(classifier) -> pl.DataFrame:
+    """Rows labelled by the classifier itself: before scores 1."""
+    predictor, decision, _ = open_classifier(classifier, precision="fp32")
+    texts = [f"{text} {number}" for text in TEXTS for number in range(20)]
+    decided = decision.apply(predictor.probabilities(texts))
+    labels = [
+        [name for name, yes in zip(predictor.labels, row, strict=True) if yes] for row in decided.labels
+    ]
+    ids = [f"NCT{number:08}" for number in range(len(texts))]
+    return pl.DataFrame({"nct_id": ids, "text": texts, "labels": labels})
+
+
+@pytest.mark.parametrize("form", ["safetensors", "onnx", "onnx-int8"])
+def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, examples, form, tmp_path) -> None:
+    report = export(classifier, tmp_path / "out", form=form, examples=examples, force=True)
+    assert report == json.loads((tmp_path / "out" / "export.json").read_text())
+    found = report["parity"]
+    assert found["texts"] == len(examples) and found["before"]["micro_f1"] == 1
+    assert found["max_probability_difference"] < (0.2 if form == "onnx-int8" else 1e-4)
+    old, new = (predict(folder, examples) for folder in (classifier, tmp_path / "out"))
+    label = next(iter(get_task(report_task(classifier)).labels))
+    # The original scores in bf16 where that is native.
+    np.testing.assert_allclose(old[label], new[label], atol=0.2)
+    assert new["labels"].null_count() == 0
+    metrics, _ = evaluate(tmp_path / "out", examples)
+    assert metrics["micro_f1"] == pytest.approx(found["after"]["micro_f1"], abs=0.05)
+
+
+def report_task(classifier) -> str:
+    return json.loads((classifier / "training.json").read_text())["task"]
+
+
+def test_the_files_open_with_plain_libraries(classifier, tmp_path) -> None:
+    export(classifier, tmp_path / "plain", form="safetensors")
+    export(classifier, tmp_path / "onnx", form="onnx")
+    predictor, _, _ = open_classifier(classifier, precision="fp32")
+    plain = pipeline("text-classification", model=str(tmp_path / "plain"), top_k=None)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
+    for text, expected in zip(TEXTS[2:], predictor.probabilities(TEXTS[2:]), strict=True):
+        scores = {one["label"]: one["score"] for one in plain([text])[0]}
+        np.testing.assert_allclose([scores[name] for name in predictor.labels], expected, atol=1e-5)
+        inputs = tokenizer(text, return_tensors="np")
+        given = {one.name: inputs[one.name] for one in session.get_inputs()}
+        logits = torch.from_numpy(session.run(None, given)[0][0])
+        odds = logits.sigmoid() if predictor.kind == "multi_label" else logits.softmax(0)
+        np.testing.assert_allclose(odds, expected, atol=1e-4)
+
+
+def test_int8_that_loses_too_much_is_refused_unless_forced(
+    classifier, examples, tmp_path, monkeypatch
+) -> None:
+    with pytest.raises(UsageError, match="--data"):
+        export(classifier, tmp_path / "out", form="onnx-int8")
+    monkeypatch.setattr(stage, "MOST_LOST", -1.0)
+    with pytest.raises(DataError, match=r"int8 loses .* micro-F1 on 100 texts"):
+        export(classifier, tmp_path / "out", form="onnx-int8", examples=examples)
+    assert not list(tmp_path.iterdir())
+    assert export(classifier, tmp_path / "out", form="onnx-int8", examples=examples, force=True)
+    assert export(classifier, tmp_path / "two", form="onnx-int8", force=True)["parity"]["before"] is None
+
+
+def test_rows_seen_in_training_are_left_out(classifier, examples, tmp_path) -> None:
+    folder = tmp_path / "clf"
+    shutil.copytree(classifier, folder)
+    write_seen(examples.head(90), folder)
+    report = export(folder, tmp_path / "out", form="onnx", examples=examples)
+    assert (report["parity"]["texts"], report["parity"]["seen_left_out"]) == (10, 90)
+    write_seen(examples, folder)
+    with pytest.raises(DataError, match="has seen all 100 rows"):
+        export(folder, tmp_path / "out", form="onnx", examples=examples)
+
+
+def test_damaged_graphs_are_told(classifier, tmp_path) -> None:
+    export(classifier, tmp_path / "out", form="onnx")
+    graph = tmp_path / "out" / "model.onnx"
+    whole = graph.read_bytes()
+    for broken in (whole[: len(whole) // 2], b"", b"no graph" * 99):
+        graph.write_bytes(broken)
+        with pytest.raises(DataError, match=r"model\.onnx: is no whole ONNX graph .*; write it again"):
+            open_classifier(tmp_path / "out")
+    graph.write_bytes(whole)
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    config["id2label"]["99"] = "More"
+    config.pop("num_labels", None)
+    (tmp_path / "out" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match=r"model\.onnx: gives \d+ labels"):
+        open_classifier(tmp_path / "out")
+    graph.unlink()
+    with pytest.raises(DataError, match="not a classifier folder"):
+        open_classifier(tmp_path / "out")
+
+
+def test_a_graph_is_not_exported_again(classifier, tmp_path) -> None:
+    export(classifier, tmp_path / "out", form="onnx")
+    with pytest.raises(DataError, match="the folder that it was exported from"):
+        export(tmp_path / "out", tmp_path / "again", form="safetensors")
+
+
+def test_the_command(classifier, examples, tmp_path) -> None:
+    examples.write_parquet(tmp_path / "rows.parquet")
+    arguments = ["export", str(classifier), "--data", str(tmp_path / "rows.parquet"), "--format", "onnx"]
+    done = CliRunner().invoke(
+        app, [*arguments, "--out", str(tmp_path / "out"), "--json"], catch_exceptions=False
+    )
+    assert json.loads(done.stdout)["parity"]["same_labels"] == 1
+    shown = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")], catch_exceptions=False)
+    assert "same labels" in shown.stdout and "written to" in shown.stdout
+    with pytest.raises(UsageError, match="--format gguf"):
+        CliRunner().invoke(
+            app,
+            ["export", str(classifier), "--format", "gguf", "--out", str(tmp_path / "o")],
+            catch_exceptions=False,
+        )
