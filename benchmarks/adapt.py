@@ -15,7 +15,6 @@ an otherwise idle machine: python benchmarks/adapt.py [--json FILE]
 import argparse
 import itertools
 import json
-import resource
 import statistics
 import tempfile
 import time
@@ -36,7 +35,7 @@ from transformers import (
     Trainer,
     logging,
 )
-from turns import in_turns, peak, print_machine
+from turns import in_turns, peak, peak_mb, print_machine
 
 from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.build import CorpusSettings, build_corpus
@@ -143,11 +142,11 @@ def measure(encoder: str, name: str, seed: int, corpus: Path) -> dict[str, Any]:
         seconds, operations = train_ours(model, batches, steps=steps)
     else:
         seconds, operations = train_stock(model, batches, steps=steps, bf16=bf16)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = peak_mb()
     step = statistics.median(seconds[WARM:])
     return {
         "tokens_per_s": BATCH * BLOCK / step,
-        "peak_mb": peak_mb,
+        "peak_mb": memory,
         "final_loss": score(model, load(encoder, blocks), heldout, masker),
         "peak_share": operations / step / peak(bf16=bf16),
     }

@@ -19,7 +19,6 @@ python benchmarks/finetune.py [--data FOLDER] [--json FILE]
 
 import argparse
 import json
-import resource
 import statistics
 import tempfile
 import time
@@ -35,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
-from turns import in_turns, print_machine
+from turns import in_turns, peak_mb, print_machine
 
 from trialtune.evaluation.metrics import score
 from trialtune.experiment.environment import machine, versions
@@ -98,13 +97,13 @@ def measure_stock(
         remove_unused_columns=False,
     )
     Trainer(model, arguments, data_collator=collate, train_dataset=rows, callbacks=[clock]).train()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = peak_mb()
     texts = test["text"].to_list()[: BATCHES * BATCH if padded else None]
     probabilities, per_s = score_plainly(model.eval(), texts, encode)
     measured = {
         "train_per_s": BATCH / statistics.mean(clock.seconds[WARM:]),
         "score_per_s": per_s,
-        "peak_mb": peak_mb,
+        "peak_mb": memory,
     }
     if padded:
         short, _ = score_plainly(model, texts, padding_to(None, tokenizer))
@@ -146,14 +145,14 @@ def measure_ours(
     summary = finetune(
         TASK, train, EMBEDDED, out, settings=settings, report=lambda _: ends.append(time.perf_counter())
     )
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = peak_mb()
     examples = settings.epochs * summary["rows"]["train"] - WARM * BATCH
     metrics, _ = evaluate(out, test)
     predictor = Predictor.load(out, max_length=summary["max_length"])
     return {
         "train_per_s": examples / (ends[-1] - ends[WARM]),  # the first is told before training
         "score_per_s": speed_of(predictor, test["text"].to_list()),
-        "peak_mb": peak_mb,
+        "peak_mb": memory,
         "micro_f1": metrics["micro_f1"],
         "macro_f1": metrics["macro_f1"],
     }
@@ -167,7 +166,7 @@ def score_stream(texts: list[str]) -> dict[str, Any]:
         "score_per_s": speed_of(predictor, texts),
         "texts": len(texts),
         "distinct": len(set(texts)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
 
 

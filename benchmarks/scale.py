@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import pyarrow as pa
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from turns import peak_mb
 
 from trialtune.registry.parquet import SnapshotWriter
 from trialtune.registry.records import SNAPSHOT_SCHEMA
@@ -113,7 +113,7 @@ def measure(classifier: Path, snapshot: Path, out: Path) -> dict[str, Any]:
         "seconds": time.perf_counter() - started,
         "cpu_s": time.process_time() - used,
         "whole_cpu_s": time.process_time(),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
         "distinct": summary["distinct_texts"],
         "scored": summary["scored"],
     }

@@ -1,9 +1,11 @@
 """Rows of a benchmark in processes of their own, taking turns, and the machine that they ran on."""
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -33,6 +35,18 @@ def in_turns(command: Sequence[str], names: Sequence[str], seeds: int) -> tuple[
             measured[name].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"{name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
     return measured, busiest
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held, in MB.
+
+    The kernel's own count where there is one: `getrusage` hands a parent's peak down to its children.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 def peak(*, bf16: bool) -> float:

@@ -40,14 +40,16 @@ class TorchBackend:
         # A CPU computes fastest on what its caches hold; an accelerator wants enough to do.
         self.tokens = 2048 if model.device.type == "cpu" else 32_768
 
-    @torch.inference_mode()
     def score(self, batches: Batches) -> Scores:
         device = self._model.device
-        # One context for all batches, so that the weights are cast once.
+        # One autocast for all batches, so that the weights are cast once; torch's decorator of
+        # generators would have them cast for each.
         with torch.autocast(device.type, dtype=self._type, enabled=self._type is not None):
             for rows, batch in batches:
                 inputs = {name: value.to(device) for name, value in batch.items()}
-                yield rows, self._model(**inputs).logits.float().cpu().numpy()
+                with torch.inference_mode():
+                    logits = self._model(**inputs).logits.float().cpu().numpy()
+                yield rows, logits
 
 
 class OnnxBackend:
