@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -18,6 +20,7 @@ import torch
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import write_json
+from trialtune.inference import plan
 from trialtune.models.classifier import build_classifier, save_classifier
 from trialtune.registry.snapshot import import_source
 from trialtune.stages.apply import ApplySettings, apply, dry_run
@@ -86,6 +89,24 @@ def snapshot(tmp_path: Path) -> Path:
     return make_snapshot(tmp_path / "snapshot.parquet", reasons())
 
 
+def test_a_large_snapshot_is_read_by_several_processes(classifier, snapshot, tmp_path, monkeypatch) -> None:
+    apply(classifier, snapshot, tmp_path / "one", settings=SMALL)
+    for name, value in (("_LARGE", 10), ("_READ_ROWS", 9), ("cores", lambda: 2)):
+        monkeypatch.setattr(plan, name, value)
+    totals: dict[str, int] = {}
+
+    @contextmanager
+    def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+        counts: list[int] = []
+        yield counts.append
+        assert sum(counts) == total
+        totals[label] = total
+
+    summary = apply(classifier, snapshot, tmp_path / "two", settings=SMALL, bar=bar)
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    assert totals == {"reading trials": summary["trials"], "scoring texts": summary["scored"]}
+
+
 def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path) -> None:
     summary = apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
     found = labelled(tmp_path / "out")
@@ -105,6 +126,7 @@ def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
     assert "<svg" in (tmp_path / "out" / "summary.html").read_text()
     record = json.loads((tmp_path / "out" / "apply.json").read_text())
+    assert found["classifier"].unique().to_list() == [record["classifier"]["fingerprint"]]
     metadata = pq.read_schema(tmp_path / "out" / "labels" / "part-00000.parquet").metadata
     assert metadata[b"trialtune.classifier"].decode() == record["classifier"]["fingerprint"]
     assert not list(tmp_path.glob(".*.work"))

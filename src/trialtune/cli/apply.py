@@ -39,8 +39,7 @@ def apply(
     if dry_run:
         result = count(classifier, snapshot, out, settings=settings)
     else:
-        with bar("scoring texts") as progress:
-            result = run(classifier, snapshot, out, settings=settings, tell=tell, progress=progress)
+        result = run(classifier, snapshot, out, settings=settings, tell=tell, bar=bar)
 
     def show(summary: dict[str, Any]) -> None:
         Console(highlight=False).print(labels_to_rich(summary))

@@ -93,25 +93,31 @@ def write_parts(
     folder: Path,
     *,
     labels: Sequence[str],
+    classifier: str,
     metadata: Mapping[str, str],
     shard_rows: int,
 ) -> dict[str, int]:
     """Join trials and scores into `part-*.parquet` of `shard_rows` trials; returns the rows of each.
 
+    `classifier` is the fingerprint that every row bears.
+
     The same trials and scores give the same bytes, however the texts were divided. Memory is bounded:
     DuckDB spills to the plan's folder.
     """
     schema = pa.schema([("nct_id", pa.string()), *(f for f in score_schema(labels) if f.name != "text_hash")])
-    schema = schema.append(pa.field("text_hash", pa.string())).with_metadata(dict(metadata))
+    schema = schema.append(pa.field("classifier", pa.string())).append(pa.field("text_hash", pa.string()))
+    schema = schema.with_metadata(dict(metadata))
+    columns = ", ".join(name for name in schema.names if name != "classifier")
     folder.mkdir()
     counts: dict[str, int] = {}
     with joined(plan, earlier) as db:
         rows = db.sql(
-            f"select {', '.join(schema.names)} from trials join scores using (text_hash) order by nct_id"
+            f"select {columns}, {quoted(classifier)} classifier"
+            " from trials join scores using (text_hash) order by nct_id"
         ).to_arrow_reader(shard_rows)
         for number, table in enumerate(_even(rows, shard_rows)):
             name = f"part-{number:05}.parquet"
-            pq.write_table(table.cast(schema), folder / name, compression="zstd")
+            pq.write_table(table.select(schema.names).cast(schema), folder / name, compression="zstd")
             counts[name] = table.num_rows
     if sum(counts.values()) != plan.labelled:
         raise DataError(

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from trialtune.registry.parquet import open_parquet
 from trialtune.registry.records import SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot import scan_snapshot, snapshot_file
 from trialtune.tasks.task import Task
+from trialtune.workers import cores, in_order
 
 _TRIALS = pa.schema(
     [("nct_id", pa.string()), ("year", pa.string()), ("phase", pa.string()), ("text_hash", pa.string())]
 )
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
 _READ_ROWS = 2048
+_LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
 
 
 def text_hash(text: str) -> str:
@@ -91,7 +95,7 @@ def make_plan(
     known: set[int],
     progress: Callable[[int], None] | None = None,
 ) -> Plan:
-    """Read `snapshot` once and write the plan into `folder`.
+    """Read `snapshot` once, on all cores when it is large, and write the plan into `folder`.
 
     `known` holds the texts that need no scoring, as numbers (`int(text_hash, 16)`). Memory: one
     shard of texts, and some 70 bytes for each distinct one. Raises DataError when the file is not a snapshot,
@@ -99,20 +103,18 @@ def make_plan(
     """
     fields = _fields(task, snapshot)
     columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
+    workers = cores() if count_trials(snapshot) > _LARGE else 1
     trials = without = 0
     with (
         atomic_file(folder / "trials.parquet") as trials_path,
         atomic_file(folder / "texts.parquet") as texts_path,
         pq.ParquetWriter(trials_path, _TRIALS) as trials_out,
         pq.ParquetWriter(texts_path, _TEXTS, compression="zstd") as texts_out,
+        closing(in_order(partial(_read, task), _batches(snapshot, columns), workers=workers)) as read,
     ):
         texts = _DistinctTexts(texts_out, known, shard_rows)
-        for rows in _batches(snapshot, columns):
-            found = []
-            for row in rows:
-                text = "" if task.oversized(row) else task.build_text(row)
-                if text.strip():
-                    found.append((row["nct_id"], _year(row), _phase(row), texts.add(text)))
+        for rows in read:
+            found = [(*trial, texts.add(text)) for *trial, text in rows if text]
             trials += len(rows)
             without += len(rows) - len(found)
             if found:
@@ -172,10 +174,24 @@ def _fields(task: Task, snapshot: Path) -> list[str]:
     return fields
 
 
-def _batches(snapshot: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+def count_trials(snapshot: Path) -> int:
+    """The trials of a snapshot; DataError when it is none."""
     with open_parquet(snapshot_file(snapshot)) as file:
-        for batch in file.iter_batches(batch_size=_READ_ROWS, columns=columns):
-            yield batch.to_pylist()
+        return int(file.metadata.num_rows)
+
+
+def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    with open_parquet(snapshot_file(snapshot)) as file:
+        yield from file.iter_batches(batch_size=_READ_ROWS, columns=columns)
+
+
+def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str]]:
+    """NCT id, year, phase and text of each trial; "" for one without."""
+    found = []
+    for row in batch.to_pylist():
+        text = "" if task.oversized(row) else task.build_text(row)
+        found.append((row["nct_id"], _year(row), _phase(row), text if text.strip() else ""))
+    return found
 
 
 def _year(row: dict[str, Any]) -> str:

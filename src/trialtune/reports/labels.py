@@ -1,5 +1,6 @@
 """What `apply` found in a snapshot: a table for the terminal, a page with plots."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,14 @@ def shares_by_year(summary: Mapping[str, Any]) -> Plot | None:
     }
     if len(years) < 2:
         return None
+    span = range(min(years), max(years) + 1)  # a year without enough trials leaves a gap
     with rc_context(STYLE):
         figure = new_figure(640, 320)
         axes = figure.add_subplot()
         for label, (colour, mark, dash) in zip(list(_ranked(summary))[:_LINES], _LOOKS, strict=False):
-            shares = [row[label] / row["trials"] for row in years.values()]
+            shares = [row[label] / row["trials"] if (row := years.get(year)) else math.nan for year in span]
             look: Any = {"color": COLOURS[colour], "marker": mark, "linestyle": dash, "markersize": 4}
-            axes.plot(list(years), shares, label=label.replace("_", " "), **look)
+            axes.plot(list(span), shares, label=label.replace("_", " "), **look)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,20 @@ from trialtune.files import (
     write_json,
 )
 from trialtune.inference.labelled import RECORD, Labelled, count_changes, tally, write_parts
-from trialtune.inference.plan import Plan, make_plan
+from trialtune.inference.plan import Plan, count_trials, make_plan
 from trialtune.inference.shards import check_engine, score_shards
 from trialtune.registry.snapshot import snapshot_file, snapshot_metadata
 from trialtune.reports.labels import write_labels_page
 from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
 from trialtune.tasks.task import Task, task_of
+
+# A label and a total -> what takes the numbers of items done: `trialtune.console.bar` is one.
+Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+def no_bar(label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """For callers without a terminal."""
+    return nullcontext(lambda count: None)
 
 
 @dataclass(frozen=True)
@@ -76,15 +85,16 @@ def apply(
     *,
     settings: ApplySettings,
     tell: Callable[[str], None] = lambda line: None,
-    progress: Callable[[int], None] | None = None,
+    bar: Bar = no_bar,
 ) -> dict[str, Any]:
     """Label the trials of `snapshot` that have a text of the classifier's task; returns the summary.
 
-    `out` gets `labels/part-*.parquet` (nct_id, labels, probabilities, needs_review, text_hash; a row a
-    trial, in the order of NCT ids), `apply.json`, `summary.json` and `summary.html`, all at one stroke.
-    Until then the work lies in `.<out>.work` beside it, and the same call goes on with it after a kill
-    at any moment, to the same bytes. A text is scored once however many trials have it; texts that an
-    earlier output of the same classifier has (`settings.since`, else `out` itself) are not scored again.
+    `out` gets `labels/part-*.parquet` (nct_id, labels, probabilities, needs_review, classifier,
+    text_hash; a row a trial, in the order of NCT ids), `apply.json`, `summary.json` and
+    `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the
+    same call goes on with it after a kill at any moment, to the same bytes. A text is scored once
+    however many trials have it; texts that an earlier output of the same classifier has
+    (`settings.since`, else `out` itself) are not scored again.
 
     Raises DataError for a classifier or snapshot that cannot be used or has no text of the task, and
     UsageError when `out` holds other things, is being written, or the engine is not there.
@@ -96,12 +106,10 @@ def apply(
     work.mkdir(exist_ok=True)
     try:
         with FileLock(work / ".lock", timeout=0):
-            plan = _planned(job, work, tell)
+            plan = _planned(job, work, tell, bar)
             open_ = partial(open_classifier, classifier.resolve())
-            tell(
-                f"{len(plan.missing()):,} of {plan.shards:,} shards to score, {plan.to_score:,} texts in all"
-            )
-            score_shards(plan, open_, engine=settings.engine, progress=progress)
+            with bar("scoring texts", plan.to_score) as progress:
+                score_shards(plan, open_, engine=settings.engine, progress=progress)
             summary = _finish(job, plan, out)
     except Timeout as error:
         raise UsageError(f"--out {out}: another apply is writing it; wait for it") from error
@@ -139,7 +147,7 @@ def _job(
     return _Job(classifier, task, mark, snapshot, earlier, settings.shard_rows)
 
 
-def _planned(job: _Job, work: Path, tell: Callable[[str], None]) -> Plan:
+def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Plan:
     key = job.key
     if plan := Plan.load(work, key):
         tell(f"going on where a run was stopped: {plan.shards - len(plan.missing()):,} shards are scored")
@@ -151,8 +159,8 @@ def _planned(job: _Job, work: Path, tell: Callable[[str], None]) -> Plan:
             shutil.rmtree(left)
         else:
             left.unlink()
-    tell("reading the texts ...")
-    return job.plan(work, key, None)
+    with bar("reading trials", count_trials(job.snapshot)) as progress:
+        return job.plan(work, key, progress)
 
 
 def _finish(job: _Job, plan: Plan, out: Path) -> dict[str, Any]:
@@ -168,7 +176,13 @@ def _finish(job: _Job, plan: Plan, out: Path) -> dict[str, Any]:
     with atomic_folder(out) as folder:
         parts = folder / "labels"
         rows = write_parts(
-            plan, job.earlier, parts, labels=labels, metadata=metadata, shard_rows=job.shard_rows
+            plan,
+            job.earlier,
+            parts,
+            labels=labels,
+            classifier=job.fingerprint,
+            metadata=metadata,
+            shard_rows=job.shard_rows,
         )
         counts = _counts(plan) | count_changes(plan, plan.trials_file, job.earlier)
         write_json(folder / RECORD, {"format": 1, **about, "labels": labels, "parts": rows})
