@@ -1,11 +1,12 @@
 """Time and peak memory of `trialtune apply` over snapshots of growing size.
 
-A trial's text is a real reason for stopping (stop_reasons_silver.parquet). Beyond the real rows, reasons
-come again with two of their words swapped, as many distinct as before, repeats as frequent: 30% of the
-registry's reasons are verbatim repeats. Each size is a process of its own; the second row of a size is
+A classifier of stop reasons reads real ones (stop_reasons_silver.parquet, one row a stopped trial), one
+of sex eligibility real trials (trials.parquet). Beyond the real rows they come again with two words of
+the reason, or of the title, swapped: as many distinct as before, repeats as frequent (30% of the
+registry's reasons are verbatim repeats). Each size is a process of its own; the second row of a size is
 the same command over a snapshot in which 1% of the trials are new. Everything it writes is removed
 again. Run it on an otherwise idle machine:
-python benchmarks/scale.py CLASSIFIER_DIR [--texts 1000 10000 100000 581000] [--json FILE]
+python benchmarks/scale.py CLASSIFIER_DIR [--trials 1000 10000 100000 581000] [--json FILE]
 """
 
 import argparse
@@ -16,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +26,40 @@ import pyarrow as pa
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from turns import peak_mb
+from turns import peak_mb, print_machine
 
+from trialtune.experiment.environment import machine, versions
 from trialtune.registry.parquet import SnapshotWriter
 from trialtune.registry.records import SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot import import_source
+from trialtune.tasks.task import task_of
 
 WHOLE = 581_000  # trials in the registry, 2026
 _CHUNK = 10_000
 
 
-def reasons(real: list[str], count: int, seed: int = 13) -> Iterator[str]:
-    """`count` reasons: the real rows, then the same rows with two words of each distinct text swapped."""
-    for turn in range(-(-count // len(real))):
-        for text in real[: count - turn * len(real)]:
-            yield _swapped(text, f"{seed} {turn} {text}") if turn else text
+def real_rows(task: str, data: Path, work: Path) -> tuple[list[dict[str, Any]], str]:
+    """Real snapshot rows of a task, and the column whose words may be swapped."""
+    empty = dict.fromkeys(SNAPSHOT_SCHEMA.names)
+    if task == "stop-reasons":
+        texts = pl.read_parquet(data / "stop_reasons_silver.parquet")["text"].drop_nulls()
+        return [{**empty, "why_stopped": text} for text in texts], "why_stopped"
+    import_source(data / "trials.parquet", work / "real.parquet")
+    return pl.read_parquet(work / "real.parquet").to_dicts(), "brief_title"
 
 
-def write_snapshot(path: Path, real: list[str], count: int, *, new: int = 0) -> None:
-    """A snapshot of `count` stopped trials; the last `new` have reasons that no smaller one has."""
-    empty = {field.name: None for field in SNAPSHOT_SCHEMA}
+def write_snapshot(path: Path, real: list[dict[str, Any]], column: str, count: int, *, new: int = 0) -> None:
+    """A snapshot of `count` trials; the last `new` have texts that no smaller one has."""
     with SnapshotWriter(path, {"data_timestamp": "2026-01-01T00:00:00Z"}) as writer:
         rows: list[dict[str, Any]] = []
-        for number, text in enumerate(reasons(real, count)):
-            reason = f"{text} ({number})" if number >= count - new else text
-            day = f"{2005 + number % 20}-01-01"
-            rows.append(
-                {
-                    **empty,
-                    "nct_id": f"NCT{number:08d}",
-                    "why_stopped": reason,
-                    "start_date": day,
-                    "phases": [],
-                }
-            )
+        for number in range(count):
+            turn, place = divmod(number, len(real))
+            row = real[place] | {"nct_id": f"NCT{number:08d}", "start_date": f"{2005 + number % 20}-01-01"}
+            if turn:
+                row[column] = _swapped(row[column], f"{turn} {row[column]}")
+            if number >= count - new:
+                row[column] = f"{row[column]} ({number})"
+            rows.append(row)
             if len(rows) == _CHUNK or number == count - 1:
                 writer.add(pa.Table.from_pylist(rows, schema=SNAPSHOT_SCHEMA))
                 rows = []
@@ -67,27 +68,29 @@ def write_snapshot(path: Path, real: list[str], count: int, *, new: int = 0) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("classifier", type=Path)
-    parser.add_argument("--texts", type=int, nargs="+", default=[1_000, 10_000, 100_000, WHOLE])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000, 100_000, WHOLE])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real trials")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
     parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.measure:
         print(json.dumps(measure(chosen.classifier, *chosen.measure)))
         return
-    real = pl.read_parquet(chosen.data / "stop_reasons_silver.parquet")["text"].drop_nulls().to_list()
-    rows = []
-    for count in chosen.texts:
+    task, rows = task_of(chosen.classifier).name, []
+    for count in chosen.trials:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write_snapshot(folder / "snapshot.parquet", real, count)
-            write_snapshot(folder / "later.parquet", real, count, new=count // 100)
+            real, column = real_rows(task, chosen.data, folder)
+            write_snapshot(folder / "snapshot.parquet", real, column, count)
+            write_snapshot(folder / "later.parquet", real, column, count, new=count // 100)
             for told, snapshot in (("first", "snapshot.parquet"), ("1% new", "later.parquet")):
                 rows.append({"name": told, "trials": count, **measured(chosen, folder, snapshot)})
-                Console(stderr=True).print(rows[-1])
-    show(rows)
+                print(rows[-1], file=sys.stderr)
+    busiest = max(row["foreign_cpu"] for row in rows)
+    show(task, rows, busiest)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"rows": rows, "cores": psutil.cpu_count()}, indent=2) + "\n")
+        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        chosen.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def measured(chosen: argparse.Namespace, folder: Path, snapshot: str) -> dict[str, Any]:
@@ -107,20 +110,25 @@ def measure(classifier: Path, snapshot: Path, out: Path) -> dict[str, Any]:
     """One `apply`: wall and CPU seconds of the call, peak memory of the process (MiB), texts scored."""
     from trialtune.stages.apply import ApplySettings, apply  # noqa: PLC0415 - only where it is measured
 
-    started, used = time.perf_counter(), time.process_time()
+    started, used = time.perf_counter(), cpu_seconds()
     summary = apply(classifier, snapshot, out, settings=ApplySettings())
     return {
         "seconds": time.perf_counter() - started,
-        "cpu_s": time.process_time() - used,
-        "whole_cpu_s": time.process_time(),
+        "cpu_s": cpu_seconds() - used,
+        "whole_cpu_s": cpu_seconds(),
         "peak_mb": peak_mb(),
         "distinct": summary["distinct_texts"],
         "scored": summary["scored"],
     }
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    console = Console(highlight=False)
+def cpu_seconds() -> float:
+    """Of this process and of those that it has waited for, since their start."""
+    return sum(os.times()[:4])
+
+
+def show(task: str, rows: list[dict[str, Any]], busiest: float) -> None:
+    console = Console(highlight=False, width=110)
     table = Table(box=box.MARKDOWN)
     headers = ("run", "trials", "distinct texts", "scored", "seconds", "CPU s", "texts/s", "peak MiB")
     for header in headers:
@@ -130,12 +138,10 @@ def show(rows: list[dict[str, Any]]) -> None:
         times = (f"{row['seconds']:,.1f}", f"{row['cpu_s']:,.1f}", f"{row['scored'] / row['seconds']:,.0f}")
         table.add_row(row["name"], *counts, *times, f"{row['peak_mb']:,.0f}")
     console.print(table)
-    busiest = max(row["foreign_cpu"] for row in rows)
-    if busiest > 10:
-        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust the seconds.")
     last = [row for row in rows if row["name"] == "first"][-1]
     hours = last["seconds"] / last["trials"] * WHOLE / 3600
-    console.print(f"{hours:.2f} hours for {WHOLE:,} trials, each with a text, at the last rate.")
+    console.print(f"{task}: {hours:.2f} hours for {WHOLE:,} trials, each with a text, at the last rate.")
+    print_machine(console, busiest)
 
 
 def _swapped(text: str, seed: str) -> str:
