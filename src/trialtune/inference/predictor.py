@@ -45,7 +45,7 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path, *, max_length: int, precision: str = "auto") -> "Predictor":
-        """Open a classifier folder, by onnxruntime where it holds an ONNX graph (which has its precision).
+        """Open a classifier folder: an ONNX graph by onnxruntime, weights by PyTorch, on a GPU if there.
 
         Raises DataError when it is not one or damaged, UsageError when onnxruntime is missing.
         """
@@ -55,6 +55,8 @@ class Predictor:
             return cls(backend, config, load_tokenizer(str(folder)), max_length=max_length)
         model, tokenizer = load_classifier(folder)
         prepare_scoring(model, tokens=max_length)
+        if torch.accelerator.is_available():
+            model = model.to(torch.accelerator.current_accelerator())
         return cls.of(model, tokenizer, max_length=max_length, precision=precision)
 
     def probabilities(
