@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trialtune.cli import app
-from trialtune.errors import UsageError
+from trialtune.errors import DataError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,19 @@ def test_a_list_with_a_malformed_id_loses_no_other(url, tmp_path, registry_serve
         sync("--out", tmp_path / "o", "--base-url", url, "--ids", tmp_path / "ids.txt", "--json").stdout
     )
     assert (done["total"], done["bad_ids"], done["removed"]) == (9, 2, 0)
+    refused = (tmp_path / "o" / "ids.quarantine.jsonl").read_text().splitlines()
+    assert [json.loads(line)["raw"]["nct_id"] for line in refused] == ["NCT123", "nonsense"]
 
 
 def test_fields_are_named_by_commas(url, tmp_path):
     done = sync("--out", tmp_path / "o", "--base-url", url, "--fields", "BriefTitle, Sex", "--json")
+    assert json.loads(done.stdout)["total"] == 60
+
+
+def test_a_folder_that_holds_nothing_yet_takes_the_mended_request(url, tmp_path):
+    with pytest.raises(DataError, match="unknown field Sexx; check"):
+        sync("--out", tmp_path / "o", "--base-url", url, "--fields", "Sexx")
+    done = sync("--out", tmp_path / "o", "--base-url", url, "--fields", "Sex", "--json")
     assert json.loads(done.stdout)["total"] == 60
 
 

@@ -60,6 +60,9 @@ def removed(out: Path) -> list[tuple]:
     return pl.read_parquet(out / "removed.parquet").rows()
 
 
+EVER = "AREA[LastUpdatePostDate]RANGE[MIN,MAX]"
+
+
 def quarantine(out: Path) -> list[dict]:
     file = out / "snapshot.quarantine.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -224,6 +227,26 @@ def test_tokens_that_always_expire_end_in_a_clear_error(served, tmp_path):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0]), FAST)
     served[1].faults = []
     assert sync(tmp_path / "sync", SyncRequest(base_url=served[0]), FAST).total == 240
+
+
+def test_tokens_that_expire_sooner_than_a_range_ends_narrow_it(served, tmp_path):
+    served[1].faults, served[1].every = ["expire"], 12
+    summary = sync(
+        tmp_path / "sync", SyncRequest(base_url=served[0]), FAST.model_copy(update={"page_size": 10})
+    )
+    assert (summary.read, summary.total, summary.quarantined) == (240, 240, 0)
+
+
+def test_a_server_that_ignores_date_ranges_is_read_once(registry_server, served, tmp_path, monkeypatch):
+    found = registry_server._found
+    monkeypatch.setattr(
+        registry_server, "_found", lambda registry, asked: found(registry, {**asked, "filter.advanced": EVER})
+    )
+    summary = sync(
+        tmp_path / "sync", SyncRequest(base_url=served[0]), FAST.model_copy(update={"page_size": 5})
+    )
+    assert (summary.read, summary.total, summary.quarantined) == (240, 240, 0)
+    assert summary.requests < 60
 
 
 def test_an_update_fetches_what_changed_and_finds_what_is_gone(

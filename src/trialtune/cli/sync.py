@@ -35,6 +35,7 @@ def sync(
     from trialtune.console import bar, console
     from trialtune.registry.ids import read_ids
     from trialtune.registry.manifest import SyncRequest
+    from trialtune.registry.quarantine import Quarantine
     from trialtune.registry.sync import SyncSettings, preview
     from trialtune.registry.sync import sync as sync_folder
 
@@ -55,6 +56,10 @@ def sync(
         return
     with bar("syncing trials") as progress:
         summary = sync_folder(out, request, settings, progress=progress)
+    if listed:
+        with Quarantine(out / "ids.quarantine.jsonl") as quarantine:
+            for row in listed.refused:
+                quarantine.add(row)
 
     def show(result: dict[str, Any]) -> None:
         _show(result, (*_COUNTS, *bad_ids))

@@ -120,6 +120,11 @@ class Round(BaseModel):
         return self.data_timestamp[:10]
 
     @property
+    def fetched(self) -> bool:
+        """Whether anything came yet: a first round that was refused at once, for a bad field say, has nothing."""
+        return self.number > 1 or self.phase == "complete" or any(walk.pages for walk in self.walks)
+
+    @property
     def swept(self) -> bool:
         """Whether every id of the registry was looked at."""
         return any(walk.kind == "sweep" for walk in self.walks)
@@ -166,7 +171,10 @@ class SyncFolder:
                 f"{file}: not a manifest of this version ({error}); sync into a new folder"
             ) from error
         now = request.identity()
-        if other := [name for name in now if manifest.request.get(name) != now[name]]:
+        other = [name for name in now if manifest.request.get(name) != now[name]]
+        if other and manifest.round and not manifest.round.fetched:
+            return cls(path, _Manifest(format=1, request=now))
+        if other:
             told = "; ".join(
                 f"{name} {manifest.request.get(name)!r} there, {now[name]!r} here" for name in other
             )

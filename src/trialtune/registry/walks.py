@@ -90,6 +90,7 @@ class Walker:
                     raise
                 if walk.token is not None:
                     self._again(walk, f"its page token was refused ({error.reason})")
+                    self._narrow(walk)
                 elif walk.ids is not None:
                     self._split(walk, error.reason)
                 else:
@@ -125,6 +126,15 @@ class Walker:
         self.save()
         for part in stale:
             part.unlink(missing_ok=True)
+
+    def _narrow(self, walk: Walk) -> None:
+        """Halve the days of a range that began again twice: fewer pages need their tokens less long."""
+        assert self.folder.round is not None
+        halves = _halves(walk.first, walk.last, date.fromisoformat(self.folder.round.day))
+        if walk.ids is None and halves and walk.restarts > 1:
+            (_, walk.last), (first, last) = halves
+            self.folder.round.add([Walk(number=0, kind=walk.kind, first=first, last=last, restarts=1)])
+            self.save()
 
     def _split(self, walk: Walk, refusal: str) -> None:
         """Halve a refused batch until the id that spoils it stands alone, and set that one aside."""
