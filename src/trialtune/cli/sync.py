@@ -23,7 +23,11 @@ def sync(
     query: Annotated[str | None, typer.Option(help="Only trials that match, in the site's syntax.")] = None,
     ids: Annotated[Path | None, typer.Option(help="Only these NCT ids (.txt, .csv, .parquet).")] = None,
     fields: Annotated[
-        str | None, typer.Option(help="The API's field names, by commas; else all that a snapshot holds.")
+        str | None,
+        typer.Option(
+            help="The API's field names, by commas; else all that a snapshot holds."
+            " NCTId, LastUpdatePostDate and BriefTitle always come."
+        ),
     ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Requests a second at most; 0 sets no limit.")] = 1.0,
     retries: Annotated[int, typer.Option(min=0, help="How often a request is tried again.")] = 7,

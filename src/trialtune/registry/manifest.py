@@ -28,7 +28,8 @@ STUDY_FIELDS = (
     *("PrimaryOutcomeMeasure", "PrimaryOutcomeDescription", "SecondaryOutcomeMeasure"),
     *("SecondaryOutcomeDescription", "EligibilityCriteria", "Sex", "MinimumAge", "MaximumAge"),
 )
-_ALWAYS = ("NCTId", "LastUpdatePostDate")
+# A trial is told by its id, is current by its date, and counts as empty without any text.
+_ALWAYS = ("NCTId", "LastUpdatePostDate", "BriefTitle")
 
 
 class SyncRequest(Settings):
@@ -121,7 +122,7 @@ class Round(BaseModel):
 
     @property
     def fetched(self) -> bool:
-        """Whether anything came yet: a first round that was refused at once, for a bad field say, has nothing."""
+        """Whether anything came yet: nothing did in a first round refused at once, for a bad field say."""
         return self.number > 1 or self.phase == "complete" or any(walk.pages for walk in self.walks)
 
     @property
