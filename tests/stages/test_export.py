@@ -43,6 +43,7 @@ def classifier(request, tiny_encoder, tiny_tokenizer, tmp_path_factory):
     Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9).save(folder)
     write_json(folder / "training.json", {"task": task.name, "max_length": 32})
     task.save(folder)
+    (folder / "README.md").write_text('library_name: transformers\npipeline("text-classification", FOLDER)\n')
     return folder
 
 
@@ -72,6 +73,9 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
     np.testing.assert_allclose(old[label], new[label], atol=0.2)
     assert new["labels"].null_count() == 0
     metrics, _ = evaluate(tmp_path / "out", examples)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert ("InferenceSession(" in card) == (form != "safetensors") != ("pipeline(" in card)
+    assert f"Written as {form} " in card and "Micro-F1 there: 1.000 before, " in card
     assert metrics["micro_f1"] == pytest.approx(found["after"]["micro_f1"], abs=0.05)
 
 

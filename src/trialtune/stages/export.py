@@ -19,6 +19,7 @@ from trialtune.files import atomic_folder, check_replaceable, write_json
 from trialtune.inference.backends import GRAPH_FILE
 from trialtune.models.classifier import load_classifier, save_classifier
 from trialtune.models.graph import write_graph
+from trialtune.reports.card import write_exported_card
 from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
 from trialtune.tasks.seen import drop_seen
 from trialtune.tasks.targets import multi_hot
@@ -27,7 +28,7 @@ from trialtune.tasks.task import TASK_FILE, Task, task_of
 FORMATS = ("safetensors", "onnx", "onnx-int8")
 MOST_LOST = 0.005  # micro-F1 that int8 may cost
 _MOST_OFF = 1e-3  # probability by which a graph in fp32 may be off: above, its tracing went wrong
-_BESIDE = (FILE_NAME, TASK_FILE, "training.json", "seen.parquet", "README.md")
+_BESIDE = (FILE_NAME, TASK_FILE, "training.json", "seen.parquet")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def export(
         }
         _check(report, force)
         write_json(folder / "export.json", report)
+        if (card := classifier / "README.md").is_file():
+            write_exported_card(card, folder, report)
     return report
 
 
