@@ -3,10 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check notebooks registry-demo setup clean
+PORT ?= 8000
+
+.PHONY: run serve-demo test check notebooks registry-demo setup clean
 
 run: setup
 	$(BIN)/trialtune run quick --out runs/quick
+
+# The classifiers of `make run` over HTTP, and a page to try them; Ctrl-C ends it.
+QUICK := runs/quick/tasks
+serve-demo: run
+	$(BIN)/trialtune serve $(QUICK)/stop-reasons/classifiers/base-seed-1 $(QUICK)/sex/classifiers/base-seed-1 --port $(PORT)
 
 test: setup check
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
