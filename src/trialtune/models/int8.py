@@ -45,7 +45,6 @@ class _Graph:
         self._weights = {one.name: one for one in model.graph.initializer if len(one.dims) == 2}
         self._constants: dict[str, np.ndarray] = {}
         self._quantised: set[str] = set()
-        self._gone: set[str] = set()
 
     def is_weight(self, name: str) -> bool:
         return name in self._weights
@@ -66,13 +65,13 @@ class _Graph:
         self._add("Mul", [f"{y}.products", f"{x}.scale"], f"{y}.rows")
         self._add("Concat", [f"{x}.leading", size], f"{y}.shape", axis=0)
         self._add("Reshape", [f"{y}.rows", f"{y}.shape"], y)
-        self._gone.add(weight)
         self.replaced += 1
 
     def finish(self) -> None:
-        """Put the new constants in the place of the weights that are gone."""
+        """Put the new constants in the place of the weights that nothing reads any more."""
         held = self.model.graph.initializer
-        kept = [one for one in held if one.name not in self._gone]
+        read = {name for node in self.model.graph.node for name in node.input}
+        kept = [one for one in held if one.name in read]
         del held[:]
         held.extend(kept)
         held.extend(numpy_helper.from_array(value, name) for name, value in self._constants.items())
