@@ -1,6 +1,8 @@
 """Encoders are found by name; what is not one is refused in words."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from transformers import AutoModel, GPT2Config, T5Config
@@ -27,6 +29,13 @@ def test_a_folder_without_weights(tiny_tokenizer, tmp_path) -> None:
     tiny_tokenizer.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(DataError, match=r"model\.safetensors"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_folder_without_a_tokeniser(tiny_encoder, tmp_path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        shutil.copyfile(Path(tiny_encoder) / name, tmp_path / name)
+    with pytest.raises(DataError, match=r"has no tokeniser \(tokenizer\.json\)"):
         load_tokenizer(str(tmp_path))
 
 

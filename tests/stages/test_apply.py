@@ -221,6 +221,9 @@ def test_bad_input_is_told_before_the_work(
     nothing = make_snapshot(tmp_path / "nothing.parquet", {1: "", 2: ""})
     with pytest.raises(DataError, match="none of its 2 trials has a text"):
         apply(classifier, nothing, out, settings=SMALL)
+    (tmp_path / "table.csv").write_text("wrong\n1\n")
+    with pytest.raises(DataError, match="not a Parquet file"):
+        apply(classifier, tmp_path / "table.csv", tmp_path / "out", settings=SMALL)
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "wrong.parquet")
     with pytest.raises(DataError, match="not a snapshot, it has no column"):
         apply(classifier, tmp_path / "wrong.parquet", out, settings=SMALL)

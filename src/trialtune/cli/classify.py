@@ -146,7 +146,9 @@ def predict(
         table = Table("text", "labels", "probability of each")
         for row in result["predictions"]:
             likely = [f"{row[label]:.2f}" for label in row["labels"] or []]
-            table.add_row(Text(row["text"]), "\n".join(row["labels"] or ["(no text)"]), "\n".join(likely))
+            doubt = ["(needs review)"] if row["needs_review"] else []
+            named = "\n".join([*(row["labels"] or ["(no text)"]), *doubt])
+            table.add_row(Text(row["text"]), named, "\n".join(likely))
         stdout().print(table)
 
     emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -164,7 +165,6 @@ class _DistinctTexts:
 
 
 def _fields(task: Task, snapshot: Path) -> list[str]:
-    scan_snapshot(snapshot)  # says in words what is wrong with the file
     fields = [name for name in task.fields if name in SNAPSHOT_SCHEMA.names]
     if not fields:
         raise DataError(
@@ -176,8 +176,7 @@ def _fields(task: Task, snapshot: Path) -> list[str]:
 
 def count_trials(snapshot: Path) -> int:
     """The trials of a snapshot; DataError when it is none."""
-    with open_parquet(snapshot_file(snapshot)) as file:
-        return int(file.metadata.num_rows)
+    return int(scan_snapshot(snapshot).select(pl.len()).collect().item())
 
 
 def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -14,6 +14,11 @@ from trialtune.models.embedded import PREFIX, embedded_folder
 EMBEDDED = f"{PREFIX}minilm-l6"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.onnx")
 
+_VOCABULARIES = {
+    *("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"),
+    "tokenizer.model",
+}
+
 
 def locate(name: str) -> str:
     """The folder or Hub id that `transformers` loads for `name`.
@@ -64,7 +69,13 @@ def load_config(name: str) -> PretrainedConfig:
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
-    """The fast tokeniser of an encoder; raises DataError when it has no mask token."""
+    """The fast tokeniser of an encoder; raises DataError when it has none, or none with a mask token."""
+    folder = Path(locate(name))
+    if folder.is_dir() and not any(file.name in _VOCABULARIES for file in folder.iterdir()):
+        # transformers would make up a tokeniser that knows no word.
+        raise DataError(
+            f"{folder}: has no tokeniser (tokenizer.json); copy it from where the model came from"
+        )
     tokenizer: PreTrainedTokenizerFast = _load(AutoTokenizer, name)
     if not tokenizer.is_fast or tokenizer.mask_token_id is None:
         raise DataError(f"encoder {name!r}: its tokeniser must be a fast one with a mask token")
