@@ -110,11 +110,7 @@ def test_wrong_requests_are_told_why(service, body, status, said) -> None:
 
 def test_a_body_without_a_length_is_counted(service) -> None:
     parts = (b" " * 1_000_000 for _ in range(20))
-    try:
-        reply = service.post("/v1/predict", content=parts, headers=PLAIN)
-    except httpx.WriteError:
-        return  # the connection was closed on it
-    assert reply.status_code == 413
+    assert service.post("/v1/predict", content=parts, headers=PLAIN).status_code == 413
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,9 +6,11 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trialtune.evaluation.thresholds import Decided
-from trialtune.server.scorer import ClosedError, QueueFullError, Scorer
+from trialtune.server.scorer import Answer, ClosedError, QueueFullError, Scorer
 
 
 class Numbers:
@@ -33,7 +35,7 @@ def numbers() -> Numbers:
 
 @pytest.fixture
 def scorer(numbers):
-    made = Scorer(numbers, max_length=32, capacity=200, tokens=64)
+    made = Scorer(numbers, max_length=32, capacity=200, tokens=64, remembered=0)
     yield made
     numbers.go.set()
     made.close()
@@ -80,6 +82,44 @@ def test_a_full_queue_refuses_and_what_is_given_up_makes_room(scorer, numbers) -
     with pytest.raises(CancelledError):
         first.result()
     assert sum(numbers.sizes) == 52
+
+
+def test_what_was_asked_before_is_remembered(numbers) -> None:
+    repeats: list[int] = []
+    scorer = Scorer(numbers, max_length=32, capacity=4, remembered=3, repeated=repeats.append)
+    first = scorer.submit(["1", "2", "3"]).result(10)
+    again = scorer.submit(["3", "1", "2", "3", "1"]).result(10)  # needs no place in the queue
+    assert again == [first[2], first[0], first[1], first[2], first[0]]
+    assert (sum(numbers.sizes), sum(repeats)) == (3, 5)
+    mixed = scorer.submit(["4", "1"]).result(10)  # now 2 was asked the longest ago, and goes
+    assert [answer.probabilities for answer in mixed] == [[4], [1]]
+    scorer.submit(["3", "1", "2"]).result(10)
+    assert (sum(numbers.sizes), sum(repeats)) == (5, 8)
+    scorer.close()
+
+
+def test_long_texts_are_not_remembered(numbers) -> None:
+    scorer = Scorer(numbers, max_length=32, capacity=4)
+    for _ in range(2):
+        assert scorer.submit(["0" * 2000 + "7"]).result(10)[0].probabilities == [7]
+    assert sum(numbers.sizes) == 2
+    scorer.close()
+
+
+@given(
+    rows=st.lists(
+        st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=3, max_size=3), min_size=1, max_size=5
+    )
+)
+def test_answers_name_their_labels_from_the_top(rows) -> None:
+    found = np.array(rows, dtype=float)
+    decided = Decided(found[..., 0].astype(np.float32), found[..., 1] > 0, found[:, 0, 1] > 0)
+    for row, answer in enumerate(Answer.of(decided)):
+        assert sorted(answer.labels) == decided.labels[row].nonzero()[0].tolist()
+        told = [answer.probabilities[place] for place in answer.labels]
+        assert told == sorted(told, reverse=True)
+        assert answer.probabilities == pytest.approx(decided.probabilities[row], abs=1e-6)
+        assert answer.needs_review == decided.needs_review[row]
 
 
 def test_a_text_that_breaks_the_model_fails_alone(scorer, numbers) -> None:

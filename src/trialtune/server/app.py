@@ -1,7 +1,9 @@
 """The service as an ASGI application: routes, limits, and what goes wrong said in words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+import threading
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,9 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import Field
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from trialtune import __version__
 from trialtune.errors import UsageError
@@ -25,6 +29,8 @@ from trialtune.server.scorer import Answer, ClosedError, QueueFullError
 from trialtune.server.served import Served, open_all
 from trialtune.settings import Settings
 
+_QUICK = 20_000  # characters that are cleaned at once; for more, others need not wait
+_LEFT = 499  # as nginx logs it; nobody reads that answer
 _Answered = TypeVar("_Answered")
 STATIC = Path(__file__).with_name("static")
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
@@ -67,9 +73,7 @@ def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str 
             "the largest request would never find a place"
         )
     meters = Meters()
-    served = open_all(folders, capacity=settings.max_queue, scored=meters.scored)
-    for name, one in served.items():
-        meters.watch(name, partial(_waiting, one))
+    served = open_all(folders, capacity=settings.max_queue, meters=meters)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -96,41 +100,45 @@ def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str 
 
 
 def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:
-    @app.post("/v1/predict", responses=_REFUSALS, tags=["labels"])
-    async def predict(asked: messages.PredictRequest) -> messages.PredictResponse:
+    @app.post("/v1/predict", responses=_REFUSALS, response_model=messages.PredictResponse, tags=["labels"])
+    async def predict(asked: messages.PredictRequest, request: Request) -> Response:
         """Labels, calibrated probabilities and doubts for texts or trials, by task."""
         count = len(asked.texts or asked.records)
         if count > settings.max_texts:
             what = "texts" if asked.texts else "records"
             raise HTTPException(422, f"{what}: {count:,} are too many; send at most {settings.max_texts}")
         models = [_one(served, name) for name in dict.fromkeys(asked.tasks)] or [*served.values()]
-        rows = await run_in_threadpool(_rows, asked)
-        texts = [await run_in_threadpool(_texts, one, rows) for one in models]
-        pending: list[Awaitable[list[Answer]]] = []
+        read = partial(_read, asked, models)
+        rows, texts = read() if _size(asked) <= _QUICK else await run_in_threadpool(read)
+        pending: list[asyncio.Future[list[Answer]]] = []
         try:
             for one, its in zip(models, texts, strict=True):
                 pending.append(asyncio.wrap_future(one.scorer.submit([text for text in its if text])))
-            answers = await _in_time(asyncio.gather(*pending), settings.timeout)
+            answers = await _while_there(request, asyncio.gather(*pending), settings.timeout)
         except BaseException as error:
             for future in pending:
-                future.cancel()  # type: ignore[attr-defined]
+                future.cancel()  # takes its texts back out of the queue
             raise _refusal(error) from None
         results = {
             one.task.name: _predictions(one, its, answered, rows)
             for one, its, answered in zip(models, texts, answers, strict=True)
         }
-        return messages.PredictResponse(results=results)
+        return Response(to_json(messages.PredictResponse(results=results)), media_type="application/json")
 
     @app.post("/v1/explain", responses=_REFUSALS, tags=["labels"])
-    async def explain(asked: messages.ExplainRequest) -> messages.ExplainResponse:
+    async def explain(asked: messages.ExplainRequest, request: Request) -> messages.ExplainResponse:
         """Which words made a label probable: each is taken out, and the text read again (occlusion)."""
         one = _one(served, asked.task)
         if asked.label not in one.labels:
             raise HTTPException(404, f"{asked.task} has no such label; /v1/models names them")
-        ask = partial(one.explain, _sound(asked.text), asked.label, timeout=settings.timeout)
+        given_up = threading.Event()  # a thread cannot be stopped: it keeps the time, and looks at this
+        ask = partial(one.explain, timeout=settings.timeout, given_up=given_up)
+        working = asyncio.ensure_future(run_in_threadpool(ask, _sound(asked.text), asked.label))
         try:
-            spans = await run_in_threadpool(ask)  # a thread cannot be stopped: it keeps the time itself
+            spans = await _while_there(request, working, settings.timeout)
         except BaseException as error:
+            given_up.set()
+            working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks
             raise _refusal(error) from None
         return messages.ExplainResponse(words=messages.words(spans))
 
@@ -173,14 +181,20 @@ def _one(served: Mapping[str, Served], name: str) -> Served:
     return served[name]
 
 
-def _rows(asked: messages.PredictRequest) -> list[dict[str, Any]]:
-    """The texts or trials as snapshot rows."""
-    if asked.texts:
-        return [{"text": text} for text in asked.texts]
-    return [
+def _size(asked: messages.PredictRequest) -> int:
+    """Characters to be cleaned; a record counts as a long one."""
+    return sum(map(len, asked.texts)) + len(asked.records) * _QUICK
+
+
+def _read(
+    asked: messages.PredictRequest, models: Sequence[Served]
+) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """The texts or trials as snapshot rows, and for each model what it reads of them."""
+    rows: list[dict[str, Any]] = [{"text": text} for text in asked.texts] or [
         record_from_study(record) if "protocolSection" in record else record_from_row(record)
         for record in asked.records
     ]
+    return rows, [_texts(one, rows) for one in models]
 
 
 def _texts(one: Served, rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -204,9 +218,19 @@ def _predictions(
     ]
 
 
-async def _in_time(work: Awaitable[_Answered], seconds: float) -> _Answered:
-    async with asyncio.timeout(seconds):
-        return await work
+async def _while_there(request: Request, work: "asyncio.Future[_Answered]", seconds: float) -> _Answered:
+    """The result of `work`, unless it takes too long (TimeoutError) or the client leaves."""
+    if not work.done():
+        # The guard has read the body, so that all that can still come is that the client left.
+        leaving = asyncio.ensure_future(request.receive())
+        either: list[asyncio.Future[Any]] = [work, leaving]
+        try:
+            done, _ = await asyncio.wait(either, timeout=seconds, return_when=FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+        if work not in done:
+            raise ClientDisconnect if leaving in done else TimeoutError
+    return await work
 
 
 def _refusal(error: BaseException) -> BaseException:
@@ -216,13 +240,11 @@ def _refusal(error: BaseException) -> BaseException:
             return HTTPException(429, str(error), headers={"Retry-After": str(error.retry_after)})
         case TimeoutError():
             return HTTPException(504, "the answer took too long; send fewer texts, or try again later")
+        case ClientDisconnect():
+            return HTTPException(_LEFT, "the client left")
         case ClosedError():
             return HTTPException(503, str(error))
     return error
-
-
-def _waiting(one: Served) -> int:
-    return one.scorer.waiting
 
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:

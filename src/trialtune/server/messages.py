@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict  # pydantic reads that one on Python 3.11, too
 
 from trialtune.inference.occlusion import Span
 from trialtune.server.scorer import Answer
@@ -40,17 +41,18 @@ class PredictRequest(BaseModel):
         return self
 
 
-class Prediction(BaseModel):
+# Plain dictionaries: thousands a second are made, and go to JSON as they are.
+class Prediction(TypedDict):
     """What a classifier says of one text. One without text has null for its labels."""
 
-    nct_id: str | None = Field(None, description="Of a record, where it has one.")
-    text: str = Field(description="What was read: the cleaned text, or the record's part for the task.")
-    labels: list[str] | None = Field(description="The most probable first.")
-    needs_review: bool | None = Field(description="Whether the classifier is unsure.")
-    probabilities: dict[str, float] | None = Field(description="Calibrated, by label.")
+    nct_id: Annotated[str | None, Field(description="Of a record, where it has one.")]
+    text: Annotated[str, Field(description="What was read: the cleaned text, or the record's part.")]
+    labels: Annotated[list[str] | None, Field(description="The most probable first.")]
+    needs_review: Annotated[bool | None, Field(description="Whether the classifier is unsure.")]
+    probabilities: Annotated[dict[str, float] | None, Field(description="Calibrated, by label.")]
 
 
-class PredictResponse(BaseModel):
+class PredictResponse(TypedDict):
     """Answers by task, each in the order of what was asked."""
 
     results: dict[str, list[Prediction]]
@@ -145,16 +147,12 @@ def prediction(served: Served, text: str, answer: Answer | None, nct_id: str | N
     """One answer; `answer` is None where there was no text."""
     if answer is None:
         return Prediction(nct_id=nct_id, text=text, labels=None, needs_review=None, probabilities=None)
-    order = sorted(answer.labels.nonzero()[0], key=lambda column: -answer.probabilities[column])
     return Prediction(
         nct_id=nct_id,
         text=text,
-        labels=[served.labels[column] for column in order],
+        labels=[served.labels[place] for place in answer.labels],
         needs_review=answer.needs_review,
-        probabilities={
-            name: round(float(value), 6)
-            for name, value in zip(served.labels, answer.probabilities, strict=True)
-        },
+        probabilities=dict(zip(served.labels, answer.probabilities, strict=True)),
     )
 
 

@@ -23,6 +23,7 @@ class Meters:
             **common,
         )
         self._texts = Counter("texts", "Texts scored.", ["task"], **common)
+        self._repeats = Counter("repeated_texts", "Texts answered from memory.", ["task"], **common)
         self._scoring = Counter("scoring_seconds", "Spent in the model.", ["task"], **common)
         self._batch = Histogram(
             "batch_texts",
@@ -43,6 +44,10 @@ class Meters:
         self._texts.labels(task).inc(count)
         self._scoring.labels(task).inc(seconds)
         self._batch.labels(task).observe(count)
+
+    def repeated(self, task: str, count: int) -> None:
+        """Count texts that were answered without the model."""
+        self._repeats.labels(task).inc(count)
 
     def watch(self, task: str, waiting: Callable[[], int]) -> None:
         """Show a queue's length."""

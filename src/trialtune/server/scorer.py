@@ -4,7 +4,7 @@ import contextlib
 import math
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from trialtune.evaluation.thresholds import Decided
 
 _CHARACTERS_A_TOKEN = 4  # of English; only how many texts go together hangs on it
 _TOKENS_A_BATCH = 4096  # small enough that a text alone need not wait long
+_REMEMBERED = 50_000  # texts; 30% of the registry's reasons for stopping are repeats
+_LONGEST_REMEMBERED = 1000  # characters; longer texts hardly repeat, and would fill the memory
 
 
 class QueueFullError(Exception):
@@ -30,36 +32,58 @@ class ClosedError(Exception):
     """The service is shutting down and takes no more texts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What was decided about one text."""
 
-    probabilities: np.ndarray  # [labels], calibrated
-    labels: np.ndarray  # [labels], boolean
+    probabilities: list[float]  # [labels], calibrated, to six decimals
+    labels: list[int]  # places of those given, the most probable first
     needs_review: bool
+
+    @classmethod
+    def of(cls, decided: Decided) -> "list[Answer]":
+        """The answers of a batch, one a row."""
+        order = np.argsort(-decided.probabilities, axis=1, kind="stable")
+        given = np.take_along_axis(decided.labels, order, axis=1)
+        return [
+            cls(probabilities, places[chosen].tolist(), review)
+            for probabilities, places, chosen, review in zip(
+                decided.probabilities.astype(float).round(6).tolist(),
+                order,
+                given,
+                decided.needs_review.tolist(),
+                strict=True,
+            )
+        ]
 
 
 class _Ticket:
-    """The texts of one request and the answers so far; only the worker touches the answers."""
+    """The texts of one request and the answers so far; only the worker touches it once it is queued."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, answers: list[Answer | None]) -> None:
         self.future: Future[list[Answer]] = Future()
-        self._answers: list[Answer | None] = [None] * count
-        self._missing = count
+        self._answers = answers
+        self._missing = len(self.missing())
+        if not self._missing:
+            self._finish()
+
+    def missing(self) -> list[int]:
+        """Places of the texts without an answer."""
+        return [place for place, answer in enumerate(self._answers) if answer is None]
 
     def give(self, place: int, answer: Answer) -> None:
         self._answers[place] = answer
         self._missing -= 1
         if not self._missing:
-            self._settle(lambda: self.future.set_result([a for a in self._answers if a is not None]))
+            self._finish()
 
     def fail(self, error: BaseException) -> None:
-        self._settle(lambda: self.future.set_exception(error))
-
-    @staticmethod
-    def _settle(settle: Callable[[], None]) -> None:
         with contextlib.suppress(InvalidStateError):  # given up by who asked, or failed already
-            settle()
+            self.future.set_exception(error)
+
+    def _finish(self) -> None:
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_result([answer for answer in self._answers if answer is not None])
 
 
 class _Waiting(NamedTuple):
@@ -73,7 +97,8 @@ class Scorer:
 
     `decide` answers a list of texts; `capacity` is how many texts may wait. Batches are taken in
     order of arrival, as many texts as hold about `tokens` tokens (dynamic batching), so nobody waits
-    for a batch to fill. What was accepted is answered, also after `close`.
+    for a batch to fill. The answers to the last `remembered` short texts are kept and given again.
+    What was accepted is answered, also after `close`.
     """
 
     def __init__(
@@ -83,12 +108,16 @@ class Scorer:
         max_length: int,
         capacity: int,
         tokens: int = _TOKENS_A_BATCH,
+        remembered: int = _REMEMBERED,
         scored: Callable[[int, float], None] | None = None,
+        repeated: Callable[[int], None] | None = None,
     ) -> None:
         self._decide, self._max_length, self._tokens = decide, max_length, tokens
-        self._capacity, self._scored = capacity, scored
+        self._capacity, self._remembered = capacity, remembered
+        self._scored, self._repeated = scored, repeated
         self._queue: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
+        self._known: OrderedDict[str, Answer] = OrderedDict()  # the least recently asked first
+        self._changed = threading.Condition()  # guards the queue and what is known
         self._closed = False
         self._speed = 10.0  # texts/s; a moving mean once texts were scored
         self._thread = threading.Thread(target=self._work, name="scorer", daemon=True)
@@ -109,19 +138,19 @@ class Scorer:
 
         Raises QueueFullError when they do not all find a place, and ClosedError after `close`.
         """
-        ticket = _Ticket(len(texts))
-        if not texts:
-            ticket.future.set_result([])
-            return ticket.future
         with self._changed:
             if not self.alive:
                 raise ClosedError("the service is shutting down")
-            if len(self._queue) + len(texts) > self._capacity:
+            ticket = _Ticket([self._recall(text) for text in texts])
+            new = ticket.missing()
+            if len(self._queue) + len(new) > self._capacity:
                 self._forget_cancelled()
-            if len(self._queue) + len(texts) > self._capacity:
+            if new and len(self._queue) + len(new) > self._capacity:
                 raise QueueFullError(max(1, math.ceil(len(self._queue) / self._speed)))
-            self._queue.extend(_Waiting(text, place, ticket) for place, text in enumerate(texts))
+            self._queue.extend(_Waiting(texts[place], place, ticket) for place in new)
             self._changed.notify()
+        if self._repeated and len(new) < len(texts):
+            self._repeated(len(texts) - len(new))
         return ticket.future
 
     def close(self) -> None:
@@ -130,6 +159,20 @@ class Scorer:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    def _recall(self, text: str) -> Answer | None:
+        answer = self._known.get(text)
+        if answer is not None:
+            self._known.move_to_end(text)
+        return answer
+
+    def _remember(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
+        with self._changed:
+            for item, answer in zip(batch, answers, strict=True):
+                if len(item.text) <= _LONGEST_REMEMBERED:
+                    self._known[item.text] = answer
+            while len(self._known) > self._remembered:
+                self._known.popitem(last=False)
 
     def _forget_cancelled(self) -> None:
         kept = [item for item in self._queue if not item.ticket.future.done()]
@@ -165,7 +208,7 @@ class Scorer:
 
     def _answer(self, batch: list[_Waiting]) -> None:
         try:
-            decided = self._decide([item.text for item in batch])
+            answers = Answer.of(self._decide([item.text for item in batch]))
         except Exception as error:
             if len(batch) == 1:
                 batch[0].ticket.fail(error)
@@ -173,6 +216,6 @@ class Scorer:
             for item in batch:  # one bad text must not fail the requests of others
                 self._answer([item])
             return
-        for row, item in enumerate(batch):
-            answer = Answer(decided.probabilities[row], decided.labels[row], bool(decided.needs_review[row]))
+        self._remember(batch, answers)
+        for item, answer in zip(batch, answers, strict=True):
             item.ticket.give(item.place, answer)

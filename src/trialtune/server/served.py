@@ -1,9 +1,11 @@
 """A classifier as the service holds it: its folder opened, its texts queued."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from trialtune.errors import UsageError
 from trialtune.evaluation.thresholds import Decided, Decision
 from trialtune.files import fingerprint, folder_digest
 from trialtune.inference.occlusion import Question, Span, occlude
+from trialtune.server.meters import Meters
 from trialtune.server.scorer import Answer, Scorer
 from trialtune.stages.evaluate import open_classifier
 from trialtune.tasks.task import Task, task_of
@@ -30,57 +33,55 @@ class Served:
     fingerprint: str  # of weights, tokeniser and decision
     scorer: Scorer
 
-    def explain(self, text: str, label: str, *, timeout: float) -> list[Span]:
+    def explain(self, text: str, label: str, *, timeout: float, given_up: threading.Event) -> list[Span]:
         """Words of `text` with what they add to the calibrated probability of `label`.
 
-        Raises what `Scorer.submit` raises, and TimeoutError after `timeout` seconds.
+        Raises what `Scorer.submit` raises, and TimeoutError after `timeout` seconds, or soon after
+        `given_up` is set.
         """
-        [spans] = occlude(_Queued(self, timeout), [Question(text, label)])
+        [spans] = occlude(_Queued(self, timeout, given_up), [Question(text, label)])
         return spans
 
 
 class _Queued:
     """The served classifier as occlusion asks it: texts in, probabilities out, through the queue."""
 
-    def __init__(self, served: Served, timeout: float) -> None:
+    def __init__(self, served: Served, timeout: float, given_up: threading.Event) -> None:
         self.labels = list(served.labels)
-        self._scorer, self._until = served.scorer, time.monotonic() + timeout
+        self._scorer, self._given_up = served.scorer, given_up
+        self._until = time.monotonic() + timeout
 
     def probabilities(
         self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        rows = [np.empty((0, len(self.labels)), dtype=np.float32)]
+        rows: list[list[float]] = []
         for start in range(0, len(texts), _AT_ONCE):
+            if self._given_up.is_set():
+                raise TimeoutError
             future: Future[list[Answer]] = self._scorer.submit(texts[start : start + _AT_ONCE])
             try:
-                rows += [
-                    answer.probabilities[None] for answer in future.result(self._until - time.monotonic())
-                ]
+                rows += [answer.probabilities for answer in future.result(self._until - time.monotonic())]
             finally:
                 future.cancel()
             if progress:
                 progress(len(texts[start : start + _AT_ONCE]))
-        return np.concatenate(rows)
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels))
 
 
-def open_all(
-    folders: Sequence[Path], *, capacity: int, scored: Callable[[str, int, float], None]
-) -> dict[str, Served]:
+def open_all(folders: Sequence[Path], *, capacity: int, meters: Meters) -> dict[str, Served]:
     """The classifiers of these folders by task, each with a running scorer.
 
     Raises DataError when a folder is no classifier, and UsageError when two are of one task.
     """
-    opened: dict[str, tuple[Path, Served]] = {}
     tasks = [(folder, task_of(folder)) for folder in folders]
-    for folder, task in tasks:
-        others = [other for other, its in tasks if its.name == task.name]
-        if len(others) > 1:
-            raise UsageError(f"{' and '.join(map(str, others))} are both of the task {task.name}; give one")
-        opened[task.name] = folder, _open(folder, task, capacity, scored)
-    return {name: served for name, (_, served) in opened.items()}
+    for name in dict.fromkeys(task.name for _, task in tasks):
+        same = [str(folder) for folder, task in tasks if task.name == name]
+        if len(same) > 1:
+            raise UsageError(f"{' and '.join(same)} are both of the task {name}; give one")
+    return {task.name: _open(folder, task, capacity, meters) for folder, task in tasks}
 
 
-def _open(folder: Path, task: Task, capacity: int, scored: Callable[[str, int, float], None]) -> Served:
+def _open(folder: Path, task: Task, capacity: int, meters: Meters) -> Served:
     predictor, decision, _ = open_classifier(folder)
 
     def decide(texts: Sequence[str]) -> Decided:
@@ -91,8 +92,10 @@ def _open(folder: Path, task: Task, capacity: int, scored: Callable[[str, int, f
         decide,
         max_length=predictor.max_length,
         capacity=capacity,
-        scored=lambda count, seconds: scored(task.name, count, seconds),
+        scored=partial(meters.scored, task.name),
+        repeated=partial(meters.repeated, task.name),
     )
+    meters.watch(task.name, lambda: scorer.waiting)
     return Served(
         task=task,
         labels=tuple(predictor.labels),
