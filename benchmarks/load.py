@@ -42,6 +42,14 @@ class Tally:
     def requests(self) -> int:
         return len(self.waits)
 
+    def compare(self, texts: int, error: float) -> None:
+        """Count an answer whose probabilities are at most `error` off."""
+        self.largest = max(self.largest, error)
+        if error > TOLERANCE:
+            self.wrong += 1
+        else:
+            self.texts += texts
+
     def wait(self, percent: float) -> float:
         """A percentile of the waits, in milliseconds."""
         return 1000 * float(np.percentile(self.waits, percent)) if self.waits else float("nan")
@@ -51,9 +59,9 @@ class Client:
     """One keep-alive connection to 127.0.0.1."""
 
     def __init__(self, port: int, path: str) -> None:
-        self._port, self._pair = port, None
         self._head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-        self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None
+        self._port = port
+        self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, body: bytes) -> tuple[int, bytes]:
         """Status and body of the answer; raises an error of `_GONE` when there is none."""
@@ -107,25 +115,16 @@ async def drive(
                     break
                 tally.errors += 1
                 continue
-            _note(tally, ask, status, body, time.perf_counter() - sent, judge)
+            if status != ask.status:
+                tally.errors += 1
+                continue
+            tally.waits.append(time.perf_counter() - sent)
+            if status == 200:
+                tally.compare(len(ask.places), judge(ask, body))
+            else:
+                tally.refused += 1
         client.close()
 
     await asyncio.gather(*(one(Client(port, path)) for _ in range(clients)))
     tally.seconds = time.perf_counter() - began
     return tally
-
-
-def _note(tally: Tally, ask: Ask, status: int, body: bytes, waited: float, judge: Judge) -> None:
-    if status != ask.status:
-        tally.errors += 1
-        return
-    tally.waits.append(waited)
-    if status != 200:
-        tally.refused += 1
-        return
-    error = judge(ask, body)
-    tally.largest = max(tally.largest, error)
-    if error > TOLERANCE:
-        tally.wrong += 1
-    else:
-        tally.texts += len(ask.places)

@@ -50,7 +50,10 @@ def hold_up(scorer: Scorer, numbers: Numbers):
     return held
 
 
-def test_each_gets_their_own_in_order(scorer, numbers) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_each_gets_their_own_in_order(numbers, threads) -> None:
+    scorer = Scorer(numbers, max_length=32, capacity=200, tokens=64, threads=threads, remembered=50)
+
     def ask(first: int) -> bool:
         texts = [str(first + step) for step in range(first % 5 + 1)]
         answers = scorer.submit(texts).result(20)
@@ -59,6 +62,7 @@ def test_each_gets_their_own_in_order(scorer, numbers) -> None:
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(300)))
     assert max(numbers.sizes) <= 64 // 2
+    scorer.close()
 
 
 def test_what_waits_goes_together_up_to_the_budget(scorer, numbers) -> None:

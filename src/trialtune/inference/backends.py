@@ -55,7 +55,7 @@ class TorchBackend:
 class OnnxBackend:
     """An ONNX graph on the cores of this machine, a batch a core: they need not wait for one another."""
 
-    tokens = 1024
+    tokens = 256  # one core gains nothing from more, and little padding is left
 
     def __init__(self, graph: Path, *, labels: int, workers: int | None = None) -> None:
         """Raises UsageError without onnxruntime, DataError when the file is no graph of such a classifier."""

@@ -1,4 +1,4 @@
-"""One model, one thread: the texts of all requests wait in one queue and are scored together."""
+"""One model, one queue: the texts of all requests wait in it and are scored together."""
 
 import contextlib
 import math
@@ -58,30 +58,30 @@ class Answer:
 
 
 class _Ticket:
-    """The texts of one request and the answers so far; only the worker touches it once it is queued."""
+    """The texts of one request and the answers so far, which are put in under the scorer's lock."""
 
     def __init__(self, answers: list[Answer | None]) -> None:
         self.future: Future[list[Answer]] = Future()
         self._answers = answers
         self._missing = len(self.missing())
         if not self._missing:
-            self._finish()
+            self.finish()
 
     def missing(self) -> list[int]:
         """Places of the texts without an answer."""
         return [place for place, answer in enumerate(self._answers) if answer is None]
 
-    def give(self, place: int, answer: Answer) -> None:
+    def give(self, place: int, answer: Answer) -> bool:
+        """Put an answer in its place; whether it was the last that was missing."""
         self._answers[place] = answer
         self._missing -= 1
-        if not self._missing:
-            self._finish()
+        return not self._missing
 
     def fail(self, error: BaseException) -> None:
         with contextlib.suppress(InvalidStateError):  # given up by who asked, or failed already
             self.future.set_exception(error)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         with contextlib.suppress(InvalidStateError):
             self.future.set_result([answer for answer in self._answers if answer is not None])
 
@@ -93,12 +93,13 @@ class _Waiting(NamedTuple):
 
 
 class Scorer:
-    """Scores texts in a thread of its own, those of many requests in one batch.
+    """Scores texts in `threads` of its own, those of many requests in one batch.
 
-    `decide` answers a list of texts; `capacity` is how many texts may wait. Batches are taken in
-    order of arrival, as many texts as hold about `tokens` tokens (dynamic batching), so nobody waits
-    for a batch to fill. The answers to the last `remembered` short texts are kept and given again.
-    What was accepted is answered, also after `close`.
+    `decide` answers a list of texts (in several threads at a time, when there are several);
+    `capacity` is how many texts may wait. Batches are taken in order of arrival, as many texts as hold
+    about `tokens` tokens (dynamic batching), so nobody waits for a batch to fill. The answers to the
+    last `remembered` short texts are kept and given again. What was accepted is answered, also after
+    `close`.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Scorer:
         max_length: int,
         capacity: int,
         tokens: int = _TOKENS_A_BATCH,
+        threads: int = 1,
         remembered: int = _REMEMBERED,
         scored: Callable[[int, float], None] | None = None,
         repeated: Callable[[int], None] | None = None,
@@ -120,8 +122,11 @@ class Scorer:
         self._changed = threading.Condition()  # guards the queue and what is known
         self._closed = False
         self._speed = 10.0  # texts/s; a moving mean once texts were scored
-        self._thread = threading.Thread(target=self._work, name="scorer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name="scorer", daemon=True) for _ in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -131,7 +136,7 @@ class Scorer:
     @property
     def alive(self) -> bool:
         """Whether texts are taken and scored."""
-        return self._thread.is_alive() and not self._closed
+        return not self._closed and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, texts: Sequence[str]) -> "Future[list[Answer]]":
         """The answers to come, in order; cancel the future to take back what still waits.
@@ -157,8 +162,9 @@ class Scorer:
         """Take no more; return when all that was accepted is answered."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _recall(self, text: str) -> Answer | None:
         answer = self._known.get(text)
@@ -166,13 +172,19 @@ class Scorer:
             self._known.move_to_end(text)
         return answer
 
-    def _remember(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
+    def _keep(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> list[_Ticket]:
+        """Put answers into their requests and into memory; the requests that are complete now."""
         with self._changed:
             for item, answer in zip(batch, answers, strict=True):
                 if len(item.text) <= _LONGEST_REMEMBERED:
                     self._known[item.text] = answer
             while len(self._known) > self._remembered:
                 self._known.popitem(last=False)
+            return [
+                item.ticket
+                for item, answer in zip(batch, answers, strict=True)
+                if item.ticket.give(item.place, answer)
+            ]
 
     def _forget_cancelled(self) -> None:
         kept = [item for item in self._queue if not item.ticket.future.done()]
@@ -216,6 +228,5 @@ class Scorer:
             for item in batch:  # one bad text must not fail the requests of others
                 self._answer([item])
             return
-        self._remember(batch, answers)
-        for item, answer in zip(batch, answers, strict=True):
-            item.ticket.give(item.place, answer)
+        for ticket in self._keep(batch, answers):
+            ticket.finish()

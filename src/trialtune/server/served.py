@@ -92,6 +92,7 @@ def _open(folder: Path, task: Task, capacity: int, meters: Meters) -> Served:
         decide,
         max_length=predictor.max_length,
         capacity=capacity,
+        threads=min(2, predictor.backend.workers),  # the cores of one's last batches go to the other
         scored=partial(meters.scored, task.name),
         repeated=partial(meters.repeated, task.name),
     )

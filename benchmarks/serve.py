@@ -1,0 +1,203 @@
+"""Throughput and waits of `trialtune serve` against other servers of the same weights.
+
+The texts are the real reasons for stopping of stop_reasons_silver.parquet, all rows in their order,
+repeats included. Each client sends one request after the other over one kept connection, `--size`
+texts in each; a row ends when all texts are answered or after `--seconds`. Every answer is compared
+with the classifier's own, computed offline; `of offline` is the rate against
+`Predictor.probabilities` over the same folder, given all texts at once. Run it on an otherwise
+idle machine (the clients share it with the server: see `client CPU`):
+python benchmarks/serve.py --classifier TORCH_DIR [ONNX_DIR] [--infinity PATH/TO/infinity_emb] [--json FILE]
+The plain servers are given the first folder that PyTorch reads.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import psutil
+from load import Ask, Judge, Tally, drive
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from services import Service, infinity, naive, running, trialtune
+from turns import print_machine
+
+from trialtune.stages.evaluate import open_classifier
+from trialtune.tasks.task import task_of
+
+
+@dataclass(frozen=True)
+class Offline:
+    """What a classifier says of all texts when nobody serves it."""
+
+    labels: list[str]
+    raw: np.ndarray  # probabilities [texts, labels]
+    calibrated: np.ndarray
+    rate: float  # texts/s
+    cpu_ms: float  # a text
+
+    @classmethod
+    def of(cls, folder: Path, texts: Sequence[str]) -> "Offline":
+        predictor, decision, _ = open_classifier(folder)
+        predictor.probabilities(texts[:64])
+        began, used = time.perf_counter(), time.process_time()
+        raw = predictor.probabilities(texts)
+        rate = len(texts) / (time.perf_counter() - began)
+        cpu_ms = 1000 * (time.process_time() - used) / len(texts)
+        return cls(predictor.labels, raw, decision.calibrate(raw), rate, cpu_ms)
+
+    def judge(self, service: Service) -> Judge:
+        """Compares an answer of the service with ours."""
+        right = self.calibrated if service.calibrated else self.raw
+
+        def error(ask: Ask, body: bytes) -> float:
+            told = service.read(body)
+            if len(told) != len(ask.places):
+                return float("inf")
+            found = np.array([[row.get(label, np.inf) for label in self.labels] for row in told])
+            return float(np.abs(found - right[ask.places.start : ask.places.stop]).max())
+
+        return error
+
+
+def real_texts(data: Path, folder: Path) -> list[str]:
+    """The reasons, as the task reads them."""
+    task = task_of(folder)
+    rows = pl.read_parquet(data / "stop_reasons_silver.parquet")["text"].drop_nulls()
+    cleaned = (task.text_of({"text": text}) for text in rows)
+    return [text for text in cleaned if text]
+
+
+def requests(service: Service, texts: Sequence[str], size: int) -> Iterator[Ask]:
+    """All texts, `size` a request."""
+    for start in range(0, len(texts), size):
+        places = range(start, min(start + size, len(texts)))
+        yield Ask(service.ask(texts[places.start : places.stop]), places)
+
+
+def measure(
+    service: Service, offline: Offline, texts: Sequence[str], *, clients: int, size: int, seconds: float
+) -> dict[str, Any]:
+    """One row: a fresh server, asked by `clients`."""
+    asks = list(requests(service, texts, size))
+    with running(service) as server:
+        before, mine = server.cpu(), time.process_time()
+        tally: Tally = asyncio.run(
+            drive(
+                server.port,
+                service.path,
+                iter(asks),
+                offline.judge(service),
+                clients=clients,
+                seconds=seconds,
+            )
+        )
+        used, mine = server.cpu() - before, time.process_time() - mine
+        resident = server.resident()
+    rate = tally.texts / tally.seconds
+    return {
+        "name": service.name,
+        "clients": clients,
+        "texts_a_request": size,
+        "texts": tally.texts,
+        "texts_per_s": rate,
+        "requests_per_s": tally.requests / tally.seconds,
+        "p50_ms": tally.wait(50),
+        "p99_ms": tally.wait(99),
+        "errors": tally.errors,
+        "wrong": tally.wrong,
+        "largest_difference": tally.largest,
+        "of_offline": rate / offline.rate,
+        "cpu_ms_per_text": 1000 * used / max(1, tally.texts),
+        "offline_cpu_ms_per_text": offline.cpu_ms,
+        "server_cpu": used / tally.seconds,
+        "client_cpu": mine / tally.seconds,
+        "resident_mb": resident,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--classifier", type=Path, nargs="+", required=True)
+    parser.add_argument("--infinity", type=Path, help="its program; it needs older libraries than ours")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--size", type=int, default=4, help="texts a request")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--only", nargs="+", help="names of services")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    console = Console(highlight=False, width=160)
+    texts = real_texts(chosen.data, chosen.classifier[0])
+    services = [(folder, trialtune(folder)) for folder in chosen.classifier]
+    for folder, service in list(services):
+        if service.name == "trialtune-torch":
+            others = [naive(folder), *([infinity(chosen.infinity, folder)] if chosen.infinity else [])]
+            services += [(folder, other) for other in others]
+            break
+    busiest = psutil.cpu_percent(interval=2.0)
+    offline: dict[Path, Offline] = {}
+    rows = []
+    for folder, service in services:
+        if chosen.only and service.name not in chosen.only:
+            continue
+        if folder not in offline:
+            offline[folder] = Offline.of(folder, texts)
+            console.print(f"{folder}: {offline[folder].rate:,.0f} texts/s offline", style="dim")
+        for clients in chosen.clients:
+            limits = {"clients": clients, "size": chosen.size, "seconds": chosen.seconds}
+            rows.append(measure(service, offline[folder], texts, **limits))
+            console.print(rows[-1], style="dim")
+            busiest = max(busiest, psutil.cpu_percent(interval=1.0))
+    show(console, rows, chosen.size)
+    print_machine(console, busiest)
+    if chosen.json:
+        rates = {str(folder): one.rate for folder, one in offline.items()}
+        chosen.json.write_text(json.dumps({"rows": rows, "offline_texts_per_s": rates}, indent=2) + "\n")
+
+
+def show(console: Console, rows: Sequence[dict[str, Any]], size: int) -> None:
+    table = Table(box=box.MARKDOWN)
+    headers = (
+        "server",
+        "clients",
+        "texts/s",
+        "of offline",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "errors",
+        "wrong",
+    )
+    for header in (*headers, "CPU ms/text", "offline", "server CPU", "client CPU", "MiB"):
+        table.add_column(header, justify="left" if header == "server" else "right")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            str(row["clients"]),
+            f"{row['texts_per_s']:,.0f}",
+            f"{row['of_offline']:.2f}",
+            f"{row['requests_per_s']:,.0f}",
+            f"{row['p50_ms']:,.0f}",
+            f"{row['p99_ms']:,.0f}",
+            str(row["errors"]),
+            str(row["wrong"]),
+            f"{row['cpu_ms_per_text']:.2f}",
+            f"{row['offline_cpu_ms_per_text']:.2f}",
+            f"{100 * row['server_cpu']:.0f}%",
+            f"{100 * row['client_cpu']:.0f}%",
+            f"{row['resident_mb']:,.0f}",
+        )
+    console.print(table)
+    console.print(f"{size} texts a request; 100% CPU is one core.")
+
+
+if __name__ == "__main__":
+    main()
