@@ -2,7 +2,12 @@
 
 import json
 import logging
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +26,7 @@ from trialtune.server.run import bind, read_token
 from trialtune.stages.predict import predict
 
 TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of efficacy", "sponsor decision"]
+EXAMPLES = int(os.environ.get("TRIALTUNE_SCHEMA_EXAMPLES", "15"))  # requests made up for each operation
 PLAIN = {"Content-Type": "application/json"}
 
 
@@ -209,6 +215,58 @@ def test_stopping_under_load_answers_what_was_accepted(classifiers, serving, cap
     assert set(statuses) == {200} and logged == statuses  # what was read was answered, and arrived
 
 
+def test_a_process_that_is_told_to_stop_finishes_its_work(classifiers, tmp_path) -> None:
+    """`trialtune serve` itself, and a real SIGTERM while requests are in flight."""
+    command = [sys.executable, "-m", "trialtune", "serve", str(classifiers[0]), "--port", "0"]
+    with (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        while not (found := re.search(r"on (http://\S+)/", (tmp_path / "log").read_text())):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+
+        def load(number: int) -> int:
+            answered = 0
+            with httpx.Client(base_url=found[1], timeout=30) as mine:
+                while True:
+                    texts = [f"{text} {number} {answered}" for text in TEXTS * 4]
+                    try:
+                        reply = mine.post("/v1/predict", json={"texts": texts})
+                    except (httpx.NetworkError, httpx.RemoteProtocolError):
+                        return answered
+                    rows = reply.json()["results"]["stop-reasons"]
+                    assert [row["text"] for row in rows] == texts
+                    answered += 1
+
+        with ThreadPoolExecutor(6) as pool:
+            running = [pool.submit(load, number) for number in range(6)]
+            time.sleep(2)
+            process.send_signal(signal.SIGTERM)
+            answered = sum(future.result(40) for future in running)
+        assert process.wait(30) == -signal.SIGTERM  # raised again when all is done, as uvicorn does
+    lines = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
+    logged = [one["status"] for one in map(json.loads, lines) if one["event"] == "request"]
+    assert logged == [200] * answered and answered
+
+
+def test_who_leaves_frees_the_queue(classifiers, serving) -> None:
+    with serving(classifiers[:1], max_queue=8, max_texts=8) as client:
+        scorer = client.app.state.served["stop-reasons"].scorer
+        decide, go = scorer._decide, threading.Event()
+        scorer._decide = lambda texts: go.wait(20) and decide(texts)
+        where = (client.base_url.host, client.base_url.port)
+        body = json.dumps({"texts": [f"{text} alone" for text in TEXTS]}).encode()
+        head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        for _ in range(4):  # more than find a place at once
+            with socket.create_connection(where) as leaving:
+                leaving.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                time.sleep(0.3)
+        with ThreadPoolExecutor(1) as pool:
+            staying = pool.submit(ask, client, TEXTS)
+            time.sleep(0.3)
+            go.set()
+            assert len(staying.result(20)) == len(TEXTS)
+
+
 def test_failures_show_nothing_and_logs_hold_no_texts(classifiers, serving, caplog) -> None:
     secret = "Jane Doe of Springfield"
     with serving(classifiers[:1]) as client, caplog.at_level(logging.INFO, "trialtune.server"):
@@ -252,7 +310,7 @@ def test_the_schema_holds(classifiers) -> None:
         operation = result.ok()
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
         def check(case) -> None:
             case.call_and_validate()
 

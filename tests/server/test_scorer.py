@@ -35,7 +35,7 @@ def numbers() -> Numbers:
 
 @pytest.fixture
 def scorer(numbers):
-    made = Scorer(numbers, max_length=32, capacity=200, tokens=64, remembered=0)
+    made = Scorer(numbers, max_length=32, capacity=200, tokens=64)
     yield made
     numbers.go.set()
     made.close()
@@ -103,7 +103,7 @@ def test_what_was_asked_before_is_remembered(numbers) -> None:
 
 
 def test_long_texts_are_not_remembered(numbers) -> None:
-    scorer = Scorer(numbers, max_length=32, capacity=4)
+    scorer = Scorer(numbers, max_length=32, capacity=4, remembered=3)
     for _ in range(2):
         assert scorer.submit(["0" * 2000 + "7"]).result(10)[0].probabilities == [7]
     assert sum(numbers.sizes) == 2

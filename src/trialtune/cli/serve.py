@@ -20,6 +20,7 @@ def serve(
     ] = None,
     max_queue: Annotated[int, typer.Option(min=1, help="Texts that may wait for each classifier.")] = 2048,
     max_texts: Annotated[int, typer.Option(min=1, help="Texts in one request.")] = 256,
+    remember: Annotated[int, typer.Option(min=0, help="Answers to short texts that are kept.")] = 50_000,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")] = 30,
 ) -> None:
     """Serve classifiers over HTTP, with a page to try them at `/` and the API's documentation at `/docs`."""
@@ -34,7 +35,7 @@ def serve(
     from trialtune.console import tell
 
     token = read_token(token_file) if token_file else None
-    settings = ServiceSettings(max_queue=max_queue, max_texts=max_texts, timeout=timeout)
+    settings = ServiceSettings(max_queue=max_queue, max_texts=max_texts, remember=remember, timeout=timeout)
     log_as_json()
     with bind(host, port) as listening:
         built = build_app(classifiers, settings, token=token)

@@ -58,6 +58,7 @@ class ServiceSettings(Settings):
     max_queue: int = Field(2048, ge=1, description="texts that may wait for each classifier")
     max_texts: int = Field(256, ge=1, description="texts in one request")
     max_bytes: int = Field(8_000_000, ge=1000, description="of a request's body")
+    remember: int = Field(50_000, ge=0, description="answers to short texts, by each classifier")
     timeout: float = Field(30, gt=0, description="seconds until a request is given up")
 
 
@@ -73,7 +74,7 @@ def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str 
             "the largest request would never find a place"
         )
     meters = Meters()
-    served = open_all(folders, capacity=settings.max_queue, meters=meters)
+    served = open_all(folders, capacity=settings.max_queue, remembered=settings.remember, meters=meters)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -16,7 +16,6 @@ from trialtune.evaluation.thresholds import Decided
 
 _CHARACTERS_A_TOKEN = 4  # of English; only how many texts go together hangs on it
 _TOKENS_A_BATCH = 4096  # small enough that a text alone need not wait long
-_REMEMBERED = 50_000  # texts; 30% of the registry's reasons for stopping are repeats
 _LONGEST_REMEMBERED = 1000  # characters; longer texts hardly repeat, and would fill the memory
 
 
@@ -98,7 +97,8 @@ class Scorer:
     `decide` answers a list of texts (in several threads at a time, when there are several);
     `capacity` is how many texts may wait. Batches are taken in order of arrival, as many texts as hold
     about `tokens` tokens (dynamic batching), so nobody waits for a batch to fill. The answers to the
-    last `remembered` short texts are kept and given again. What was accepted is answered, also after
+    last `remembered` short texts are kept and given again (30% of the registry's reasons for stopping
+    are repeats). What was accepted is answered, also after
     `close`.
     """
 
@@ -110,7 +110,7 @@ class Scorer:
         capacity: int,
         tokens: int = _TOKENS_A_BATCH,
         threads: int = 1,
-        remembered: int = _REMEMBERED,
+        remembered: int = 0,
         scored: Callable[[int, float], None] | None = None,
         repeated: Callable[[int], None] | None = None,
     ) -> None:

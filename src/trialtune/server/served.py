@@ -68,7 +68,7 @@ class _Queued:
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels))
 
 
-def open_all(folders: Sequence[Path], *, capacity: int, meters: Meters) -> dict[str, Served]:
+def open_all(folders: Sequence[Path], *, capacity: int, remembered: int, meters: Meters) -> dict[str, Served]:
     """The classifiers of these folders by task, each with a running scorer.
 
     Raises DataError when a folder is no classifier, and UsageError when two are of one task.
@@ -78,10 +78,10 @@ def open_all(folders: Sequence[Path], *, capacity: int, meters: Meters) -> dict[
         same = [str(folder) for folder, task in tasks if task.name == name]
         if len(same) > 1:
             raise UsageError(f"{' and '.join(same)} are both of the task {name}; give one")
-    return {task.name: _open(folder, task, capacity, meters) for folder, task in tasks}
+    return {task.name: _open(folder, task, capacity, remembered, meters) for folder, task in tasks}
 
 
-def _open(folder: Path, task: Task, capacity: int, meters: Meters) -> Served:
+def _open(folder: Path, task: Task, capacity: int, remembered: int, meters: Meters) -> Served:
     predictor, decision, _ = open_classifier(folder)
 
     def decide(texts: Sequence[str]) -> Decided:
@@ -92,6 +92,7 @@ def _open(folder: Path, task: Task, capacity: int, meters: Meters) -> Served:
         decide,
         max_length=predictor.max_length,
         capacity=capacity,
+        remembered=remembered,
         threads=min(2, predictor.backend.workers),  # the cores of one's last batches go to the other
         scored=partial(meters.scored, task.name),
         repeated=partial(meters.repeated, task.name),
