@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--infinity", type=Path, help="its program; it needs older libraries than ours")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--size", type=int, default=4, help="texts a request")
+    parser.add_argument("--size", type=int, default=8, help="texts a request")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--only", nargs="+", help="names of services")
     parser.add_argument("--json", type=Path)

@@ -130,7 +130,7 @@ def report(tally: Tally, resident: Sequence[float], statuses: Counter[int], code
         "resident_warm_mb": resident[len(resident) // 5],
         "resident_end_mb": resident[-1],
         "resident_most_mb": max(resident),
-        "exit_code": code,
+        "exit_code": int(code),
     }
 
 

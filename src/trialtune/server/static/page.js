@@ -147,11 +147,13 @@ $("ask").addEventListener("submit", async (event) => {
   const text = $("text").value;
   if (!text.trim()) { say("said", "Enter a text first.", true); $("text").focus(); return; }
   $("go").disabled = true;
+  $("said").classList.remove("heard");
   say("said", "Reading …");
   try {
     const { results } = await call("/v1/predict", question(text, $("task").value));
     const told = models.filter((model) => results[model.task]);
     $("answers").replaceChildren(...told.map((model) => answer(model, results[model.task][0])));
+    $("said").classList.add("heard"); // for screen readers; the others see the answers themselves
     say("said", told.map((model) => `${model.task}: ${(results[model.task][0].labels || ["no text"]).join(", ")}`
       + (results[model.task][0].needs_review ? " (needs review)" : "")).join("; "));
   } catch (error) { say("said", "Error: " + error.message, true); }
