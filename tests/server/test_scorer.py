@@ -35,7 +35,7 @@ def numbers() -> Numbers:
 
 @pytest.fixture
 def scorer(numbers):
-    made = Scorer(numbers, max_length=32, capacity=200, tokens=64)
+    made = Scorer(numbers, most_tokens=32, capacity=200, tokens=64)
     yield made
     numbers.go.set()
     made.close()
@@ -52,7 +52,7 @@ def hold_up(scorer: Scorer, numbers: Numbers):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_each_gets_their_own_in_order(numbers, threads) -> None:
-    scorer = Scorer(numbers, max_length=32, capacity=200, tokens=64, threads=threads, remembered=50)
+    scorer = Scorer(numbers, most_tokens=32, capacity=200, tokens=64, threads=threads, remembered=50)
 
     def ask(first: int) -> bool:
         texts = [str(first + step) for step in range(first % 5 + 1)]
@@ -90,7 +90,7 @@ def test_a_full_queue_refuses_and_what_is_given_up_makes_room(scorer, numbers) -
 
 def test_what_was_asked_before_is_remembered(numbers) -> None:
     repeats: list[int] = []
-    scorer = Scorer(numbers, max_length=32, capacity=4, remembered=3, repeated=repeats.append)
+    scorer = Scorer(numbers, most_tokens=32, capacity=4, remembered=3, repeated=repeats.append)
     first = scorer.submit(["1", "2", "3"]).result(10)
     again = scorer.submit(["3", "1", "2", "3", "1"]).result(10)  # needs no place in the queue
     assert again == [first[2], first[0], first[1], first[2], first[0]]
@@ -103,7 +103,7 @@ def test_what_was_asked_before_is_remembered(numbers) -> None:
 
 
 def test_long_texts_are_not_remembered(numbers) -> None:
-    scorer = Scorer(numbers, max_length=32, capacity=4, remembered=3)
+    scorer = Scorer(numbers, most_tokens=32, capacity=4, remembered=3)
     for _ in range(2):
         assert scorer.submit(["0" * 2000 + "7"]).result(10)[0].probabilities == [7]
     assert sum(numbers.sizes) == 2
@@ -137,7 +137,7 @@ def test_a_text_that_breaks_the_model_fails_alone(scorer, numbers) -> None:
 
 
 def test_closing_answers_what_was_accepted(numbers) -> None:
-    scorer = Scorer(numbers, max_length=32, capacity=200)
+    scorer = Scorer(numbers, most_tokens=32, capacity=200)
     hold_up(scorer, numbers)
     asked = [scorer.submit([str(number)]) for number in range(20)]
     threading.Timer(0.1, numbers.go.set).start()

@@ -102,7 +102,7 @@ class ModelInfo(BaseModel):
     kind: Literal["multi_label", "multi_class"]
     fields: list[str] = Field(description="Columns of a trial that its text is built from.")
     labels: list[LabelInfo]
-    max_length: int = Field(description="Tokens read of a text.")
+    max_length: int = Field(description="Tokens read at a time.")
     review_below: float
     fingerprint: str
 

@@ -94,19 +94,18 @@ class _Waiting(NamedTuple):
 class Scorer:
     """Scores texts in `threads` of its own, those of many requests in one batch.
 
-    `decide` answers a list of texts (in several threads at a time, when there are several);
-    `capacity` is how many texts may wait. Batches are taken in order of arrival, as many texts as hold
-    about `tokens` tokens (dynamic batching), so nobody waits for a batch to fill. The answers to the
-    last `remembered` short texts are kept and given again (30% of the registry's reasons for stopping
-    are repeats). What was accepted is answered, also after
-    `close`.
+    `decide` answers a list of texts (in several threads at a time, when there are several), and reads
+    at most `most_tokens` of each; `capacity` is how many texts may wait. Batches are taken in order of
+    arrival, as many texts as hold about `tokens` tokens (dynamic batching), so nobody waits for a batch
+    to fill. The answers to the last `remembered` short texts are kept and given again (30% of the
+    registry's reasons for stopping are repeats). What was accepted is answered, also after `close`.
     """
 
     def __init__(
         self,
         decide: Callable[[Sequence[str]], Decided],
         *,
-        max_length: int,
+        most_tokens: int,
         capacity: int,
         tokens: int = _TOKENS_A_BATCH,
         threads: int = 1,
@@ -114,7 +113,7 @@ class Scorer:
         scored: Callable[[int, float], None] | None = None,
         repeated: Callable[[int], None] | None = None,
     ) -> None:
-        self._decide, self._max_length, self._tokens = decide, max_length, tokens
+        self._decide, self._most_tokens, self._tokens = decide, most_tokens, tokens
         self._capacity, self._remembered = capacity, remembered
         self._scored, self._repeated = scored, repeated
         self._queue: deque[_Waiting] = deque()
@@ -215,7 +214,7 @@ class Scorer:
                 if item.ticket.future.done():
                     continue
                 batch.append(item)
-                room -= min(self._max_length, 2 + len(item.text) // _CHARACTERS_A_TOKEN)
+                room -= min(self._most_tokens, 2 + len(item.text) // _CHARACTERS_A_TOKEN)
             return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from trialtune.errors import UsageError
 from trialtune.evaluation.thresholds import Decided, Decision
-from trialtune.files import fingerprint, folder_digest
+from trialtune.inference.batches import MOST_WINDOWS
 from trialtune.inference.occlusion import Question, Span, occlude
 from trialtune.server.meters import Meters
 from trialtune.server.scorer import Answer, Scorer
-from trialtune.stages.evaluate import open_classifier
+from trialtune.stages.evaluate import classifier_fingerprint, open_classifier
 from trialtune.tasks.task import Task, task_of
 
 _AT_ONCE = 64  # shortened texts of an explanation that are queued together, so that others get in between
@@ -29,7 +29,7 @@ class Served:
     task: Task
     labels: tuple[str, ...]
     decision: Decision
-    max_length: int  # tokens read of a text
+    max_length: int  # tokens of a window
     fingerprint: str  # of weights, tokeniser and decision
     scorer: Scorer
 
@@ -90,7 +90,7 @@ def _open(folder: Path, task: Task, capacity: int, remembered: int, meters: Mete
     decide(["warm-up"])  # a classifier that cannot score says so before the port is bound
     scorer = Scorer(
         decide,
-        max_length=predictor.max_length,
+        most_tokens=MOST_WINDOWS * predictor.max_length,
         capacity=capacity,
         remembered=remembered,
         threads=min(2, predictor.backend.workers),  # the cores of one's last batches go to the other
@@ -103,6 +103,6 @@ def _open(folder: Path, task: Task, capacity: int, remembered: int, meters: Mete
         labels=tuple(predictor.labels),
         decision=decision,
         max_length=predictor.max_length,
-        fingerprint=fingerprint(folder_digest(folder))[:12],
+        fingerprint=classifier_fingerprint(folder),
         scorer=scorer,
     )
