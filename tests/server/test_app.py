@@ -153,10 +153,15 @@ def test_watching(service) -> None:
 
 def test_a_full_queue_says_when_to_come_back(classifiers, serving) -> None:
     with serving(classifiers[:1], max_queue=4, max_texts=4) as client:
-        with ThreadPoolExecutor(24) as pool:
-            replies = list(
-                pool.map(lambda _: client.post("/v1/predict", json={"texts": TEXTS[:4]}), range(60))
-            )
+        scorer = client.app.state.served["stop-reasons"].scorer
+        decide = scorer._decide
+        scorer._decide = lambda texts: time.sleep(0.1) or decide(texts)
+
+        def new(number: int) -> httpx.Response:
+            return client.post("/v1/predict", json={"texts": [f"{text} {number}" for text in TEXTS[:4]]})
+
+        with ThreadPoolExecutor(12) as pool:
+            replies = list(pool.map(new, range(24)))
         assert {reply.status_code for reply in replies} == {200, 429}
         full = next(reply for reply in replies if reply.status_code == 429)
         assert int(full.headers["Retry-After"]) >= 1
