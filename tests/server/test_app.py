@@ -257,17 +257,19 @@ def test_who_leaves_frees_the_queue(classifiers, serving) -> None:
     with serving(classifiers[:1], max_queue=8, max_texts=8) as client:
         scorer = client.app.state.served["stop-reasons"].scorer
         decide, go = scorer._decide, threading.Event()
-        scorer._decide = lambda texts: go.wait(20) and decide(texts)
+        scorer._decide = lambda texts: go.wait(60) and decide(texts)
         where = (client.base_url.host, client.base_url.port)
         body = json.dumps({"texts": [f"{text} alone" for text in TEXTS]}).encode()
         head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        for _ in range(4):  # more than find a place at once
+        for left in range(1, 5):  # more than find a place at once
             with socket.create_connection(where) as leaving:
                 leaving.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-                time.sleep(0.3)
+            while f'status="499"}} {left}.0' not in client.get("/metrics").text:
+                time.sleep(0.05)
         with ThreadPoolExecutor(1) as pool:
             staying = pool.submit(ask, client, TEXTS)
-            time.sleep(0.3)
+            while scorer.waiting != len(TEXTS) and not staying.done():
+                time.sleep(0.01)
             go.set()
             assert len(staying.result(20)) == len(TEXTS)
 

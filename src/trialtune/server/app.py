@@ -139,7 +139,6 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
             spans = await _while_there(request, working, settings.timeout)
         except BaseException as error:
             given_up.set()
-            working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks
             raise _refusal(error) from None
         return messages.ExplainResponse(words=messages.words(spans))
 
@@ -230,6 +229,7 @@ async def _while_there(request: Request, work: "asyncio.Future[_Answered]", seco
         finally:
             leaving.cancel()
         if work not in done:
+            work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it
             raise ClientDisconnect if leaving in done else TimeoutError
     return await work
 
