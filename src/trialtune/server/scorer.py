@@ -97,8 +97,9 @@ class Scorer:
     `decide` answers a list of texts (in several threads at a time, when there are several), and reads
     at most `most_tokens` of each; `capacity` is how many texts may wait. Batches are taken in order of
     arrival, as many texts as hold about `tokens` tokens (dynamic batching), so nobody waits for a batch
-    to fill. The answers to the last `remembered` short texts are kept and given again (30% of the
-    registry's reasons for stopping are repeats). What was accepted is answered, also after `close`.
+    to fill. The answers to the last `remembered` short texts are kept and given again (one in five of
+    the registry's reasons for stopping repeats another). What was accepted is answered, also after
+    `close`.
     """
 
     def __init__(
