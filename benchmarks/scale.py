@@ -4,7 +4,8 @@ A classifier of stop reasons reads real ones (stop_reasons_silver.parquet, one r
 of sex eligibility real trials (trials.parquet). Beyond the real rows they come again with two words of
 the reason, or of the title, swapped: as many distinct as before, repeats as frequent (a fifth of the
 reasons). Each size is a process of its own; the second row of a size is the same command over a
-snapshot in which 1% of the trials are new. Everything it writes is removed again. Run it on an otherwise idle machine:
+snapshot in which 1% of the trials are new. Everything it writes is removed again. Run it on an
+otherwise idle machine:
 python benchmarks/scale.py CLASSIFIER_DIR [--trials 1000 10000 100000 581000] [--json FILE]
 """
 
