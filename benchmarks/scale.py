@@ -2,10 +2,9 @@
 
 A classifier of stop reasons reads real ones (stop_reasons_silver.parquet, one row a stopped trial), one
 of sex eligibility real trials (trials.parquet). Beyond the real rows they come again with two words of
-the reason, or of the title, swapped: as many distinct as before, repeats as frequent (a fifth of the
-reasons). Each size is a process of its own; the second row of a size is the same command over a
-snapshot in which 1% of the trials are new. Everything it writes is removed again. Run it on an
-otherwise idle machine:
+the reason, or of the title, swapped; short reasons have few such variants, so more and more repeat.
+Each size is a process of its own; the second row of a size is the same command over a snapshot in
+which 1% of the trials are new. Everything it writes is removed again. Run it on an otherwise idle machine:
 python benchmarks/scale.py CLASSIFIER_DIR [--trials 1000 10000 100000 581000] [--json FILE]
 """
 
@@ -56,7 +55,7 @@ def write_snapshot(path: Path, real: list[dict[str, Any]], column: str, count: i
             turn, place = divmod(number, len(real))
             row = real[place] | {"nct_id": f"NCT{number:08d}", "start_date": f"{2005 + number % 20}-01-01"}
             if turn:
-                row[column] = _swapped(row[column], f"{turn} {row[column]}")
+                row[column] = _swapped(row[column] or "", f"{turn} {number}")
             if number >= count - new:
                 row[column] = f"{row[column]} ({number})"
             rows.append(row)

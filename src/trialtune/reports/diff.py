@@ -14,6 +14,7 @@ from rich.text import Text
 from trialtune.reports.colours import COLOURS
 from trialtune.reports.pages import write_page
 from trialtune.reports.plots import STYLE, Plot, new_figure
+from trialtune.reports.tables import totals_to_rich
 
 _KINDS = {"new": "adapted", "changed": "base", "removed": "old"}  # and the colours they are drawn in
 _LISTED = 12  # values of a group in the terminal; the page has them all
@@ -37,12 +38,7 @@ def write_diff_page(summary: Mapping[str, Any], path: Path) -> None:
 
 def diff_to_rich(summary: Mapping[str, Any]) -> RenderableType:
     """A diff's summary for the terminal: totals, then counts by year, phase and status."""
-    totals = Table(box=None, show_header=False, pad_edge=False)
-    totals.add_column()
-    totals.add_column(justify="right")
-    for name, count in _totals(summary).items():
-        totals.add_row(name, count)
-    parts: list[RenderableType] = [totals]
+    parts: list[RenderableType] = [totals_to_rich(_totals(summary))]
     for group, counts in summary["groups"].items():
         if not counts:
             continue

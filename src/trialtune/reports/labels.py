@@ -15,6 +15,7 @@ from rich.text import Text
 from trialtune.reports.colours import COLOURS
 from trialtune.reports.pages import write_page
 from trialtune.reports.plots import STYLE, Plot, new_figure
+from trialtune.reports.tables import totals_to_rich
 
 _LINES = 4  # labels drawn over the years
 _LOOKS = (("adapted", "o", "-"), ("old", "s", "--"), ("plum", "^", "-."), ("teal", "D", ":"))
@@ -49,12 +50,7 @@ def write_labels_page(summary: Mapping[str, Any], path: Path) -> None:
 
 def labels_to_rich(summary: Mapping[str, Any]) -> RenderableType:
     """The summary of an `apply` for the terminal, or of a dry run, which has no labels yet."""
-    totals = Table(box=None, show_header=False, pad_edge=False)
-    totals.add_column()
-    totals.add_column(justify="right")
-    for name, count in _totals(summary).items():
-        totals.add_row(name, count)
-    parts: list[RenderableType] = [totals]
+    parts: list[RenderableType] = [totals_to_rich(_totals(summary))]
     if "label" in summary:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
         table.add_column("label", min_width=24)

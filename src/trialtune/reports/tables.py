@@ -245,3 +245,13 @@ def _line(cells: list[str]) -> str:
 
 def _markdown(text: str) -> str:
     return " ".join(text.split()).translate(_MARKDOWN_SPECIAL)
+
+
+def totals_to_rich(totals: Mapping[str, str]) -> Table:
+    """Names and their counts for the terminal, without a frame."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, count in totals.items():
+        table.add_row(name, count)
+    return table
