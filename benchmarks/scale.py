@@ -55,7 +55,7 @@ def write_snapshot(path: Path, real: list[dict[str, Any]], column: str, count: i
             turn, place = divmod(number, len(real))
             row = real[place] | {"nct_id": f"NCT{number:08d}", "start_date": f"{2005 + number % 20}-01-01"}
             if turn:
-                row[column] = _swapped(row[column] or "", f"{turn} {number}")
+                row[column] = _swapped(row[column] or "", str(turn))
             if number >= count - new:
                 row[column] = f"{row[column]} ({number})"
             rows.append(row)
@@ -143,11 +143,12 @@ def show(task: str, rows: list[dict[str, Any]], busiest: float) -> None:
     print_machine(console, busiest)
 
 
-def _swapped(text: str, seed: str) -> str:
-    words = text.split()
+def _swapped(text: str, turn: str) -> str:
+    """`text` with two words swapped, equal texts alike, so that repeats stay repeats."""
+    words, draw = text.split(), random.Random(f"{turn} {text}")
     if len(words) < 3:
-        return f"{text} {words[0] if words else ''}".strip() if random.Random(seed).random() < 0.5 else text
-    first, second = random.Random(seed).sample(range(len(words)), 2)
+        return f"{text} {words[0] if words else ''}".strip() if draw.random() < 0.5 else text
+    first, second = draw.sample(range(len(words)), 2)
     words[first], words[second] = words[second], words[first]
     return " ".join(words)
 
