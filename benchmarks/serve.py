@@ -12,6 +12,7 @@ The plain servers are given the first folder that PyTorch reads.
 
 import argparse
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -129,7 +130,7 @@ def main() -> None:
     parser.add_argument("--infinity", type=Path, help="its program; it needs older libraries than ours")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--size", type=int, default=8, help="texts a request")
+    parser.add_argument("--size", type=int, nargs="+", default=[32], help="texts a request")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--only", nargs="+", help="names of services")
     parser.add_argument("--json", type=Path)
@@ -151,23 +152,24 @@ def main() -> None:
         if folder not in offline:
             offline[folder] = Offline.of(folder, texts)
             console.print(f"{folder}: {offline[folder].rate:,.0f} texts/s offline", style="dim")
-        for clients in chosen.clients:
-            limits = {"clients": clients, "size": chosen.size, "seconds": chosen.seconds}
+        for size, clients in itertools.product(chosen.size, chosen.clients):
+            limits = {"clients": clients, "size": size, "seconds": chosen.seconds}
             rows.append(measure(service, offline[folder], texts, **limits))
             console.print(rows[-1], style="dim")
             busiest = max(busiest, psutil.cpu_percent(interval=1.0))
-    show(console, rows, chosen.size)
+    show(console, rows)
     print_machine(console, busiest)
     if chosen.json:
         rates = {str(folder): one.rate for folder, one in offline.items()}
         chosen.json.write_text(json.dumps({"rows": rows, "offline_texts_per_s": rates}, indent=2) + "\n")
 
 
-def show(console: Console, rows: Sequence[dict[str, Any]], size: int) -> None:
+def show(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     table = Table(box=box.MARKDOWN)
     headers = (
         "server",
         "clients",
+        "texts each",
         "texts/s",
         "of offline",
         "requests/s",
@@ -182,6 +184,7 @@ def show(console: Console, rows: Sequence[dict[str, Any]], size: int) -> None:
         table.add_row(
             row["name"],
             str(row["clients"]),
+            str(row["texts_a_request"]),
             f"{row['texts_per_s']:,.0f}",
             f"{row['of_offline']:.2f}",
             f"{row['requests_per_s']:,.0f}",
@@ -196,7 +199,7 @@ def show(console: Console, rows: Sequence[dict[str, Any]], size: int) -> None:
             f"{row['resident_mb']:,.0f}",
         )
     console.print(table)
-    console.print(f"{size} texts a request; 100% CPU is one core.")
+    console.print("CPU ms/text is the server's, `offline` that of scoring alone; 100% CPU is one core.")
 
 
 if __name__ == "__main__":
