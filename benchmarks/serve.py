@@ -4,8 +4,9 @@ The texts are the real reasons for stopping of stop_reasons_silver.parquet, all 
 repeats included. Each client sends one request after the other over one kept connection, `--size`
 texts in each; a row ends when all texts are answered or after `--seconds`. Every answer is compared
 with the classifier's own, computed offline; `of offline` is the rate against
-`Predictor.probabilities` over the same folder, given all texts at once. Run it on an otherwise
-idle machine (the clients share it with the server: see `client CPU`):
+`Predictor.probabilities` over the same folder, given all texts at once: the mean of a run before
+the row and one after it. Run it on an otherwise idle machine (the clients share it with the
+server: see `client CPU`):
 python benchmarks/serve.py --classifier TORCH_DIR [ONNX_DIR] [--infinity PATH/TO/infinity_emb] [--json FILE]
 The plain servers are given the first folder that PyTorch reads.
 """
@@ -16,9 +17,8 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -34,35 +34,42 @@ from trialtune.stages.evaluate import open_classifier
 from trialtune.tasks.task import task_of
 
 
-@dataclass(frozen=True)
-class Offline:
-    """What a classifier says of all texts when nobody serves it."""
+class Pace(NamedTuple):
+    """Of scoring."""
 
-    labels: list[str]
-    raw: np.ndarray  # probabilities [texts, labels]
-    calibrated: np.ndarray
-    rate: float  # texts/s
+    texts_per_s: float
     cpu_ms: float  # a text
 
-    @classmethod
-    def of(cls, folder: Path, texts: Sequence[str]) -> "Offline":
-        predictor, decision, _ = open_classifier(folder)
-        predictor.probabilities(texts[:64])
+    def mean(self, other: "Pace") -> "Pace":
+        return Pace((self.texts_per_s + other.texts_per_s) / 2, (self.cpu_ms + other.cpu_ms) / 2)
+
+
+class Offline:
+    """A classifier at work when nobody serves it."""
+
+    def __init__(self, folder: Path, texts: Sequence[str]) -> None:
+        self._predictor, decision, _ = open_classifier(folder)
+        self._texts = texts
+        self._raw = self._predictor.probabilities(texts)  # [texts, labels]
+        self._calibrated = decision.calibrate(self._raw)
+
+    def time(self) -> Pace:
+        """How fast it is now."""
         began, used = time.perf_counter(), time.process_time()
-        raw = predictor.probabilities(texts)
-        rate = len(texts) / (time.perf_counter() - began)
-        cpu_ms = 1000 * (time.process_time() - used) / len(texts)
-        return cls(predictor.labels, raw, decision.calibrate(raw), rate, cpu_ms)
+        self._predictor.probabilities(self._texts)
+        seconds, used = time.perf_counter() - began, time.process_time() - used
+        return Pace(len(self._texts) / seconds, 1000 * used / len(self._texts))
 
     def judge(self, service: Service) -> Judge:
         """Compares an answer of the service with ours."""
-        right = self.calibrated if service.calibrated else self.raw
+        right = self._calibrated if service.calibrated else self._raw
+        labels = self._predictor.labels
 
         def error(ask: Ask, body: bytes) -> float:
             told = service.read(body)
             if len(told) != len(ask.places):
                 return float("inf")
-            found = np.array([[row.get(label, np.inf) for label in self.labels] for row in told])
+            found = np.array([[row.get(label, np.inf) for label in labels] for row in told])
             return float(np.abs(found - right[ask.places.start : ask.places.stop]).max())
 
         return error
@@ -87,6 +94,7 @@ def measure(
     service: Service, offline: Offline, texts: Sequence[str], *, clients: int, size: int, seconds: float
 ) -> dict[str, Any]:
     """One row: a fresh server, asked by `clients`."""
+    earlier = offline.time()
     asks = list(requests(service, texts, size))
     with running(service) as server:
         before, mine = server.cpu(), time.process_time()
@@ -102,6 +110,7 @@ def measure(
         )
         used, mine = server.cpu() - before, time.process_time() - mine
         resident = server.resident()
+    alone = earlier.mean(offline.time())
     rate = tally.texts / tally.seconds
     return {
         "name": service.name,
@@ -115,9 +124,10 @@ def measure(
         "errors": tally.errors,
         "wrong": tally.wrong,
         "largest_difference": tally.largest,
-        "of_offline": rate / offline.rate,
+        "of_offline": rate / alone.texts_per_s,
+        "offline_texts_per_s": alone.texts_per_s,
         "cpu_ms_per_text": 1000 * used / max(1, tally.texts),
-        "offline_cpu_ms_per_text": offline.cpu_ms,
+        "offline_cpu_ms_per_text": alone.cpu_ms,
         "server_cpu": used / tally.seconds,
         "client_cpu": mine / tally.seconds,
         "resident_mb": resident,
@@ -135,7 +145,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of services")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    console = Console(highlight=False, width=160)
+    console = Console(highlight=False, width=200)
     texts = real_texts(chosen.data, chosen.classifier[0])
     services = [(folder, trialtune(folder)) for folder in chosen.classifier]
     for folder, service in list(services):
@@ -150,8 +160,7 @@ def main() -> None:
         if chosen.only and service.name not in chosen.only:
             continue
         if folder not in offline:
-            offline[folder] = Offline.of(folder, texts)
-            console.print(f"{folder}: {offline[folder].rate:,.0f} texts/s offline", style="dim")
+            offline[folder] = Offline(folder, texts)
         for size, clients in itertools.product(chosen.size, chosen.clients):
             limits = {"clients": clients, "size": size, "seconds": chosen.seconds}
             rows.append(measure(service, offline[folder], texts, **limits))
@@ -160,8 +169,7 @@ def main() -> None:
     show(console, rows)
     print_machine(console, busiest)
     if chosen.json:
-        rates = {str(folder): one.rate for folder, one in offline.items()}
-        chosen.json.write_text(json.dumps({"rows": rows, "offline_texts_per_s": rates}, indent=2) + "\n")
+        chosen.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
 
 
 def show(console: Console, rows: Sequence[dict[str, Any]]) -> None:

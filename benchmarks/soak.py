@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     texts = real_texts(chosen.data, chosen.classifier)
-    offline = Offline.of(chosen.classifier, texts)
+    offline = Offline(chosen.classifier, texts)
     service = trialtune(chosen.classifier, "--remember", "5000")
     asks = requests(service, texts, chosen.size)
     with running(service) as server:

@@ -15,7 +15,7 @@ import numpy as np
 from trialtune.evaluation.thresholds import Decided
 
 _CHARACTERS_A_TOKEN = 4  # of English; only how many texts go together hangs on it
-_TOKENS_A_BATCH = 4096  # small enough that a text alone need not wait long
+_TOKENS_A_BATCH = 8192  # enough to sort by length; a text alone need not wait long
 _LONGEST_REMEMBERED = 1000  # characters; longer texts hardly repeat, and would fill the memory
 
 
