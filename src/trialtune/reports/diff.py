@@ -13,7 +13,7 @@ from rich.text import Text
 
 from trialtune.reports.colours import COLOURS
 from trialtune.reports.pages import write_page
-from trialtune.reports.plots import STYLE, Plot, new_figure
+from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 from trialtune.reports.tables import totals_to_rich
 
 _KINDS = {"new": "adapted", "changed": "base", "removed": "old"}  # and the colours they are drawn in
@@ -79,9 +79,7 @@ def changes_by_year(summary: Mapping[str, Any]) -> Plot | None:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
-        axes.tick_params(axis="both", length=0)
         axes.grid(axis="y")
-        axes.spines["left"].set_visible(False)
         axes.set_xlabel("Start year")
         figure.legend(loc="outside upper left", ncols=3, handlelength=0.9, handleheight=0.9)
     return Plot("diff-years", f"Trials that changed by start year, {low} to {high}.", figure)
@@ -93,17 +91,7 @@ def fields_changed(summary: Mapping[str, Any]) -> Plot | None:
     if not fields:
         return None
     with rc_context(STYLE):
-        figure = new_figure(640, 70 + 24 * len(fields))
-        axes = figure.add_subplot()
-        axes.barh(range(len(fields)), list(fields.values()), height=0.7, color=COLOURS["base"])
-        axes.set_yticks(range(len(fields)), list(fields))
-        axes.invert_yaxis()
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.tick_params(axis="both", length=0)
-        axes.grid(axis="x")
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("Trials in which the field changed")
+        figure = ranked_bars(fields, colour="base", xlabel="Trials in which the field changed")
     return Plot("diff-fields", "How many trials each field changed in.", figure)
 
 

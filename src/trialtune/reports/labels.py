@@ -14,7 +14,7 @@ from rich.text import Text
 
 from trialtune.reports.colours import COLOURS
 from trialtune.reports.pages import write_page
-from trialtune.reports.plots import STYLE, Plot, new_figure
+from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 from trialtune.reports.tables import totals_to_rich
 
 _LINES = 4  # labels drawn over the years
@@ -64,19 +64,9 @@ def labels_to_rich(summary: Mapping[str, Any]) -> RenderableType:
 
 def trials_by_label(summary: Mapping[str, Any]) -> Plot:
     """How many trials each label was given to, the most frequent on top."""
-    counts = _ranked(summary)
+    counts = {label.replace("_", " "): count for label, count in _ranked(summary).items()}
     with rc_context(STYLE):
-        figure = new_figure(640, 70 + 24 * len(counts))
-        axes = figure.add_subplot()
-        axes.barh(range(len(counts)), list(counts.values()), height=0.7, color=COLOURS["adapted"])
-        axes.set_yticks(range(len(counts)), [label.replace("_", " ") for label in counts])
-        axes.invert_yaxis()
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.tick_params(axis="both", length=0)
-        axes.grid(axis="x")
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("Trials")
+        figure = ranked_bars(counts, colour="adapted", xlabel="Trials")
     return Plot("labels", "How many trials have each label.", figure)
 
 
@@ -98,9 +88,7 @@ def shares_by_year(summary: Mapping[str, Any]) -> Plot | None:
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-        axes.tick_params(axis="both", length=0)
         axes.grid(axis="y")
-        axes.spines["left"].set_visible(False)
         axes.set_xlabel("Start year")
         figure.legend(loc="outside upper left", ncols=2)
     sentence = f"Share of the trials with each label, by start year; years of {_FEWEST} trials and more."

@@ -35,6 +35,7 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.spines.left": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 13,
     "axes.titleweight": "bold",
@@ -42,6 +43,8 @@ STYLE: Any = {
     "axes.unicode_minus": True,
     "grid.color": COLOURS["line"],
     "grid.linewidth": 0.8,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
     "xtick.color": COLOURS["line"],
     "ytick.color": COLOURS["line"],
     "xtick.labelcolor": COLOURS["muted"],
@@ -191,9 +194,7 @@ def trials_by_year(years: Mapping[str, Mapping[str, int]]) -> Plot:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.tick_params(axis="both", length=0)
         axes.grid(axis="y")
-        axes.spines["left"].set_visible(False)
         axes.set_xlabel("Start year")
         _legend(figure, {"base": "Base trials", "adapted": "New trials"})
     first, last = min(filled), max(filled)
@@ -243,10 +244,8 @@ def _token_axes(axes: Axes, title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(axis="y")
-    axes.tick_params(axis="both", length=0)
     axes.tick_params(axis="y", labelcolor=COLOURS["muted"])
     axes.margins(x=0.05, y=0.12)
-    axes.spines["left"].set_visible(False)
     axes.set_title(title)
     axes.set_xlabel("Tokens seen")
 
@@ -262,15 +261,27 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=inches, dpi=_PIXELS_PER_INCH, layout="constrained")
 
 
+def ranked_bars(counts: Mapping[str, int], *, colour: str, xlabel: str) -> Figure:
+    """A horizontal bar for each count, in their order from the top; within `rc_context(STYLE)`."""
+    figure = new_figure(640, 70 + 24 * len(counts))
+    axes = figure.add_subplot()
+    axes.barh(range(len(counts)), list(counts.values()), height=0.7, color=COLOURS[colour])
+    axes.set_yticks(range(len(counts)), list(counts))
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.grid(axis="x")
+    axes.set_xlabel(xlabel)
+    return figure
+
+
 def _row_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     """Horizontal rows, the first on top, each with its name at the left."""
     figure = new_figure(480, 84 + 30 * len(names))
     axes = figure.add_subplot()
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [_short(name) for name in names])
-    axes.tick_params(axis="both", length=0)
     axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
     return figure, axes
 
 

@@ -46,9 +46,9 @@ def reliability_plot(name: str, systems: Mapping[str, Sequence[Mapping[str, Any]
         axes.set_aspect("equal")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1))
-        axes.tick_params(axis="both", length=0, labelcolor=COLOURS["muted"])
+        axes.tick_params(axis="both", labelcolor=COLOURS["muted"])
         axes.grid()
-        axes.spines[["left", "bottom"]].set_visible(False)
+        axes.spines["bottom"].set_visible(False)
         axes.set_title("Came true")
         if len(systems) > 1:
             figure.legend(loc="outside upper left", ncols=2, markerscale=0.7)
