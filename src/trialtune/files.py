@@ -1,11 +1,12 @@
 """Writing files so that a reader never sees half of one."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises UsageError when `path` holds files that are not ours.
     """
     check_replaceable(path)
+    path = path.absolute()  # so that "." has a name
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -52,17 +54,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def check_replaceable(path: Path) -> None:
+def recover(path: Path) -> None:
+    """Put right what a killed `atomic_folder` left beside `path`; only where nobody else writes `path`."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+        if not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    for half in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def check_replaceable(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """Make sure that a folder may be written at `path`, before the work whose result it will hold.
 
-    Raises UsageError when something stands there that trialtune did not make, and PermissionError
-    when nothing can be written there.
+    Raises UsageError when something stands there that trialtune did not make or that holds one of
+    `inputs`, and PermissionError when nothing can be written there.
     """
     if path.is_file():
         raise UsageError(f"--out {path}: is a file; give a folder")
     held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if held - _OURS and _MARK not in held:
         raise UsageError(f"--out {path}: holds files that trialtune did not make; give a new or empty folder")
+    for read in inputs:
+        if read.resolve().is_relative_to(path.resolve()):
+            raise UsageError(f"--out {path}: would replace {read}, which is read; give another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(errno.EACCES, "Permission denied", str(path.parent))

@@ -41,7 +41,7 @@ def classifiers(tiny_encoder, tiny_tokenizer, tmp_path_factory) -> list[Path]:
 @contextmanager
 def _serving(folders: list[Path], token: str | None = None, **limits: Any) -> Iterator[Any]:
     app = build_app(folders, ServiceSettings(**limits), token=token)
-    server = make_server(app, timeout=5)
+    server = make_server(app, timeout=limits.get("timeout", 5))
     with bind("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

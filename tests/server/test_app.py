@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import httpx
 import polars as pl
@@ -58,11 +58,12 @@ def test_records_of_the_registry_and_flat_ones(service) -> None:
         }
     }
     flat = {"nct_id": "NCT00000002", "Why Stopped": "funding"}
-    told = service.post("/v1/predict", json={"records": [study, flat, {"protocolSection": 3}]}).json()[
-        "results"
-    ]
-    assert [row["nct_id"] for row in told["stop-reasons"]] == ["NCT00000001", "NCT00000002", None]
-    assert [row["text"] for row in told["stop-reasons"]] == ["Slow & costly", "funding", ""]
+    records = [study, flat, {"protocolSection": 3}, {"nct_id": "\ud800", "why_stopped": "x"}]
+    body = json.dumps({"records": records}).encode()
+    told = service.post("/v1/predict", content=body, headers=PLAIN).json()["results"]
+    ids = [row["nct_id"] for row in told["stop-reasons"]]
+    assert ids[:3] == ["NCT00000001", "NCT00000002", None]
+    assert [row["text"] for row in told["stop-reasons"]] == ["Slow & costly", "funding", "", "x"]
     assert "pregnant women" in told["sex"][0]["text"]
     assert told["stop-reasons"][2]["labels"] is None
 
@@ -88,7 +89,7 @@ def test_many_clients_each_get_their_own(service) -> None:
 def test_odd_texts_are_read(service, text) -> None:
     body = json.dumps({"texts": [text, "funding"]}).encode()
     reply = service.post("/v1/predict", content=body, headers=PLAIN)
-    assert reply.status_code in (200, 422), reply.text  # half a character is refused
+    assert reply.status_code == (422 if text.startswith("\ud800") else 200), reply.text
     assert len(reply.text) < 3_100_000
 
 
@@ -112,6 +113,26 @@ def test_wrong_requests_are_told_why(service, body, status, said) -> None:
     reply = service.post("/v1/predict", content=body, headers=PLAIN)
     assert (reply.status_code, said in reply.json()["detail"]) == (status, True), reply.text
     assert "Traceback" not in reply.text and "aaaa" not in reply.text
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_what_is_not_said_to_be_json_is_told_so(service, kind) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    reply = service.post("/v1/predict", content=b'{"texts": ["a"]}', headers=headers)
+    assert (reply.status_code, "application/json" in reply.json()["detail"]) == (415, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"texts": [' + b"1," * 1_000_000 + b"1]}",
+        b'{"records": [' + b"1," * 1_000_000 + b"1]}",
+        b"{" + b",".join(b'"%d": 1' % number for number in range(200_000)) + b"}",
+    ],
+)
+def test_a_million_mistakes_are_told_as_one(service, body) -> None:
+    reply = service.post("/v1/predict", content=body, headers=PLAIN)
+    assert reply.status_code == 422 and len(reply.text) < 300
 
 
 def test_a_body_without_a_length_is_counted(service) -> None:
@@ -181,6 +202,49 @@ def test_slow_answers_and_slow_bodies_are_given_up(classifiers, serving) -> None
             assert b"408" in hanging.recv(100)
         time.sleep(0.8)
         assert ask(client, ["a"])
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/predict HTT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_a_connection_without_a_request_is_closed(classifiers, serving, sent) -> None:
+    with serving(classifiers[:1], timeout=0.5) as client:
+        address = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(address, timeout=10) as silent:
+            silent.sendall(sent)
+            assert silent.recv(100) == b""
+        assert ask(client, ["a"])
+
+
+def test_many_large_bodies_at_once_are_too_many(classifiers, serving) -> None:
+    with serving(classifiers[:1], max_bytes=100_000) as client:
+        address = (client.base_url.host, client.base_url.port)
+        head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+        hanging = [socket.create_connection(address) for _ in range(32)]
+        for one in hanging:
+            one.sendall(head + b" " * 99_999)
+        refused = httpx.Response(200)
+        while refused.status_code == 200:  # until the server has read them all
+            refused = client.post("/v1/predict", json={"texts": ["a" * 1000]})
+        assert refused.status_code == 429 and refused.headers["Retry-After"] == "1"
+        for one in hanging:
+            one.close()
+        while client.post("/v1/predict", json={"texts": ["a"]}).status_code == 429:
+            time.sleep(0.05)
+        assert ask(client, ["a"])
+
+
+def test_explanations_do_not_hold_up_the_page(classifiers, serving) -> None:
+    with serving(classifiers[:1]) as client:
+        scorer = client.app.state.served["stop-reasons"].scorer
+        decide, go = scorer._decide, threading.Event()
+        scorer._decide = lambda texts: go.wait(60) and decide(texts)
+        why = {"task": "stop-reasons", "text": "a b", "label": "Success"}
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(client.post, "/v1/explain", json=why) for _ in range(8)]
+            busy = next(as_completed(asked)).result()
+            assert (busy.status_code, busy.headers["Retry-After"]) == (429, "1")
+            assert client.get("/", timeout=5).status_code == 200
+            go.set()
+            assert {one.result(20).status_code for one in asked} == {200, 429}
 
 
 def test_the_token(classifiers, serving) -> None:

@@ -50,6 +50,19 @@ def hold_up(scorer: Scorer, numbers: Numbers):
     return held
 
 
+def test_no_thread_sleeps_while_texts_wait() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def decide(texts) -> Decided:
+        both.wait()  # returns when two batches are scored at a time
+        rows = np.array([[float(text)] for text in texts])
+        return Decided(rows, rows > 0, rows[:, 0] > 0)
+
+    scorer = Scorer(decide, most_tokens=32, capacity=200, tokens=8, threads=2)
+    assert len(scorer.submit([str(number) for number in range(8)]).result(20)) == 8
+    scorer.close()
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_each_gets_their_own_in_order(numbers, threads) -> None:
     scorer = Scorer(numbers, most_tokens=32, capacity=200, tokens=64, threads=threads, remembered=50)

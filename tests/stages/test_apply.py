@@ -24,6 +24,7 @@ from trialtune.inference import plan
 from trialtune.models.classifier import build_classifier, save_classifier
 from trialtune.registry.snapshot import import_source
 from trialtune.stages.apply import ApplySettings, apply, dry_run
+from trialtune.stages.evaluate import classifier_fingerprint
 from trialtune.stages.predict import predict
 from trialtune.tasks.task import get_task
 
@@ -167,6 +168,23 @@ def test_a_kill_between_shards_changes_no_byte(classifier, snapshot, tmp_path) -
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
+def test_a_kill_between_two_renames_loses_nothing(classifier, snapshot, tmp_path) -> None:
+    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    (tmp_path / "out").rename(tmp_path / ".out.1.old")
+    (tmp_path / ".out.1.tmp").mkdir()
+    assert apply(classifier, snapshot, tmp_path / "out", settings=SMALL)["scored"] == 0
+    assert {entry.name for entry in tmp_path.iterdir()} == {"out", "snapshot.csv", "snapshot.parquet"}
+
+
+def test_a_note_beside_the_weights_makes_no_other_classifier(tiny_encoder, tiny_tokenizer, tmp_path) -> None:
+    folder = make_classifier("stop-reasons", tmp_path / "clf", tiny_encoder, tiny_tokenizer)
+    before = classifier_fingerprint(folder)
+    (folder / "scores.json").write_text("{}")
+    assert classifier_fingerprint(folder) == before
+    Decision("multi_label", ("a",), (0.5,), review_below=0.1).save(folder)
+    assert classifier_fingerprint(folder) != before
+
+
 def test_only_what_is_new_or_changed_is_scored(classifier, tmp_path) -> None:
     old = reasons()
     now = {number: reason for number, reason in old.items() if number > 4}
@@ -231,6 +249,11 @@ def test_bad_input_is_told_before_the_work(
         apply(classifier, snapshot, out, settings=ApplySettings(since=tmp_path))
     with pytest.raises(UsageError, match="did not make"):
         apply(classifier, snapshot, tmp_path, settings=SMALL)
+    other = make_classifier("sex", tmp_path / "other", tiny_encoder, tiny_tokenizer)
+    (other / ".trialtune").touch()
+    for mine, said in ((other, "would replace"), (classifier, "holds no output of apply")):
+        with pytest.raises(UsageError, match=said):
+            apply(mine, snapshot, other, settings=SMALL)
     with pytest.raises(UsageError, match="choose one of local, ray"):
         apply(classifier, snapshot, out, settings=ApplySettings(engine="spark"))
     broken = make_classifier("stop-reasons", tmp_path / "broken", tiny_encoder, tiny_tokenizer)

@@ -128,6 +128,10 @@ def test_damaged_graphs_are_told(classifier, tmp_path) -> None:
     export(classifier, tmp_path / "out", form="onnx")
     graph = tmp_path / "out" / "model.onnx"
     whole = graph.read_bytes()
+    graph.write_bytes(whole[:9000] + bytes(9000) + whole[18000:])
+    with pytest.raises(DataError, match="is damaged, its checksum"):
+        open_classifier(tmp_path / "out")
+    (tmp_path / "out" / "model.onnx.sha256").unlink()  # as in a folder that someone else made
     for broken in (whole[: len(whole) // 2], b"", b"no graph" * 99):
         graph.write_bytes(broken)
         with pytest.raises(DataError, match=r"model\.onnx: is no whole ONNX graph .*; write it again"):
@@ -148,6 +152,14 @@ def test_a_graph_is_not_exported_again(classifier, tmp_path) -> None:
     export(classifier, tmp_path / "out", form="onnx")
     with pytest.raises(DataError, match="the folder that it was exported from"):
         export(tmp_path / "out", tmp_path / "again", form="safetensors")
+
+
+def test_what_is_read_is_not_replaced(classifier, tmp_path) -> None:
+    shutil.copytree(classifier, tmp_path / "clf")
+    (tmp_path / "clf" / ".trialtune").touch()
+    with pytest.raises(UsageError, match="would replace"):
+        export(tmp_path / "clf", tmp_path / "clf", form="onnx")
+    assert (tmp_path / "clf" / "model.safetensors").is_file()
 
 
 def test_the_command(classifier, examples, tmp_path) -> None:

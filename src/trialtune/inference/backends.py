@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from trialtune.errors import DataError, UsageError
+from trialtune.files import sha256_of
 from trialtune.models.graph import INPUTS, OUTPUT
 from trialtune.training.settings import autocast_type
 from trialtune.workers import cores
@@ -87,6 +88,15 @@ class OnnxBackend:
 _MEND = "write it again with `trialtune export`"
 
 
+def seal(graph: Path) -> None:
+    """Write a graph's checksum beside it, in the form of `sha256sum`; it is checked when it is opened."""
+    _seal_of(graph).write_text(f"{sha256_of(graph)}  {graph.name}\n")
+
+
+def _seal_of(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}.sha256")
+
+
 def _open(graph: Path) -> Any:
     try:
         import onnxruntime  # noqa: PLC0415 - an extra
@@ -94,6 +104,9 @@ def _open(graph: Path) -> Any:
         raise UsageError(
             f"{graph} needs onnxruntime; install it with: pip install 'trialtune[onnx]'"
         ) from error
+    sealed = _seal_of(graph)
+    if sealed.is_file() and sealed.read_text().split()[:1] != [sha256_of(graph)]:
+        raise DataError(f"{graph}: is damaged, its checksum is not that of {sealed.name}; {_MEND}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # no two batches have the same shape

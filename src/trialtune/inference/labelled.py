@@ -127,14 +127,14 @@ def write_parts(
     return counts
 
 
-def count_changes(plan: Plan, now: Path, earlier: Labelled | None) -> dict[str, int]:
+def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
     """How many trials are new, have another text, the same one, or are gone, against an earlier output."""
     if earlier is None:
         return {"new": plan.labelled, "changed": 0, "unchanged": 0, "gone": 0}
     query = (
         "select count(*) filter (old.nct_id is null), count(*) filter (new.text_hash != old.text_hash),"
         " count(*) filter (new.text_hash = old.text_hash), count(*) filter (new.nct_id is null)"
-        f" from read_parquet({quoted(now)}) new"
+        f" from read_parquet({quoted(plan.trials_file)}) new"
         f" full join read_parquet({quoted(earlier.glob)}) old on new.nct_id = old.nct_id"
     )
     with duckdb.connect(config={"memory_limit": _MEMORY}) as db:

@@ -72,6 +72,10 @@ class Plan:
         """The shards that are not scored yet."""
         return [shard for shard in range(self.shards) if not self.scores_file(shard).is_file()]
 
+    def size(self, shard: int) -> int:
+        """How many texts a shard has."""
+        return int(pq.read_metadata(self.folder / "texts.parquet").row_group(shard).num_rows)
+
     def texts(self, shard: int) -> pa.Table:
         """A shard's `text_hash` and `text`; no other shard is read."""
         return pq.ParquetFile(self.folder / "texts.parquet").read_row_group(shard)

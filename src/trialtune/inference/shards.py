@@ -63,7 +63,7 @@ def score_shards(
     check_engine(engine)
     missing = plan.missing()
     if progress and plan.shards > len(missing):
-        progress(plan.to_score - sum(len(plan.texts(shard)) for shard in missing))
+        progress(plan.to_score - sum(map(plan.size, missing)))
     if engine == "ray":
         for count in _on_ray(plan, opener, missing):
             if progress:

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fastapi import FastAPI, HTTPException, Request, Response
+import anyio
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -30,6 +31,7 @@ from trialtune.server.served import Served, open_all
 from trialtune.settings import Settings
 
 _QUICK = 20_000  # characters that are cleaned at once; for more, others need not wait
+_EXPLAINED = 4  # at a time; each asks hundreds of texts
 _LEFT = 499  # as nginx logs it; nobody reads that answer
 _Answered = TypeVar("_Answered")
 STATIC = Path(__file__).with_name("static")
@@ -44,7 +46,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         413: "The body is too large.",
         415: "The body is not said to be JSON.",
         422: "A field is wrong; the message names it.",
-        429: "Too many texts wait; Retry-After says when to try again.",
+        429: "Too much waits; Retry-After says when to try again.",
         500: "The service failed.",
         503: "The service is shutting down.",
         504: "The answer took too long.",
@@ -101,7 +103,10 @@ def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str 
 
 
 def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:
-    @app.post("/v1/predict", responses=_REFUSALS, response_model=messages.PredictResponse, tags=["labels"])
+    explaining = anyio.CapacityLimiter(_EXPLAINED)  # threads of its own: the page's files need theirs
+    asked_for: Any = {"responses": _REFUSALS, "tags": ["labels"], "dependencies": [Depends(_only_json)]}
+
+    @app.post("/v1/predict", response_model=messages.PredictResponse, **asked_for)
     async def predict(asked: messages.PredictRequest, request: Request) -> Response:
         """Labels, calibrated probabilities and doubts for texts or trials, by task."""
         count = len(asked.texts or asked.records)
@@ -126,15 +131,19 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
         }
         return Response(to_json(messages.PredictResponse(results=results)), media_type="application/json")
 
-    @app.post("/v1/explain", responses=_REFUSALS, tags=["labels"])
+    @app.post("/v1/explain", **asked_for)
     async def explain(asked: messages.ExplainRequest, request: Request) -> messages.ExplainResponse:
         """Which words made a label probable: each is taken out, and the text read again (occlusion)."""
         one = _one(served, asked.task)
         if asked.label not in one.labels:
             raise HTTPException(404, f"{asked.task} has no such label; /v1/models names them")
+        if explaining.available_tokens < 1:
+            busy = "other explanations are being made; try again in a second"
+            raise HTTPException(429, busy, headers={"Retry-After": "1"})
         given_up = threading.Event()  # a thread cannot be stopped: it keeps the time, and looks at this
         ask = partial(one.explain, timeout=settings.timeout, given_up=given_up)
-        working = asyncio.ensure_future(run_in_threadpool(ask, _sound(asked.text), asked.label))
+        text = _sound(asked.text)
+        working = asyncio.ensure_future(anyio.to_thread.run_sync(ask, text, asked.label, limiter=explaining))
         try:
             spans = await _while_there(request, working, settings.timeout)
         except BaseException as error:
@@ -175,6 +184,12 @@ def _add_watching(app: FastAPI, served: Mapping[str, Served], meters: Meters) ->
         return FileResponse(STATIC / "index.html", headers={"content-security-policy": _POLICY})
 
 
+async def _only_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "send JSON, and say so: Content-Type: application/json")
+
+
 def _one(served: Mapping[str, Served], name: str) -> Served:
     if name not in served:
         raise HTTPException(404, f"tasks: no such task is served; there are: {', '.join(served)}")
@@ -213,7 +228,7 @@ def _predictions(
 ) -> list[messages.Prediction]:
     left = iter(answers)
     return [
-        messages.prediction(one, text, next(left) if text else None, row.get("nct_id"))
+        messages.prediction(one, text, next(left) if text else None, _sound(row.get("nct_id") or "") or None)
         for text, row in zip(texts, rows, strict=True)
     ]
 

@@ -20,6 +20,8 @@ log = logging.getLogger("trialtune.server")
 # So much of too large a body is read and thrown away: a connection that is closed on a client that
 # still sends is reset, and the client never reads why.
 _DRAINED = 4
+_CLOSE = ("connection", "close")
+_BODIES = 32  # of the largest size are held at a time
 _GUARDED = ("/v1/", "/metrics")  # the page and its files hold nothing secret; it asks for the token
 
 
@@ -44,7 +46,7 @@ def log_as_json(level: int = logging.INFO) -> None:
     """Send our log lines and uvicorn's to stderr as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    for name in ("trialtune.server", "uvicorn"):
+    for name in ("trialtune.server", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
@@ -64,12 +66,14 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, rules: Rules, meters: Meters) -> None:
         self._app, self._rules, self._meters = app, rules, meters
+        self._held = 0  # bytes of bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began, number, status = time.perf_counter(), secrets.token_hex(8), 0
+        parts: list[bytes] = []
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -79,7 +83,7 @@ class Guard:
             await send(message)
 
         try:
-            refused = self._unknown(scope) or await self._read(scope, receive)
+            refused = self._unknown(scope) or await self._read(receive, parts)
             if isinstance(refused, JSONResponse):
                 await refused(scope, receive, sending)
             else:
@@ -90,6 +94,7 @@ class Guard:
                 failure = f"something went wrong here; the log names it under {number}"
                 await _refuse(500, failure)(scope, receive, sending)
         finally:
+            self._held -= sum(map(len, parts))
             route = getattr(scope.get("route"), "path", "other")
             seconds = time.perf_counter() - began
             self._meters.answered(route, status, seconds)
@@ -108,10 +113,9 @@ class Guard:
             401, "give the service's token: Authorization: Bearer ...", ("www-authenticate", "Bearer")
         )
 
-    async def _read(self, scope: Scope, receive: Receive) -> JSONResponse | Receive:
-        """The body as one message to be received, or a refusal when it is too large or too slow."""
+    async def _read(self, receive: Receive, parts: list[bytes]) -> JSONResponse | Receive:
+        """The body, read into `parts`, as one message; or a refusal when it is too large or too slow."""
         large = f"the body is larger than {self._rules.max_bytes:,} bytes; send fewer texts at once"
-        parts: list[bytes] = []
         total, more = 0, True
         try:
             async with asyncio.timeout(self._rules.seconds):
@@ -123,12 +127,16 @@ class Guard:
                     total += len(part)
                     if total <= self._rules.max_bytes:
                         parts.append(part)
+                        self._held += len(part)
+                    if self._held > _BODIES * self._rules.max_bytes:
+                        return _refuse(429, "too many large bodies at once", ("retry-after", "1"), _CLOSE)
         except TimeoutError:
             waited = f"the body did not arrive within {self._rules.seconds:g} s"
-            return _refuse(408, waited, ("connection", "close"))
+            return _refuse(408, waited, _CLOSE)
         if total > self._rules.max_bytes:
-            return _refuse(413, large, ("connection", "close"))
-        body: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+            return _refuse(413, large, _CLOSE)
+        parts[:] = [b"".join(parts)]
+        body: list[Message] = [{"type": "http.request", "body": parts[0], "more_body": False}]
 
         async def replay() -> Message:
             return body.pop() if body else await receive()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 from typing_extensions import TypedDict  # pydantic reads that one on Python 3.11, too
 
 from trialtune.inference.occlusion import Span
@@ -13,26 +13,41 @@ from trialtune.tasks.task import LONGEST
 LONGEST_EXPLAINED = 4000  # characters; every word costs a reading
 
 Text = Annotated[str, Field(max_length=LONGEST)]
+_MOST_FIELDS = 20  # a message for each of thousands would hold everyone up; hence FailFast, too
 
 
-class PredictRequest(BaseModel):
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, asked: Any) -> Any:
+        if isinstance(asked, dict) and len(asked) > _MOST_FIELDS:
+            raise ValueError(f"has {len(asked):,} fields; see /docs for those it may have")
+        return asked
+
+
+class PredictRequest(_Request):
     """Texts, or trials; with one of the two."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "oneOf": [{"required": ["texts"]}, {"required": ["records"]}],
             "examples": [{"texts": ["Slow accrual", "Sponsor decision"], "tasks": ["stop-reasons"]}],
         },
     )
 
-    texts: list[Text] = Field([], min_length=1, description="Reasons, eligibility criteria, ...")
-    records: list[dict[str, Any]] = Field(
+    texts: Annotated[list[Text], FailFast()] = Field(
+        [], min_length=1, description="Reasons, eligibility criteria, ..."
+    )
+    records: Annotated[list[dict[str, Any]], FailFast()] = Field(
         [],
         min_length=1,
         description="Trials as ClinicalTrials.gov's API v2 gives them, or flat objects of named columns.",
     )
-    tasks: list[str] = Field([], min_length=1, description="Served tasks to be answered; without it, all.")
+    tasks: Annotated[list[str], FailFast()] = Field(
+        [], min_length=1, description="Served tasks to be answered; without it, all."
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "PredictRequest":
@@ -58,11 +73,10 @@ class PredictResponse(TypedDict):
     results: dict[str, list[Prediction]]
 
 
-class ExplainRequest(BaseModel):
+class ExplainRequest(_Request):
     """Which words made this label probable?"""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"task": "stop-reasons", "text": "Slow accrual", "label": "Success"}]
         },

@@ -1,10 +1,13 @@
 """Bind, serve until told to stop, answer what was accepted."""
 
+import asyncio
+import math
 import socket
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trialtune.errors import UsageError
 
@@ -39,14 +42,55 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_server(app: FastAPI, *, timeout: float) -> uvicorn.Server:
-    """A server that, when told to stop, answers the requests it has for up to `timeout` s more."""
+    """A server that, when told to stop, first answers the requests it has.
+
+    A connection has `timeout` seconds for the head of a request, a request as many for its body
+    and again for its answer.
+    """
+
+    class Protocol(_Impatient):
+        patience = timeout
+
     config = uvicorn.Config(
         app,
+        http=Protocol,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         limit_concurrency=_CONNECTIONS,
-        timeout_graceful_shutdown=int(timeout) + 5,
+        timeout_graceful_shutdown=math.ceil(2 * timeout) + 5,
     )
     return uvicorn.Server(config)
+
+
+class _Impatient(HttpToolsProtocol):
+    """uvicorn's protocol, which by itself waits for ever for the head of a request."""
+
+    patience: float  # s
+    _giving_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._giving_up = self.loop.call_later(self.patience, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._giving_up:
+            self._giving_up.cancel()
+            self._giving_up = None

@@ -216,6 +216,8 @@ class Scorer:
                     continue
                 batch.append(item)
                 room -= min(self._most_tokens, 2 + len(item.text) // _CHARACTERS_A_TOKEN)
+            if self._queue:
+                self._changed.notify()  # another thread takes what is left
             return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:

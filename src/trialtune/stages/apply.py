@@ -17,6 +17,7 @@ from trialtune.files import (
     atomic_folder,
     check_replaceable,
     fingerprint,
+    recover,
     sha256_of,
     write_json,
 )
@@ -39,7 +40,10 @@ def no_bar(label: str, total: int) -> AbstractContextManager[Callable[[int], Non
 
 @dataclass(frozen=True)
 class ApplySettings:
-    """How a snapshot is labelled; the labels depend on none of it."""
+    """How a snapshot is labelled. With onnxruntime the labels depend on none of it.
+
+    PyTorch in bfloat16 rounds a probability by up to 0.005 otherwise in another batch.
+    """
 
     engine: str = "local"
     shard_rows: int = 8192  # texts between two moments at which a stopped run can go on
@@ -92,20 +96,21 @@ def apply(
     `out` gets `labels/part-*.parquet` (nct_id, labels, probabilities, needs_review, classifier,
     text_hash; a row a trial, in the order of NCT ids), `apply.json`, `summary.json` and
     `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the
-    same call goes on with it after a kill at any moment, to the same bytes. A text is scored once
+    same call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
     however many trials have it; texts that an earlier output of the same classifier has
     (`settings.since`, else `out` itself) are not scored again.
 
     Raises DataError for a classifier or snapshot that cannot be used or has no text of the task, and
     UsageError when `out` holds other things, is being written, or the engine is not there.
     """
-    job = _job(classifier, snapshot, out, settings, tell)
-    check_engine(settings.engine)
-    check_replaceable(out)
+    out = out.absolute()  # so that "." has a name
+    _check(classifier, snapshot, out, settings)
     work = out.with_name(f".{out.name}.work")
     work.mkdir(exist_ok=True)
     try:
         with FileLock(work / ".lock", timeout=0):
+            recover(out)
+            job = _job(classifier, snapshot, out, settings, tell)
             plan = _planned(job, work, tell, bar)
             open_ = partial(open_classifier, classifier.resolve())
             with bar("scoring texts", plan.to_score) as progress:
@@ -119,21 +124,28 @@ def apply(
 
 def dry_run(classifier: Path, snapshot: Path, out: Path, *, settings: ApplySettings) -> dict[str, Any]:
     """What `apply` would have to do: trials, distinct texts, texts to score. Nothing stays written."""
+    _check(classifier, snapshot, out, settings)
     job = _job(classifier, snapshot, out, settings, lambda line: None)
-    check_engine(settings.engine)
-    check_replaceable(out)
     with tempfile.TemporaryDirectory() as folder:
         plan = job.plan(Path(folder), "", None)
-        changes = count_changes(plan, plan.trials_file, job.earlier)
+        changes = count_changes(plan, job.earlier)
     return _about(job) | _counts(plan) | changes
+
+
+def _check(classifier: Path, snapshot: Path, out: Path, settings: ApplySettings) -> None:
+    """What can be told before the work is told before anything is written."""
+    check_engine(settings.engine)
+    check_replaceable(out, inputs=[classifier, snapshot])
+    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
+        raise UsageError(f"--out {out}: holds no output of apply; give a new folder")
+    describe_classifier(classifier)
+    open_classifier(classifier)  # a missing file, or a wrong rule
+    count_trials(snapshot)
 
 
 def _job(
     classifier: Path, snapshot: Path, out: Path, settings: ApplySettings, tell: Callable[[str], None]
 ) -> _Job:
-    describe_classifier(classifier)
-    # Opened here, too, so that a missing file or a wrong rule is told before the snapshot is read.
-    open_classifier(classifier)
     task, mark = task_of(classifier), classifier_fingerprint(classifier)
     earlier = None
     if settings.since or (out / RECORD).is_file():
@@ -184,7 +196,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> dict[str, Any]:
             metadata=metadata,
             shard_rows=job.shard_rows,
         )
-        counts = _counts(plan) | count_changes(plan, plan.trials_file, job.earlier)
+        counts = _counts(plan) | count_changes(plan, job.earlier)
         write_json(folder / RECORD, {"format": 1, **about, "labels": labels, "parts": rows})
         summary = {**about, **counts, **tally(plan, parts, labels)}
         write_json(folder / "summary.json", summary)

@@ -9,13 +9,17 @@ import polars as pl
 
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import review_scores, score
+from trialtune.evaluation.thresholds import FILE_NAME as DECISION_FILE
 from trialtune.evaluation.thresholds import Decision
-from trialtune.files import fingerprint, folder_digest, read_json
+from trialtune.files import fingerprint, read_json, sha256_of
 from trialtune.inference.predictor import Predictor
 from trialtune.tasks.seen import drop_seen, near_seen
 from trialtune.tasks.targets import multi_hot, with_answers
+from trialtune.tasks.task import TASK_FILE
 
 _SHOWN = 5
+_MODEL = ("*.safetensors", "*.onnx", "config.json", "tokenizer*.json", "vocab.txt")
+_DECIDING = (*_MODEL, DECISION_FILE, TASK_FILE)
 
 
 def describe_classifier(folder: Path) -> dict[str, Any]:
@@ -27,8 +31,10 @@ def describe_classifier(folder: Path) -> dict[str, Any]:
 
 
 def classifier_fingerprint(folder: Path) -> str:
-    """What tells two classifiers apart: weights, tokeniser, labels and decision rule."""
-    return fingerprint(folder_digest(folder))[:16]
+    """What tells two classifiers apart: weights, tokeniser, labels, decision rule, and what is read."""
+    files = sorted({file for pattern in _DECIDING for file in folder.glob(pattern)})
+    longest = describe_classifier(folder)["max_length"]
+    return fingerprint([(file.name, sha256_of(file)) for file in files], longest)[:16]
 
 
 def open_classifier(folder: Path, *, precision: str = "auto") -> tuple[Predictor, Decision, str]:

@@ -16,7 +16,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.thresholds import FILE_NAME, Decided
 from trialtune.files import atomic_folder, check_replaceable, write_json
-from trialtune.inference.backends import GRAPH_FILE
+from trialtune.inference.backends import GRAPH_FILE, seal
 from trialtune.models.classifier import load_classifier, save_classifier
 from trialtune.models.graph import write_graph
 from trialtune.reports.card import write_exported_card
@@ -72,7 +72,7 @@ def export(
     if form == "onnx-int8" and examples is None and not force:
         raise UsageError("int8 is checked on labelled rows: give --data FILE, or --force to do without")
     describe_classifier(classifier)
-    check_replaceable(out)
+    check_replaceable(out, inputs=[classifier])
     task = task_of(classifier)
     texts, gold, seen = _texts(task, classifier, examples)
     with atomic_folder(out) as folder:
@@ -122,12 +122,13 @@ def _write(classifier: Path, folder: Path, form: str) -> None:
     tokenizer.save_pretrained(folder)
     if form == "onnx":
         write_graph(model, folder / GRAPH_FILE)
-        return
-    from trialtune.models.int8 import quantise  # noqa: PLC0415 - needs an extra
+    else:
+        from trialtune.models.int8 import quantise  # noqa: PLC0415 - needs an extra
 
-    with tempfile.TemporaryDirectory(dir=folder) as aside:
-        write_graph(model, Path(aside) / GRAPH_FILE)
-        quantise(Path(aside) / GRAPH_FILE, folder / GRAPH_FILE)
+        with tempfile.TemporaryDirectory(dir=folder) as aside:
+            write_graph(model, Path(aside) / GRAPH_FILE)
+            quantise(Path(aside) / GRAPH_FILE, folder / GRAPH_FILE)
+    seal(folder / GRAPH_FILE)
 
 
 def _answers(
