@@ -1,7 +1,11 @@
 """The page in a real browser: a text, a table, both colour schemes, nothing from elsewhere."""
 
 import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +16,9 @@ QUIET = [
 ]
 
 
-@pytest.fixture(params=["light", "dark"])
-def page(request, service):
+@contextmanager
+def opened(address: str, scheme: str = "light") -> Iterator[Any]:
+    """The page, narrow as on a telephone; whatever it complains of or asks elsewhere is a failure."""
     if not CHROMIUM.exists():
         pytest.skip(f"no browser at {CHROMIUM}")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
@@ -21,15 +26,21 @@ def page(request, service):
     problems: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        opened = browser.new_page(color_scheme=request.param, viewport={"width": 390, "height": 800})
-        opened.on("console", lambda message: problems.append(message.text))
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        own = (str(service.base_url), "blob:", "data:")
-        opened.on("request", lambda asked: asked.url.startswith(own) or problems.append(asked.url))
-        opened.goto(str(service.base_url))
-        yield opened
+        page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
+        page.on("console", lambda message: "401" in message.text or problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        own = (address, "blob:", "data:")
+        page.on("request", lambda asked: asked.url.startswith(own) or problems.append(asked.url))
+        page.goto(address)
+        yield page
         browser.close()
     assert problems == []
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request, service):
+    with opened(str(service.base_url), request.param) as found:
+        yield found
 
 
 def test_a_text_by_keyboard(page) -> None:
@@ -45,6 +56,7 @@ def test_a_text_by_keyboard(page) -> None:
     assert page.locator("article .read").text_content() == "<b>slow</b> recruitment 💊 of patients"
     assert page.locator("article li").count() == 17
     assert page.locator("article .cut").count() == 17
+    assert page.evaluate("document.activeElement.id") == "go"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -59,6 +71,69 @@ def test_a_record_and_every_question(page) -> None:
     assert page.locator("article .read").all_text_contents() == ["funding", "Inclusion: Women."]
 
 
+def test_what_is_no_single_record_is_told(page) -> None:
+    page.locator("#task option[value='']").wait_for(state="attached")
+    for text, said in (
+        ('[{"why_stopped": "a"}, {"why_stopped": "b"}]', "these are 2 records"),
+        ('{"studies": [{}, {}, {}]}', "these are 3 records"),
+        ("[[1]]", "no record"),
+    ):
+        page.locator("#text").fill(text)
+        page.locator("#go").click()
+        page.locator("#said.error", has_text=said).wait_for()
+    page.locator("#text").fill('[{"why_stopped": "funding"}]')
+    page.locator("#go").click()
+    page.locator("article .read", has_text="funding").wait_for()
+    page.locator("#text").fill("no money " * 500)
+    page.locator("#go").click()
+    page.get_by_text("too long to ask").wait_for()
+
+
+def test_the_token_is_asked_for(classifiers, serving, tmp_path) -> None:
+    with (
+        serving(classifiers[:1], token="secret-of-16-characters") as client,
+        opened(str(client.base_url)) as page,
+    ):
+        page.get_by_text("asks for a token").last.wait_for()
+        assert page.evaluate("document.activeElement.id") == "token"
+        (tmp_path / "one.csv").write_text("reason\nfunding\n")
+        page.get_by_label("CSV file").set_input_files(tmp_path / "one.csv")
+        page.get_by_text("1 rows.").wait_for()
+        assert page.locator("#start").is_disabled()
+        page.locator("#token").fill("wrong")
+        page.get_by_role("button", name="Use it").click()
+        page.get_by_text("not the right one").wait_for()
+        page.locator("#token").fill("secret-of-16-characters")
+        page.keyboard.press("Enter")
+        page.locator("#start:enabled").click()
+        page.get_by_text("Done: 1 of 1 rows").wait_for()
+
+
+def label_table(page, file: Path) -> str:
+    """The labelled table that a file comes back as, on a fresh page."""
+    page.reload()
+    page.locator("#table-task option").first.wait_for(state="attached")
+    page.get_by_label("CSV file").set_input_files(file)
+    page.locator("#start:enabled").click()
+    page.get_by_text("Done:").wait_for()
+    with page.expect_download() as download:
+        page.get_by_text("Download the labelled table").click()
+    return Path(download.value.path()).read_text(encoding="utf-8-sig")
+
+
+def test_empty_cells_and_other_separators_stay(page, tmp_path) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text('reason\nfunding\n\n""\nslow; too slow\n""')
+    told = list(csv.reader(io.StringIO(label_table(page, file))))
+    assert [row[0] for row in told] == ["reason", "funding", "", "", "slow; too slow", ""]
+    for separator in (";", "\t"):
+        rows = [["id", "why_stopped"], ["NCT1", "slow, no money"], ["NCT2", f"a{separator}b"]]
+        with file.open("w", newline="") as handle:
+            csv.writer(handle, delimiter=separator).writerows(rows)
+        found = list(csv.reader(io.StringIO(label_table(page, file)), delimiter=separator))
+        assert [row[:2] for row in found] == rows and all(row[2] for row in found)
+
+
 def test_a_table_comes_back_labelled(page, tmp_path) -> None:
     rows = [
         ["NCT1", 'said "slow", then\nstopped'],
@@ -68,16 +143,9 @@ def test_a_table_comes_back_labelled(page, tmp_path) -> None:
     file = tmp_path / "trials.csv"
     with file.open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([["id", "why_stopped"], *rows])
-    page.locator("#table-task option").first.wait_for(state="attached")
-    page.get_by_label("CSV file").set_input_files(file)
-    page.locator("#start:enabled").wait_for()
+    told = list(csv.reader(io.StringIO(label_table(page, file))))
     assert page.locator("#column").input_value() == "1"
-    page.locator("#start").click()
-    page.get_by_text("Done: 152 of 152 rows").wait_for()
-    with page.expect_download() as download:
-        page.get_by_text("Download the labelled table").click()
-    with Path(download.value.path()).open(newline="", encoding="utf-8-sig") as handle:
-        told = list(csv.reader(handle))
+    assert page.locator("#table-said").text_content() == "Done: 152 of 152 rows."
     assert [row[:2] for row in told[1:]] == rows
     assert len(told[0]) == 4 + 17 and told[2][2] == ""
     assert all(row[2] for row in told[3:])
@@ -86,7 +154,7 @@ def test_a_table_comes_back_labelled(page, tmp_path) -> None:
 def test_a_file_that_is_no_table(page, tmp_path) -> None:
     for content, said in (
         (b"a,b\n\xff,1\n", "not UTF-8"),
-        (b"a,b\n1\n", "row 1"),
+        (b"a,b\n\n1\n", "row 2 has 1 cells"),
         (b'a\n"x', "never closed"),
     ):
         file = tmp_path / f"{said}.csv"

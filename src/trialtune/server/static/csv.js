@@ -1,31 +1,38 @@
 "use strict";
-// CSV as RFC 4180 has it: quoted cells may hold commas, line ends and doubled quotes.
+// CSV as RFC 4180 has it: quoted cells may hold separators, line ends and doubled quotes. Spreadsheets of
+// half the world separate by semicolons.
 
-function parseCsv(text) {
+function separatorOf(text) {
+  const header = text.replaceAll(/"[^"]*"/g, "").split(/[\r\n]/, 1)[0];
+  const count = (sign) => header.split(sign).length;
+  return [",", ";", "\t"].reduce((best, sign) => (count(sign) > count(best) ? sign : best));
+}
+
+function parseCsv(text, separator) {
   const rows = [];
-  let row = [], cell = "", quoted = false;
-  const endRow = () => {
-    row.push(cell);
-    if (row.length > 1 || row[0] !== "") rows.push(row);
-    row = []; cell = "";
-  };
+  let row = [], cell = "", quoted = false, begun = false;
+  const endRow = () => { rows.push([...row, cell]); row = []; cell = ""; begun = false; };
   for (let i = 0; i < text.length; i++) {
     const c = text[i];
     if (quoted) {
       if (c !== '"') cell += c;
       else if (text[i + 1] === '"') { cell += '"'; i++; }
       else quoted = false;
-    } else if (c === '"' && cell === "") quoted = true;
-    else if (c === ",") { row.push(cell); cell = ""; }
-    else if (c === "\n" || c === "\r") { if (c === "\r" && text[i + 1] === "\n") i++; endRow(); }
-    else cell += c;
+    } else if (c === "\n" || c === "\r") { if (c === "\r" && text[i + 1] === "\n") i++; endRow(); }
+    else {
+      begun = true;
+      if (c === '"' && cell === "") quoted = true;
+      else if (c === separator) { row.push(cell); cell = ""; }
+      else cell += c;
+    }
   }
   if (quoted) throw new Error("a quoted cell is never closed");
-  if (cell !== "" || row.length) endRow();
+  if (begun) endRow();
   return rows;
 }
 
-function writeCsv(rows) {
-  const written = (cell) => (/[",\r\n]/.test(cell) ? '"' + cell.replaceAll('"', '""') + '"' : cell);
-  return rows.map((row) => row.map(written).join(",")).join("\r\n") + "\r\n";
+function writeCsv(rows, separator) {
+  const special = (cell) => /["\r\n]/.test(cell) || cell.includes(separator);
+  const written = (cell) => (special(cell) ? '"' + cell.replaceAll('"', '""') + '"' : cell);
+  return rows.map((row) => row.map(written).join(separator)).join("\r\n") + "\r\n";
 }

@@ -2,6 +2,7 @@
 const $ = (id) => document.getElementById(id);
 const percent = (p) => (100 * p).toFixed(p > 0.995 || p < 0.005 ? 1 : 0) + " %";
 const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+const LONGEST_EXPLAINED = 4000; // characters
 let models = [], maxTexts = 100, token = "", table = null, stopped = false, asked = 0;
 
 function make(tag, properties = {}, ...children) {
@@ -15,6 +16,11 @@ function say(id, text, wrong = false) {
   $(id).classList.toggle("error", wrong);
 }
 
+// Not `disabled`, which would take the focus away from who works by keyboard.
+const isBusy = (id) => $(id).getAttribute("aria-disabled") === "true";
+const setBusy = (id, busy) => $(id).setAttribute("aria-disabled", String(busy));
+const offerTable = () => { $("start").disabled = $("column").disabled = !(table && models.length); };
+
 async function call(path, body) {
   const headers = token ? { Authorization: "Bearer " + token } : {};
   const options = body ? { method: "POST", body: JSON.stringify(body) } : {};
@@ -24,7 +30,11 @@ async function call(path, body) {
     if (!reply) throw new Error("the service does not answer");
     if (reply.ok) return reply.json();
     if (reply.status === 429 && tries < 20) { await wait(Number(reply.headers.get("Retry-After")) || 1); continue; }
-    if (reply.status === 401) $("token-form").hidden = false;
+    if (reply.status === 401) {
+      $("token-form").hidden = false;
+      $("token").focus();
+      throw new Error(token ? "that token is not the right one" : "this service asks for a token");
+    }
     const said = await reply.json().catch(() => ({}));
     throw new Error(said.detail || "the service answered " + reply.status);
   }
@@ -42,6 +52,7 @@ async function start() {
   $("task").replaceChildren(...options());
   if (names.length > 1) $("task").append(make("option", { value: "", textContent: "all" }));
   $("table-task").replaceChildren(...options());
+  offerTable();
 }
 
 function question(text, task) {
@@ -50,9 +61,16 @@ function question(text, task) {
   if (/^\s*[{[]/.test(text)) {
     try { record = JSON.parse(text); } catch { record = null; }
   }
-  if (Array.isArray(record)) record = record[0];
-  if (record && typeof record === "object") return { ...body, records: [record] };
-  return { ...body, texts: [text] };
+  if (record === null) return { ...body, texts: [text] };
+  if (Array.isArray(record.studies)) record = record.studies;
+  if (Array.isArray(record)) {
+    if (record.length !== 1) throw new Error(`these are ${record.length} records; enter one, or a table below`);
+    [record] = record;
+  }
+  if (record === null || typeof record !== "object" || Array.isArray(record)) {
+    throw new Error("this is no record: a record has named fields");
+  }
+  return { ...body, records: [record] };
 }
 
 // Texts are counted in code points by the service, in UTF-16 units by JavaScript.
@@ -74,16 +92,21 @@ function marked(text, words) {
 
 async function explain(task, text, label, read, note) {
   const mine = read.dataset.asked = String(++asked);
+  if (Array.from(text).length > LONGEST_EXPLAINED) {
+    note.textContent = "The text is too long to ask which of its words matter.";
+    return;
+  }
   note.textContent = `Asking which words matter for ${label} …`;
   try {
     const { words } = await call("/v1/explain", { task, text, label });
     if (read.dataset.asked !== mine) return;
     read.replaceChildren(...marked(text, words));
-    const telling = words.filter((word) => word.importance > 0.05)
-      .sort((a, b) => b.importance - a.importance).slice(0, 5)
-      .map((word) => Array.from(text).slice(word.start, word.end).join(""));
-    note.textContent = telling.length
-      ? `Words that speak most for ${label}: ${telling.join(", ")}.` : `No single word decides on ${label}.`;
+    const telling = (sign) => words.filter((word) => sign * word.importance > 0.05)
+      .sort((a, b) => sign * (b.importance - a.importance)).slice(0, 5)
+      .map((word) => Array.from(text).slice(word.start, word.end).join("")).join(", ");
+    const [pro, con] = [telling(1), telling(-1)];
+    note.textContent = [pro && `Words that speak most for ${label}: ${pro}.`, con && `Against it: ${con}.`]
+      .filter(Boolean).join(" ") || `No single word decides on ${label}.`;
   } catch (error) {
     if (read.dataset.asked === mine) note.textContent = "Which words matter is not known: " + error.message;
   }
@@ -144,9 +167,10 @@ function answer(model, told) {
 
 $("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (isBusy("go")) return;
   const text = $("text").value;
   if (!text.trim()) { say("said", "Enter a text first.", true); $("text").focus(); return; }
-  $("go").disabled = true;
+  setBusy("go", true);
   $("said").classList.remove("heard");
   say("said", "Reading …");
   try {
@@ -157,21 +181,26 @@ $("ask").addEventListener("submit", async (event) => {
     say("said", told.map((model) => `${model.task}: ${(results[model.task][0].labels || ["no text"]).join(", ")}`
       + (results[model.task][0].needs_review ? " (needs review)" : "")).join("; "));
   } catch (error) { say("said", "Error: " + error.message, true); }
-  $("go").disabled = false;
+  setBusy("go", false);
 });
 
 $("file").addEventListener("change", async () => {
   table = null;
-  $("start").disabled = $("column").disabled = $("download").hidden = true;
+  $("download").hidden = $("progress").hidden = true;
+  $("progress").value = 0;
+  offerTable();
   const file = $("file").files[0];
   if (!file) return;
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-    const [header, ...rows] = parseCsv(text);
+    const separator = separatorOf(text);
+    const [header, ...rows] = parseCsv(text, separator);
     if (!header || !rows.length) throw new Error("it has no rows");
-    const bad = rows.findIndex((row) => row.length !== header.length);
+    // Where there is one column, a blank line is an empty cell.
+    const blank = (row) => row.length === 1 && row[0] === "" && header.length > 1;
+    const bad = rows.findIndex((row) => row.length !== header.length && !blank(row));
     if (bad >= 0) throw new Error(`row ${bad + 1} has ${rows[bad].length} cells, the header ${header.length}`);
-    table = { name: file.name, header, rows };
+    table = { name: file.name, separator, header, rows: rows.filter((row) => !blank(row)) };
   } catch (error) {
     const why = error instanceof TypeError ? "it is not UTF-8; save it as CSV UTF-8" : error.message;
     say("table-said", `Error: ${file.name}: ${why}`, true);
@@ -180,18 +209,19 @@ $("file").addEventListener("change", async () => {
   $("column").replaceChildren(...table.header.map((name, i) => make("option", { value: i, textContent: name })));
   const known = /why_?\s*(study_?\s*)?stopped|reason|criteria|text/i;
   $("column").value = Math.max(0, table.header.findIndex((name) => known.test(name)));
-  $("start").disabled = $("column").disabled = false;
+  offerTable();
   say("table-said", `${table.rows.length.toLocaleString("en")} rows.`);
 });
 
 $("table").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { name, header, rows } = table, column = Number($("column").value), task = $("table-task").value;
+  if (isBusy("start")) return;
+  const { name, separator, header, rows } = table, column = Number($("column").value), task = $("table-task").value;
   const labels = models.find((model) => model.task === task).labels.map((label) => label.name);
   const out = [[...header, `${task} labels`, `${task} needs_review`, ...labels.map((label) => `p(${label})`)]];
   const size = Math.min(64, maxTexts);
   stopped = false;
-  $("start").disabled = $("file").disabled = true;
+  setBusy("start", $("file").disabled = true);
   $("stop").hidden = $("progress").hidden = false;
   $("download").hidden = true;
   $("progress").max = rows.length;
@@ -210,10 +240,10 @@ $("table").addEventListener("submit", async (event) => {
     say("table-said", `${stopped ? "Stopped after" : "Done:"} ${out.length - 1} of ${rows.length} rows.`);
   } catch (error) { say("table-said", `Error after ${out.length - 1} rows: ${error.message}`, true); }
   if ($("download").href) URL.revokeObjectURL($("download").href);
-  $("download").href = URL.createObjectURL(new Blob(["\ufeff", writeCsv(out)], { type: "text/csv" }));
+  $("download").href = URL.createObjectURL(new Blob(["\ufeff", writeCsv(out, separator)], { type: "text/csv" }));
   $("download").download = name.replace(/\.csv$/i, "") + "-labelled.csv";
   $("download").hidden = false;
-  $("start").disabled = $("file").disabled = false;
+  setBusy("start", $("file").disabled = false);
   $("stop").hidden = true;
 });
 
@@ -221,6 +251,7 @@ $("stop").addEventListener("click", () => { stopped = true; });
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   token = $("token").value.trim();
+  say("said", ""); // so that the same answer is said again
   start();
 });
 start();
