@@ -141,6 +141,8 @@ def _check(classifier: Path, snapshot: Path, out: Path, settings: ApplySettings)
     describe_classifier(classifier)
     open_classifier(classifier)  # a missing file, or a wrong rule
     count_trials(snapshot)
+    if settings.since:
+        Labelled.open(settings.since)
 
 
 def _job(
