@@ -48,7 +48,7 @@ from trialtune.models.lora import LoraSettings, add_lora
 from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
 from trialtune.models.speed import prepare_training, set_dropout
 from trialtune.registry.sample import SampleSettings, write_sample
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.snapshot.build import import_source
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.loop import train
 from trialtune.training.settings import TrainSettings

@@ -60,7 +60,7 @@ def make_inputs(folder: Path, source: Path | None, sizes: list[int]) -> None:
     """Snapshots of every size, and the composed texts of the second, which the library is given."""
     from trialtune.corpus.documents import compose
     from trialtune.registry.sample import SampleSettings, write_sample
-    from trialtune.registry.snapshot import import_source
+    from trialtune.registry.snapshot.build import import_source
 
     if source is None:
         write_sample(folder / "sample", SampleSettings(studies=SAMPLE))

@@ -42,7 +42,7 @@ from trialtune.inference.predictor import Predictor
 from trialtune.models.classifier import build_classifier
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
 from trialtune.registry.sample import SampleSettings, write_sample
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.snapshot.build import import_source
 from trialtune.stages.evaluate import evaluate
 from trialtune.stages.examples import read_examples
 from trialtune.stages.finetune import FinetuneSettings, finetune

@@ -64,14 +64,14 @@ Call = Callable[[], int]
 
 
 def import_v2(folder: Path) -> Call:
-    from trialtune.registry.snapshot import import_source
+    from trialtune.registry.snapshot.build import import_source
 
     out = folder / "snapshot.parquet"
     return lambda: import_source(folder / "v2.jsonl", out, workers=CORES).kept
 
 
 def import_aact(folder: Path) -> Call:
-    from trialtune.registry.snapshot import import_source
+    from trialtune.registry.snapshot.build import import_source
 
     return lambda: import_source(folder / "aact", folder / "aact.parquet", workers=CORES).kept
 

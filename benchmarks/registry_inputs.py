@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trialtune.registry.records import SNAPSHOT_SCHEMA, content_hash
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, content_hash
 from trialtune.registry.sample import SampleSettings, write_sample
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "registry_v2_studies.jsonl.gz"

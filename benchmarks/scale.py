@@ -28,9 +28,9 @@ from rich.table import Table
 from turns import peak_mb, print_machine
 
 from trialtune.experiment.environment import machine, versions
-from trialtune.registry.parquet import SnapshotWriter
-from trialtune.registry.records import SNAPSHOT_SCHEMA
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.write import SnapshotWriter
 from trialtune.tasks.task import task_of
 
 WHOLE = 581_000  # trials in the registry, 2026

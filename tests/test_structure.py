@@ -29,11 +29,12 @@ ORDER = [
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def room(path: Path, under: Path = ROOT) -> str:
+    return path.relative_to(under).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
+def imports(path: Path, package: str = "trialtune") -> set[str]:
+    """The rooms of `package` that a file imports from."""
     modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -41,8 +42,22 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
     return {
-        parts[1] for module in modules if (parts := module.split("."))[0] == "trialtune" and len(parts) > 1
+        module.removeprefix(f"{package}.").split(".")[0]
+        for module in modules
+        if module.startswith(f"{package}.")
     }
+
+
+# The same inside registry/.
+REGISTRY_ORDER = [
+    {"record", "sample"},
+    {"readers"},
+    {"snapshot"},
+    {"sync"},
+    {"query", "lookup", "split", "diff_base"},
+    {"describe", "diff"},
+]
+REGISTRY_RANK = {name: rank for rank, names in enumerate(REGISTRY_ORDER) for name in names}
 
 
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.name != "__init__.py" or path.parent != ROOT]
@@ -53,6 +68,18 @@ def test_no_import_from_a_later_folder(path: Path) -> None:
     own = room(path)
     for other in imports(path):
         assert other == own or RANK[other] < RANK[own], f"{own} imports {other}"
+
+
+REGISTRY_FILES = [path for path in FILES if room(path) == "registry" and path.parent.name != "sample"]
+
+
+@pytest.mark.parametrize("path", REGISTRY_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_from_a_later_room_of_the_registry(path: Path) -> None:
+    own = room(path, ROOT / "registry")
+    if own == "__init__":
+        return
+    for other in imports(path, "trialtune.registry"):
+        assert other == own or REGISTRY_RANK[other] < REGISTRY_RANK[own], f"{own} imports {other}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -119,3 +119,16 @@ def fingerprint(*values: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Say in words what keeps files from being written: no permission, no space, a file in the way."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{out}: cannot be written ({error.strerror or error});"
+            " check the folder's permissions and free space"
+        ) from error

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trialtune.cli import app
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.snapshot.build import import_source
 
 
 @pytest.fixture

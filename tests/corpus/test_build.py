@@ -14,7 +14,7 @@ from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES, compose
 from trialtune.corpus.encode import is_heldout
 from trialtune.corpus.folder import Corpus, corpus_trials, read_blocks
 from trialtune.errors import DataError
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.snapshot.build import import_source
 
 SETTINGS = CorpusSettings(block_size=32, heldout=0.2)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.snapshot.build import import_source
 
 MakeSnapshot = Callable[[Path, Mapping[int, Mapping[str, Any]]], Path]
 

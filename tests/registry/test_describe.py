@@ -14,7 +14,8 @@ from trialtune.errors import DataError, UsageError
 from trialtune.registry.describe import TextSize, describe_snapshot
 from trialtune.registry.lookup import find_trial
 from trialtune.registry.query import export_sql, run_sql
-from trialtune.registry.snapshot import import_source, read_snapshot
+from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.read import read_snapshot
 
 MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
 TRIALS = {

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.diff import diff_snapshots
-from trialtune.registry.records import SNAPSHOT_SCHEMA
-from trialtune.registry.snapshot import import_source, read_snapshot
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.read import read_snapshot
 
 MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
 

@@ -22,7 +22,7 @@ from trialtune.evaluation.thresholds import Decision
 from trialtune.files import write_json
 from trialtune.inference import plan
 from trialtune.models.classifier import build_classifier, save_classifier
-from trialtune.registry.snapshot import import_source
+from trialtune.registry.snapshot.build import import_source
 from trialtune.stages.apply import ApplySettings, apply, dry_run
 from trialtune.stages.evaluate import classifier_fingerprint
 from trialtune.stages.predict import predict

@@ -34,7 +34,7 @@ def build(
     from trialtune.console import bar
     from trialtune.corpus.build import CorpusSettings, build_corpus, count_rows
     from trialtune.models.encoders import load_tokenizer
-    from trialtune.registry.ids import read_ids
+    from trialtune.registry.readers.id_list import read_ids
     from trialtune.workers import cores
 
     with bar("reading trials", count_rows(snapshot)) as progress:

@@ -35,7 +35,7 @@ def import_(
 ) -> None:
     """Read trials of any supported form into one snapshot: a Parquet row a trial."""
     from trialtune.console import bar, console
-    from trialtune.registry.snapshot import import_source
+    from trialtune.registry.snapshot.build import import_source
     from trialtune.workers import cores
 
     with bar("importing trials") as progress:

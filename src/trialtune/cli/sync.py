@@ -37,11 +37,11 @@ def sync(
 ) -> None:
     """Fetch trials from ClinicalTrials.gov; run again to go on, or to bring them up to date."""
     from trialtune.console import bar, console
-    from trialtune.registry.ids import read_ids
-    from trialtune.registry.manifest import SyncRequest
-    from trialtune.registry.quarantine import Quarantine
-    from trialtune.registry.sync import SyncSettings, preview
-    from trialtune.registry.sync import sync as sync_folder
+    from trialtune.registry.readers.id_list import read_ids
+    from trialtune.registry.record.quarantine import Quarantine
+    from trialtune.registry.sync.run import SyncSettings, preview
+    from trialtune.registry.sync.run import sync as sync_folder
+    from trialtune.registry.sync.state import SyncRequest
 
     listed = read_ids(ids) if ids else None
     given = {

@@ -17,8 +17,8 @@ from trialtune.corpus.folder import TRIALS, Corpus
 from trialtune.corpus.shards import BlockWriter
 from trialtune.errors import DataError
 from trialtune.files import atomic_folder, fingerprint, write_json
-from trialtune.registry.parquet import open_parquet
-from trialtune.registry.snapshot import scan_snapshot, snapshot_file
+from trialtune.registry.readers.parquet import open_parquet
+from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 from trialtune.settings import Settings
 from trialtune.workers import in_order
 

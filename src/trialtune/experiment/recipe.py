@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field
 
 from trialtune.corpus.build import CorpusSettings
 from trialtune.errors import UsageError
-from trialtune.registry.cut import Cut
 from trialtune.registry.sample import SampleSettings
+from trialtune.registry.split import Cut
 from trialtune.settings import Settings, nearest, set_value, validated
 from trialtune.stages.adapt import AdaptSettings
 from trialtune.stages.examples import SplitSettings

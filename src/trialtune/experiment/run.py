@@ -17,9 +17,10 @@ from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.files import read_json, sha256_of, write_json
 from trialtune.models.encoders import encoder_digest, load_tokenizer, locate
-from trialtune.registry.cut import split_by_cut
 from trialtune.registry.sample import write_sample
-from trialtune.registry.snapshot import import_source, read_snapshot, snapshot_metadata
+from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
+from trialtune.registry.split import split_by_cut
 from trialtune.reports.report import write_report
 from trialtune.stages.adapt import AdaptSettings, adapt
 from trialtune.stages.compare import Comparison, System

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, read_json, write_json
-from trialtune.registry.parquet import open_parquet
-from trialtune.registry.records import SNAPSHOT_SCHEMA
-from trialtune.registry.snapshot import scan_snapshot, snapshot_file
+from trialtune.registry.readers.parquet import open_parquet
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 from trialtune.tasks.task import Task
 from trialtune.workers import cores, in_order
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.registry.query import trials_view
-from trialtune.registry.records import SNAPSHOT_SCHEMA, TEXT_FIELDS
-from trialtune.registry.snapshot import snapshot_file, snapshot_metadata
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, TEXT_FIELDS
+from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
 
 NOT_GIVEN = "not given"
 _GROUPS = {

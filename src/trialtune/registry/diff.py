@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
-from trialtune.files import atomic_file, write_json
-from trialtune.registry.base import Base, open_base, removed_trials
-from trialtune.registry.parquet import snapshot_origin, writing
-from trialtune.registry.quarantine import Quarantine
-from trialtune.registry.records import CONTENT_FIELDS, SNAPSHOT_SCHEMA
-from trialtune.registry.selection import picked_rows, picked_writer
-from trialtune.registry.snapshot import scan_snapshot, snapshot_file
+from trialtune.files import atomic_file, write_json, writing
+from trialtune.registry.diff_base import Base, open_base
+from trialtune.registry.record.quarantine import Quarantine
+from trialtune.registry.record.schema import CONTENT_FIELDS, SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot.filter import picked_rows, picked_writer
+from trialtune.registry.snapshot.read import removed_trials, scan_snapshot, snapshot_file, snapshot_origin
 
 #: What counts are taken by; trials that say nothing count under NOT_GIVEN.
 GROUPS = ("year", "phase", "status")

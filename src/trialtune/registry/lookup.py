@@ -6,9 +6,8 @@ from typing import Any
 import polars as pl
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.base import removed_trials
-from trialtune.registry.records import is_nct_id, nct_id_of
-from trialtune.registry.snapshot import scan_snapshot
+from trialtune.registry.record.validate import is_nct_id, nct_id_of
+from trialtune.registry.snapshot.read import removed_trials, scan_snapshot
 
 
 def find_trial(snapshot: Path, nct_id: str) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Any
 import duckdb
 
 from trialtune.errors import UsageError
-from trialtune.files import atomic_file
-from trialtune.registry.parquet import writing
-from trialtune.registry.snapshot import scan_snapshot, snapshot_file
+from trialtune.files import atomic_file, writing
+from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 
 _FORMATS = {
     ".parquet": "format parquet, compression zstd",

@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 
 from trialtune import __version__
 from trialtune.errors import UsageError
-from trialtune.registry.records import record_from_row, record_from_study
+from trialtune.registry.record.parse import record_from_row, record_from_study
 from trialtune.server import messages
 from trialtune.server.guard import Guard, Rules
 from trialtune.server.meters import CONTENT_TYPE, Meters

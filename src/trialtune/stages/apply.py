@@ -24,7 +24,7 @@ from trialtune.files import (
 from trialtune.inference.labelled import RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.inference.plan import Plan, count_trials, make_plan
 from trialtune.inference.shards import check_engine, score_shards
-from trialtune.registry.snapshot import snapshot_file, snapshot_metadata
+from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
 from trialtune.reports.labels import write_labels_page
 from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
 from trialtune.tasks.task import Task, task_of

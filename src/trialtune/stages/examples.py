@@ -8,7 +8,7 @@ from pydantic import Field
 
 from trialtune.errors import DataError
 from trialtune.files import atomic_file
-from trialtune.registry.hub import fetch, is_hub_file
+from trialtune.registry.readers.hub import fetch, is_hub_file
 from trialtune.settings import Settings
 from trialtune.tasks.examples import Labelled, load_examples
 from trialtune.tasks.overlap import check_no_overlap, drop_overlap, near_overlap

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.values import iso_date
+from trialtune.registry.record.normalize import iso_date
 from trialtune.tasks.near_duplicates import near_groups
 
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")

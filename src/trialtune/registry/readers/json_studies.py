@@ -1,0 +1,180 @@
+"""Rows of JSON files, read study by study so that a file of any size fits in memory."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import TextIO
+
+from trialtune.errors import DataError
+from trialtune.registry.readers.chunk import Chunk, ready
+from trialtune.registry.readers.text import LONGEST_LINE, lines, text_reader, undecodable
+from trialtune.registry.record.row import Row, bad_row, value_row
+
+# Control characters inside strings are let through here: the records drop them.
+_DECODER = json.JSONDecoder(strict=False)
+_BLANK = re.compile(r"[ \t\r\n]*")
+_CHUNK = 1 << 20
+# How close to the end of the text an error must be to mean "the rest is still to come".
+_CUT_TOKEN = 16
+
+
+class BrokenJSON(ValueError):
+    """The text stops being JSON."""
+
+
+def jsonl_chunks(text: TextIO, label: str) -> Iterator[Chunk]:
+    """One chunk a line; blank lines are passed over, a broken line is a bad row."""
+    pieces = lines(text)
+    for number, line in enumerate(pieces, start=1):
+        if len(line) >= LONGEST_LINE:
+            while line and not line.endswith("\n"):
+                line = next(pieces, "")  # noqa: PLW2901
+            yield ready(bad_row(label, number, f"line too long: over {LONGEST_LINE:,} characters", {}))
+        elif not line.isspace():
+            yield Chunk(label, number, _line_rows, line, len(line))
+
+
+def _line_rows(label: str, number: int, line: str) -> Iterator[Row]:
+    if reason := undecodable(line):
+        yield bad_row(label, number, reason, {"line": line.strip()})
+        return
+    try:
+        value = _DECODER.decode(line)
+    except (ValueError, RecursionError) as error:
+        yield bad_row(label, number, f"broken JSON: {error}", {"line": line.strip()})
+    else:
+        yield value_row(label, number, value)
+
+
+def document_rows(label: str, _number: int, content: bytes) -> Iterator[Row]:
+    """`json_rows` of a small UTF-8 file, one of many."""
+    with text_reader(io.BytesIO(content), label, "utf-8") as text:
+        yield from json_rows(text, label, alone=False)
+
+
+def json_rows(text: TextIO, label: str, *, alone: bool) -> Iterator[Row]:
+    """One row a study of a JSON document: one study, a list of them, or {"studies": [...]}.
+
+    A broken file raises DataError; when it holds one study among many files (not `alone`) it is a bad row.
+    """
+    reader = _JSONReader(text)
+    number = 0
+    try:
+        for number, (value, reason) in enumerate(reader.studies(), start=1):
+            if reason:
+                yield bad_row(label, number, reason, {"value": value})
+            else:
+                yield value_row(label, number, value)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, UnicodeError):
+            raise
+        if not alone and not reader.is_collection:
+            yield bad_row(label, number + 1, f"broken JSON: {error}", {})
+            return
+        raise DataError(
+            f"{label}: broken JSON after study {number} ({error}); get the file again, or mend it there"
+        ) from error
+
+
+class _JSONReader:
+    """Takes JSON values one by one from a stream, holding no more than the value at hand.
+
+    ijson is about as fast, but refuses what such files do hold: control characters in strings, NaN, one
+    document after another; and it must be told where the list of studies is.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self.text = text
+        self.buffer = ""
+        self.at = 0
+        self.ended = False
+        self.is_collection = False
+
+    def studies(self) -> Iterator[tuple[object, str | None]]:
+        """Each study with the reason why it could not be decoded, if it could not."""
+        if not self._next():
+            raise BrokenJSON("the file is empty")
+        # Documents may follow each other: JSON Lines are often named .json.
+        while first := self._next():
+            if first == "[":
+                self.is_collection = True
+                yield from self._items()
+            elif first == "{":
+                yield from self._object()
+            else:
+                raise BrokenJSON(f"a study or a list of studies should begin here, not {first!r}")
+
+    def _object(self) -> Iterator[tuple[object, str | None]]:
+        members: dict[str, object] = {}
+        reasons: list[str] = []
+        has_studies = False
+        self._take("{")
+        while self._next() != "}":
+            if members or has_studies:
+                self._take(",")
+            key, _ = self._value()
+            self._take(":")
+            if key == "studies" and self._next() == "[":
+                self.is_collection = has_studies = True
+                yield from self._items()
+            else:
+                members[str(key)], reason = self._value()
+                reasons += [reason] if reason else []
+        self._take("}")
+        if not has_studies:
+            yield members, reasons[0] if reasons else None
+
+    def _items(self) -> Iterator[tuple[object, str | None]]:
+        self._take("[")
+        first = True
+        while self._next() != "]":
+            if not first:
+                self._take(",")
+            yield self._value()
+            first = False
+        self._take("]")
+
+    def _value(self) -> tuple[object, str | None]:
+        self._next()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self.buffer, self.at)
+                # A number may go on in the next chunk.
+                if end < len(self.buffer) or self.ended:
+                    reason = undecodable(self.buffer[self.at : end])
+                    self.at = end
+                    return value, reason
+            except json.JSONDecodeError as error:
+                left = len(self.buffer) - self.at
+                cut = error.pos >= len(self.buffer) - _CUT_TOKEN or error.msg.startswith("Unterminated")
+                if self.ended or not cut or left > LONGEST_LINE:
+                    raise BrokenJSON(
+                        error.msg if not self.ended else f"{error.msg}; the file ends"
+                    ) from error
+            self._more()
+
+    def _next(self) -> str:
+        """The next character that is not blank, not taken; "" at the end."""
+        while True:
+            blank = _BLANK.match(self.buffer, self.at)
+            self.at = blank.end() if blank else self.at
+            if self.at < len(self.buffer):
+                return self.buffer[self.at]
+            if self.ended:
+                return ""
+            self._more()
+
+    def _take(self, character: str) -> None:
+        found = self._next()
+        if found != character:
+            raise BrokenJSON(
+                f"expected {character!r}, found {repr(found) if found else 'the end of the file'}"
+            )
+        self.at += 1
+
+    def _more(self) -> None:
+        # Asking for as much as is held makes the reading of one long value linear.
+        held = self.buffer[self.at :]
+        chunk = self.text.read(max(_CHUNK, len(held)))
+        self.buffer, self.at, self.ended = held + chunk, 0, not chunk

@@ -1,0 +1,12 @@
+"""Parquet files of any size, read in bounded memory."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+_READ_BYTES = 1 << 20
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """The file, to be read batch by batch: nothing of what was read is kept, nor a row group held whole."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)

@@ -1,0 +1,134 @@
+"""Reading pipe-delimited tables as streams of Arrow batches, with the lines that are no rows set apart."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from trialtune.errors import DataError
+from trialtune.registry.readers.text import LONGEST_LINE
+
+KEY = "nct_id"
+# A longer row than this is an open quote: no field of a usable record is that long.
+_BLOCK_BYTES = 1 << 24
+_SHOWN = 3_000
+
+
+class TableReader:
+    """One table as PostgreSQL's COPY writes it: a header, "|" between cells, quotes where they are needed.
+
+    Cells are bytes, because they may not be UTF-8. Raises DataError when the header lacks nct_id.
+    """
+
+    def __init__(self, handle: IO[bytes], label: str, columns: tuple[str, ...]) -> None:
+        self.label = label
+        #: Number, reason and text of each line that is not a row; complete when the batches are.
+        self.refused: list[tuple[int, str, str]] = []
+        #: What ended the batches, which a consumer of Arrow streams tells in its own words.
+        self.error: Exception | None = None
+        header = _header(handle, label)
+        self.names = [name for name in (KEY, *columns) if name in header]
+        self._rows = self._read(_QuoteCounter(handle), header)
+        self._first = next(self._rows, None)
+
+    @property
+    def batches(self) -> pa.RecordBatchReader:
+        """The rows, with their numbers below the header in the column `row`; to be taken once.
+
+        Raises DataError where the rows cannot be told apart any more.
+        """
+        fields = [*(pa.field(name, pa.binary()) for name in self.names), pa.field("row", pa.int64())]
+        return pa.RecordBatchReader.from_batches(pa.schema(fields), self._numbered(pa.schema(fields)))
+
+    def _read(self, handle: "_QuoteCounter", header: list[str]) -> Iterator[pa.RecordBatch]:
+        try:
+            reader = pcsv.open_csv(
+                pa.PythonFile(handle, "r"),
+                # One thread, so that the rows refused say their numbers.
+                read_options=pcsv.ReadOptions(
+                    column_names=header, block_size=_BLOCK_BYTES, use_threads=False
+                ),
+                parse_options=pcsv.ParseOptions(
+                    delimiter="|", newlines_in_values=True, invalid_row_handler=self._refuse
+                ),
+                convert_options=pcsv.ConvertOptions(
+                    column_types=dict.fromkeys(self.names, pa.binary()),
+                    include_columns=self.names,
+                    strings_can_be_null=False,
+                    check_utf8=False,
+                ),
+            )
+            yield from reader
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" not in str(error):
+                raise self._broken(error) from error
+        if handle.odd:
+            raise DataError(
+                f"{self.label}: the quotes do not pair, so rows may be swallowed by an open one; the file is"
+                " cut short or damaged: get it again"
+            )
+
+    def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        number = 1
+        while self._first is not None:
+            batch = self._first
+            # Refused lines are counted, so that a row has the number it has in the file.
+            refused = np.array([line[0] for line in self.refused], dtype=np.int64)
+            numbers = np.arange(number, number + batch.num_rows + len(refused))
+            numbers = numbers[~np.isin(numbers, refused)][: batch.num_rows]
+            number = int(numbers[-1]) + 1 if len(numbers) else number
+            yield pa.RecordBatch.from_arrays([*batch.columns, pa.array(numbers, pa.int64())], schema=schema)
+            try:
+                self._first = next(self._rows, None)
+            except Exception as error:
+                self.error = error
+                raise
+
+    def _refuse(self, row: pcsv.InvalidRow) -> str:
+        reason = f"wrong number of cells: {row.actual_columns}, but the header has {row.expected_columns}"
+        self.refused.append((row.number, reason, row.text[:_SHOWN]))
+        return "skip"
+
+    def _broken(self, error: Exception) -> DataError:
+        if "straddling" in str(error):
+            told = f"a row of over {_BLOCK_BYTES:,} bytes, so a quote before it is open; close it"
+        else:
+            told = f"a row is neither of as many cells as the header nor UTF-8 ({error}); take it out"
+        return DataError(f"{self.label}: {told}, or get the file again")
+
+
+class _QuoteCounter(io.RawIOBase):
+    """A stream that knows whether an odd number of quotes went by: then one is still open."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self.odd = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._handle.read(size)
+        self.odd ^= content.count(b'"') % 2 == 1
+        return content
+
+
+def _header(handle: IO[bytes], label: str) -> list[str]:
+    """The names of the columns; raises DataError when there is none of NCT ids."""
+    line = handle.readline(LONGEST_LINE).decode("utf-8-sig", "replace").rstrip("\r\n")
+    if not line:
+        raise DataError(f"{label}: the file is empty; AACT's tables begin with a line of column names")
+    names = [name.strip().lower() for name in next(csv.reader([line], delimiter="|"))]
+    if KEY not in names:
+        hint = "; is another delimiter than '|' used?" if len(names) == 1 else ""
+        raise DataError(
+            f"{label}: no column {KEY} in the header {line[:200]!r}{hint}"
+            " AACT's tables are delimited by '|': get the file again, or write it so"
+        )
+    if len(set(names)) < len(names):
+        raise DataError(f"{label}: two columns of one name in the header {line[:200]!r}; take one out")
+    return names

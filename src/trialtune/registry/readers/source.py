@@ -1,0 +1,207 @@
+"""Reading trials from files: which reader a file needs, and one `Row` for each trial it holds."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from trialtune.errors import DataError, UsageError
+from trialtune.registry.readers.aact import Tables, aact_chunks, aact_tables
+from trialtune.registry.readers.chunk import Chunk, ready
+from trialtune.registry.readers.hub import dataset_folder, dataset_of
+from trialtune.registry.readers.json_studies import document_rows, json_rows, jsonl_chunks
+from trialtune.registry.readers.legacy_xml import xml_rows
+from trialtune.registry.readers.tables import csv_rows, parquet_rows
+from trialtune.registry.readers.text import is_utf8, text_reader
+from trialtune.registry.record.row import Row
+
+__all__ = ["Row", "Source", "open_source", "read_chunks", "read_rows"]
+
+_TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".xml")
+SUPPORTED = (
+    "json, jsonl, ndjson, csv, tsv, xml (each also .gz), zip of these or of AACT's tables, parquet,"
+    " a folder of such files, or a Hub data set OWNER/NAME"
+)
+# Up to this size, one of many files is handed on as it is, to be parsed by any process.
+_SMALL_FILE = 1 << 23
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Trials at a path: its name, its files in the order they are read, AACT's tables if it holds those."""
+
+    path: Path
+    name: str
+    files: tuple[Path, ...]
+    tables: Tables | None = None
+
+
+def open_source(path: Path) -> Source:
+    """Find the files of a source: a file, a folder, or the data set OWNER/NAME of the Hugging Face Hub.
+
+    Quarantine files and hidden files are passed over. Raises UsageError for a missing path or an
+    unsupported kind of file, DataError for AACT tables without `studies` and for a Hub that does not answer.
+    """
+    if not path.exists():
+        if (dataset := dataset_of(path)) is None:
+            raise UsageError(f"{path}: no such file or folder; check the path")
+        folder = dataset_folder(dataset, suffixes=(*_TEXT_SUFFIXES, ".parquet", ".zip", ".gz"))
+        return Source(folder, dataset, _supported_files(folder))
+    name = path.resolve().name
+    if not path.is_dir():
+        if not _supported(path.name):
+            raise UsageError(f"{path}: this kind of file is not supported; use {SUPPORTED}")
+        return Source(path, name, (path,))
+    texts = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.txt"))}
+    files = _supported_files(path)
+    if tables := aact_tables(texts, str(path), required=not files):
+        found = {table: texts[file] for table, file in tables.items()}
+        openers: Tables = {table: partial(_open, file) for table, file in found.items()}
+        return Source(path, name, tuple(found.values()), openers)
+    if not files:
+        raise UsageError(f"{path}: no supported file in this folder; use {SUPPORTED}")
+    return Source(path, name, files)
+
+
+def read_rows(path: Path, *, encoding: str = "utf-8") -> Iterator[Row]:
+    """Yield every trial of a source, good and bad, in order and in bounded memory.
+
+    Rows are numbered from 1: lines of a JSON Lines file, data rows of a table, studies of a JSON file.
+    Raises as `open_source` does, and DataError for an unreadable file.
+    """
+    for chunk in read_chunks(open_source(path), encoding=encoding):
+        yield from chunk.rows()
+
+
+def read_chunks(source: Source, *, encoding: str = "utf-8", warn: Warn = lambda _: None) -> Iterator[Chunk]:
+    """`read_rows` in chunks; `warn` is told what a source lacks that it should have."""
+    if source.tables is not None:
+        chunks = aact_chunks(source.tables, str(source.path), "", warn=warn)
+        yield from _guarded(source.path, chunks, source.name)
+        return
+    for file in source.files:
+        label = file.relative_to(source.path).as_posix() if source.path.is_dir() else file.name
+        chunks = _file_chunks(file, label, _Reading(encoding, warn, alone=len(source.files) == 1))
+        yield from _guarded(file, chunks, file.name)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How to read a file: its encoding, who hears of what it lacks, and whether it is the only one."""
+
+    encoding: str
+    warn: Warn
+    alone: bool
+
+
+def _supported_files(folder: Path) -> tuple[Path, ...]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return tuple(sorted(file for file in files if _wanted(file.relative_to(folder))))
+
+
+def _wanted(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return _supported(path.name) and not hidden and not path.name.endswith(".quarantine.jsonl")
+
+
+def _supported(name: str) -> bool:
+    return _is_text(name) or name.lower().endswith((".zip", ".parquet"))
+
+
+def _is_text(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(_TEXT_SUFFIXES)
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _file_chunks(path: Path, label: str, reading: _Reading) -> Iterator[Chunk]:
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        yield from map(ready, parquet_rows(path, label))
+    elif name.endswith(".zip"):
+        yield from _zip_chunks(path, label, reading)
+    else:
+        with path.open("rb") as handle:
+            yield from _text_chunks(handle, label, path.stat().st_size, reading)
+
+
+def _zip_chunks(path: Path, label: str, reading: _Reading) -> Iterator[Chunk]:
+    with zipfile.ZipFile(path) as archive:
+        members = sorted(name for name in archive.namelist() if _wanted_member(name))
+        tables = aact_tables(archive.namelist(), str(path), required=not members)
+        if tables:
+            openers: Tables = {table: partial(archive.open, member) for table, member in tables.items()}
+            yield from aact_chunks(openers, str(path), f"{label}/", warn=reading.warn)
+            return
+        if not members:
+            found = ", ".join(archive.namelist()[:5]) or "nothing"
+            raise DataError(
+                f"{path}: the zip holds no json, jsonl, ndjson, csv, tsv or xml file (it holds {found})"
+            )
+        inside = _Reading(reading.encoding, reading.warn, alone=len(members) == 1)
+        for member in members:
+            with archive.open(member) as handle:
+                size = archive.getinfo(member).file_size
+                yield from _text_chunks(handle, f"{label}/{member}", size, inside)
+
+
+def _wanted_member(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return _is_text(name) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+
+
+def _text_chunks(handle: IO[bytes], label: str, size: int, reading: _Reading) -> Iterator[Chunk]:
+    name = label.lower()
+    if name.endswith(".gz"):
+        with gzip.open(handle) as unpacked:
+            inner = cast(IO[bytes], unpacked)
+            yield from _named_chunks(inner, label, name.removesuffix(".gz"), reading)
+    elif not reading.alone and name.endswith(".json") and size <= _SMALL_FILE and is_utf8(reading.encoding):
+        yield Chunk(label, 1, document_rows, handle.read(), size)
+    else:
+        yield from _named_chunks(handle, label, name, reading)
+
+
+def _named_chunks(handle: IO[bytes], label: str, name: str, reading: _Reading) -> Iterator[Chunk]:
+    if name.endswith(".xml"):
+        content = handle.read()
+        yield Chunk(label, 1, xml_rows, content, len(content))
+        return
+    with text_reader(handle, label, reading.encoding) as text:
+        if name.endswith((".jsonl", ".ndjson")):
+            yield from jsonl_chunks(text, label)
+        elif name.endswith(".json"):
+            yield from map(ready, json_rows(text, label, alone=reading.alone))
+        else:
+            yield from map(ready, csv_rows(text, label, tabs=name.endswith(".tsv")))
+
+
+def _guarded(path: Path, chunks: Iterator[Chunk], source: str) -> Iterator[Chunk]:
+    """The chunks under the name of their source, with what can go wrong in reading bytes said in words."""
+    last = "before the first row"
+    try:
+        for chunk in chunks:
+            last = f"after {chunk.file} row {chunk.number}"
+            chunk.source = source
+            yield chunk
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}: the compressed data is broken or cut short {last} ({error}); get the file again"
+        ) from error
+    except UnicodeError as error:
+        raise DataError(
+            f"{path}: cannot be decoded {last} ({error}); name its encoding with --encoding"
+        ) from error
+    except (OSError, RuntimeError, NotImplementedError) as error:
+        # zipfile raises the last two for a password and for a compression it does not know.
+        raise DataError(
+            f"{path}: cannot be read {last} ({error}); check the file and its permissions"
+        ) from error

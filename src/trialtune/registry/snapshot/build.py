@@ -1,0 +1,129 @@
+"""The snapshot: one Parquet row a trial, made from any source, with what was refused set beside it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trialtune.errors import UsageError
+from trialtune.files import atomic_file, sha256_of, writing
+from trialtune.registry.readers.chunk import packed
+from trialtune.registry.readers.source import open_source, read_chunks
+from trialtune.registry.record.quarantine import NothingUsable, Quarantine
+from trialtune.registry.snapshot.deduplicate import Deduplicator
+from trialtune.registry.snapshot.write import SnapshotWriter
+
+# Below this, starting other processes takes longer than they save.
+_SHARED_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import did; read = kept + quarantined, and `reasons` counts the quarantined by kind."""
+
+    read: int
+    kept: int
+    quarantined: int
+    reasons: dict[str, int]
+    out: Path
+    quarantine: Path | None
+    data_timestamp: str
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as JSON-able values."""
+        quarantine = str(self.quarantine) if self.quarantine else None
+        return {**vars(self), "out": str(self.out), "quarantine": quarantine}
+
+
+def import_source(
+    source: Path,
+    out: Path,
+    *,
+    encoding: str = "utf-8",
+    data_timestamp: str | None = None,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> ImportSummary:
+    """Import a file, a folder or a Hub data set of trials into a snapshot.
+
+    Refused rows go to `<stem>.quarantine.jsonl`. `data_timestamp` says how old the data is (default: the
+    newest file's modification time, UTC); `progress` is told how many more rows were read. The same files
+    give the same bytes, whatever the number of processes (`workers`) that a large source is shared among.
+    Raises UsageError and DataError as `read_rows` does, and DataError when no row is usable.
+    """
+    opened = open_source(source)
+    if out.suffix != ".parquet" or out.is_dir():
+        raise UsageError(f"{out}: a snapshot is a Parquet file; give --out a name ending in .parquet")
+    if out.resolve() in {file.resolve() for file in opened.files}:
+        raise UsageError(f"{out}: this is the source itself; give the snapshot another name")
+    timestamp = data_timestamp or _newest(opened.files)
+    metadata = {"source": opened.name, "data_timestamp": timestamp}
+    if source.is_file():
+        metadata["source_sha256"] = sha256_of(source)
+    if sum(file.stat().st_size for file in opened.files) < _SHARED_BYTES:
+        workers = 1
+    quarantine = Quarantine(out.with_name(f"{out.stem}.quarantine.jsonl"))
+    warnings: list[str] = []
+    chunks = read_chunks(opened, encoding=encoding, warn=warnings.append)
+    deduplicator = Deduplicator()
+    kept = 0
+    with (
+        writing(out),
+        quarantine,
+        atomic_file(out) as temporary,
+        SnapshotWriter(temporary, metadata) as writer,
+    ):
+        for part in packed(chunks, workers=workers):
+            table, refused = deduplicator.of(part)
+            for row in refused:
+                quarantine.add(row)
+            writer.add(_stamped(table, timestamp, replace=data_timestamp is not None))
+            kept += table.num_rows
+            if progress:
+                progress(table.num_rows + len(refused))
+        _refuse_useless(source, kept, quarantine)
+    return ImportSummary(
+        read=kept + quarantine.count,
+        kept=kept,
+        quarantined=quarantine.count,
+        reasons=dict(quarantine.reasons.most_common()),
+        out=out,
+        quarantine=quarantine.path if quarantine.count else None,
+        data_timestamp=timestamp,
+        warnings=tuple(warnings),
+    )
+
+
+def _stamped(table: pa.Table, timestamp: str, *, replace: bool) -> pa.Table:
+    """The rows with their data timestamps: their own where they have one, unless it is replaced."""
+    at = table.schema.get_field_index("data_timestamp")
+    own = pa.nulls(table.num_rows, pa.string()) if replace else table.column(at)
+    return table.set_column(at, table.schema.field(at), pc.fill_null(own, timestamp))
+
+
+def _refuse_useless(source: Path, kept: int, quarantine: Quarantine) -> None:
+    reasons = quarantine.reasons
+    if reasons["undecodable bytes"] > kept:
+        raise NothingUsable(
+            f"{source}: {reasons['undecodable bytes']} of {kept + quarantine.count} rows do not decode;"
+            " the file is in another encoding: name it with --encoding (such as cp1252)."
+            f" See {quarantine.path}"
+        )
+    if kept:
+        return
+    if not reasons:
+        raise NothingUsable(f"{source}: it holds no trial; check that it is the right file")
+    told = ", ".join(f"{kind} ({count})" for kind, count in reasons.most_common(3))
+    raise NothingUsable(
+        f"{source}: none of its {quarantine.count} rows is usable: {told}. See {quarantine.path}"
+    )
+
+
+def _newest(files: Iterable[Path]) -> str:
+    newest = max(file.stat().st_mtime for file in files)
+    return datetime.fromtimestamp(int(newest), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

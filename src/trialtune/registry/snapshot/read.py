@@ -1,0 +1,80 @@
+"""Opening a snapshot: its rows, where they come from, and which trials have left the registry."""
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.errors import DataError
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+
+
+def read_snapshot(path: Path) -> pl.DataFrame:
+    """The snapshot as a frame of `SNAPSHOT_SCHEMA`'s columns; DataError when the file is not a snapshot."""
+    return scan_snapshot(path).collect()
+
+
+def snapshot_file(path: Path) -> Path:
+    """The Parquet file of a snapshot: the path itself, or snapshot.parquet in the folder of a sync."""
+    return path / "snapshot.parquet" if path.is_dir() else path
+
+
+def scan_snapshot(path: Path) -> pl.LazyFrame:
+    """The snapshot as a lazy frame; DataError when the file is not a snapshot.
+
+    The folder of a finished sync counts as its snapshot.
+    """
+    path = snapshot_file(path)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: no such file; run trialtune registry import first, or finish trialtune registry sync"
+        )
+    frame = pl.scan_parquet(path)
+    try:
+        found = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file; run trialtune registry import first") from error
+    wanted = pl.from_arrow(SNAPSHOT_SCHEMA.empty_table())
+    assert isinstance(wanted, pl.DataFrame)
+    missing = [name for name in wanted.columns if name not in found]
+    if missing:
+        raise DataError(
+            f"{path}: not a snapshot, it has no column {', '.join(missing)};"
+            " run trialtune registry import first"
+        )
+    other = [name for name, kind in wanted.schema.items() if found[name] != kind]
+    if other:
+        raise DataError(
+            f"{path}: not a snapshot, its column {', '.join(other)} is of another type;"
+            " run trialtune registry import first"
+        )
+    return frame
+
+
+def snapshot_metadata(path: Path) -> dict[str, str]:
+    """What the snapshot says of its origin: version, source, source_sha256, data_timestamp."""
+    scan_snapshot(path)
+    return snapshot_origin(snapshot_file(path))
+
+
+def removed_trials(snapshot: Path) -> dict[str, str | None]:
+    """The trials that left the registry and, if merged, into which one, as far as the folder of a sync knows.
+
+    Empty for a file.
+    """
+    removed = snapshot / "removed.parquet"
+    if not removed.is_file():
+        return {}
+    try:
+        table = pq.read_table(removed, columns=["nct_id", "merged_into"])
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{removed}: cannot be read ({error}); sync again") from error
+    return {row["nct_id"]: row["merged_into"] for row in table.to_pylist()}
+
+
+def snapshot_origin(path: Path) -> dict[str, str]:
+    """What a snapshot's metadata say of its origin, to be handed on to a part of it."""
+    stored = pq.read_schema(path).metadata or {}
+    prefix = b"trialtune."
+    return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}

@@ -1,0 +1,60 @@
+"""Snapshots written in bounded memory, so that the same rows give the same bytes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune import __version__
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+
+_GROUP_ROWS = 10_000
+# Arrow's plain string columns hold 2 GiB: a group of very long records is closed before 10,000 rows.
+_GROUP_BYTES = 1 << 27
+
+
+class SnapshotWriter:
+    """Collects tables and writes them in row groups of 10,000 with zstd; bounded memory.
+
+    `metadata` says where the snapshot comes from; `more` are columns behind those of `SNAPSHOT_SCHEMA`.
+    """
+
+    def __init__(self, path: Path, metadata: Mapping[str, str], *more: pa.Field) -> None:
+        about = {f"trialtune.{key}": value for key, value in {"version": __version__, **metadata}.items()}
+        self.schema = pa.schema([*SNAPSHOT_SCHEMA, *more], metadata=about)
+        self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+        self._tables: list[pa.Table] = []
+        self._rows = self._bytes = 0
+
+    def add(self, table: pa.Table) -> None:
+        """Take rows of the schema's columns."""
+        self._tables.append(table.cast(self.schema))
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def _flush(self, *, all_of_it: bool = False) -> None:
+        held = pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
+        end = held.num_rows
+        if not all_of_it and self._bytes < _GROUP_BYTES:
+            end -= end % _GROUP_ROWS
+        for start in range(0, end, _GROUP_ROWS):
+            self._writer.write_table(held.slice(start, min(_GROUP_ROWS, end - start)))
+        rest = held.slice(end)
+        self._tables, self._rows, self._bytes = [rest], rest.num_rows, rest.nbytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush(all_of_it=True)
+        finally:
+            self._writer.close()

@@ -1,0 +1,229 @@
+"""What a sync folder knows of itself: the request it answers, the round under way, the pages that landed.
+
+Every page lands as a Parquet part, and then the manifest that counts it takes the place of the old one.
+Whatever moment a sync is killed at, the manifest tells the truth: a part it does not count is fetched again.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from trialtune.errors import DataError, UsageError
+from trialtune.files import atomic_file, fingerprint
+from trialtune.registry.record.validate import is_nct_id
+from trialtune.registry.sync.client import BASE_URL
+from trialtune.settings import Settings
+
+MANIFEST = "manifest.json"
+Kind = Literal["studies", "sweep"]
+Phase = Literal["studies", "sweep", "repair", "merge", "publish", "complete"]
+
+#: The API's names of what a snapshot holds; results, places and contact persons are not asked for.
+STUDY_FIELDS = (
+    *("NCTId", "NCTIdAlias", "BriefTitle", "OfficialTitle", "OverallStatus", "WhyStopped", "StartDate"),
+    *("LastUpdatePostDate", "BriefSummary", "DetailedDescription", "Condition", "Keyword", "StudyType"),
+    *("Phase", "ArmGroupLabel", "ArmGroupDescription", "InterventionType", "InterventionName"),
+    *("PrimaryOutcomeMeasure", "PrimaryOutcomeDescription", "SecondaryOutcomeMeasure"),
+    *("SecondaryOutcomeDescription", "EligibilityCriteria", "Sex", "MinimumAge", "MaximumAge"),
+)
+# A trial is told by its id, is current by its date, and counts as empty without any text.
+_ALWAYS = ("NCTId", "LastUpdatePostDate", "BriefTitle")
+
+
+class SyncRequest(Settings):
+    """Which trials a sync folder holds: all, or those of a query, a date on, or a list of ids."""
+
+    base_url: str = BASE_URL
+    query: str | None = None
+    since: str | None = None
+    ids: tuple[str, ...] | None = None
+    fields: tuple[str, ...] = STUDY_FIELDS
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("query")
+    @classmethod
+    def _a_query(cls, value: str | None) -> str | None:
+        # The API then answers the ids and ignores every filter, dates included.
+        if value is not None and all(is_nct_id(word) for word in value.replace(",", " ").split()):
+            raise UsageError(f"--query {value!r}: holds nothing but NCT ids; give them with --ids FILE")
+        return value
+
+    @field_validator("since")
+    @classmethod
+    def _a_day(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else date.fromisoformat(value).isoformat()
+        except ValueError as error:
+            raise UsageError(f"--since {value!r}: not a day; write it as 2026-01-31") from error
+
+    @field_validator("fields")
+    @classmethod
+    def _with_the_id(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*_ALWAYS, *value)))
+
+    def identity(self) -> dict[str, Any]:
+        """What two syncs into one folder must agree on."""
+        ids = None if self.ids is None else f"{len(self.ids)} ids {fingerprint(sorted(self.ids))[:16]}"
+        shape = {"base_url": self.base_url, "query": self.query, "since": self.since}
+        return {**shape, "ids": ids, "fields": sorted(self.fields)}
+
+
+class Walk(BaseModel):
+    """One request followed from page to page: a range of update days, or a batch of ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    kind: Kind
+    first: str = "MIN"
+    last: str = "MAX"
+    ids: list[str] | None = None
+    token: str | None = None
+    total: int | None = None
+    received: int = 0
+    pages: int = 0
+    restarts: int = 0
+    done: bool = False
+
+    @property
+    def label(self) -> str:
+        """The walk for messages."""
+        return f"updates {self.first}..{self.last}" if self.ids is None else f"{len(self.ids)} ids"
+
+    def begin_again(self) -> None:
+        """Forget every page: the walk starts from its first."""
+        self.token, self.total, self.received, self.pages, self.done = None, None, 0, 0, False
+
+
+class Round(BaseModel):
+    """One sync from beginning to end, over as many runs as it takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    data_timestamp: str
+    phase: Phase
+    walks: list[Walk]
+    requests: int = 0
+    retries: int = 0
+    counts: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+
+    @property
+    def day(self) -> str:
+        """The day of the registry's data, for the history columns."""
+        return self.data_timestamp[:10]
+
+    @property
+    def fetched(self) -> bool:
+        """Whether anything came yet: nothing did in a first round refused at once, for a bad field say."""
+        return self.number > 1 or self.phase == "complete" or any(walk.pages for walk in self.walks)
+
+    @property
+    def swept(self) -> bool:
+        """Whether every id of the registry was looked at."""
+        return any(walk.kind == "sweep" for walk in self.walks)
+
+    def add(self, walks: list[Walk]) -> None:
+        """Take walks up, numbered on from the last."""
+        start = 1 + max((walk.number for walk in self.walks), default=0)
+        self.walks += [walk.model_copy(update={"number": start + i}) for i, walk in enumerate(walks)]
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1]
+    request: dict[str, Any]
+    round: Round | None = None
+
+
+class SyncFolder:
+    """A sync folder: its manifest and where its files lie."""
+
+    def __init__(self, path: Path, manifest: _Manifest) -> None:
+        self.path = path
+        self._manifest = manifest
+
+    @classmethod
+    def open(cls, path: Path, request: SyncRequest) -> Self:
+        """The folder as it was left, or a new one.
+
+        Raises UsageError when something else lies there, or when it answers another request; DataError
+        when its manifest is broken.
+        """
+        file = path / MANIFEST
+        if path.is_file():
+            raise UsageError(f"--out {path}: is a file; give a folder")
+        if not file.exists():
+            if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
+                raise UsageError(f"--out {path}: holds files but no sync; give a new or empty folder")
+            return cls(path, _Manifest(format=1, request=request.identity()))
+        try:
+            manifest = _Manifest.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise DataError(
+                f"{file}: not a manifest of this version ({error}); sync into a new folder"
+            ) from error
+        now = request.identity()
+        other = [name for name in now if manifest.request.get(name) != now[name]]
+        if other and manifest.round and not manifest.round.fetched:
+            return cls(path, _Manifest(format=1, request=now))
+        if other:
+            told = "; ".join(
+                f"{name} {manifest.request.get(name)!r} there, {now[name]!r} here" for name in other
+            )
+            raise UsageError(f"--out {path}: holds the sync of another request ({told}); give another folder")
+        return cls(path, manifest)
+
+    @property
+    def round(self) -> Round | None:
+        """The round under way, or the last one when it is complete."""
+        return self._manifest.round
+
+    def begin(self, new: Round) -> None:
+        """Start a round."""
+        self._manifest.round = new
+        self.save()
+
+    def save(self) -> None:
+        """Replace the manifest at one stroke."""
+        with atomic_file(self.path / MANIFEST) as temporary:
+            temporary.write_text(self._manifest.model_dump_json(exclude_defaults=True), encoding="utf-8")
+
+    @property
+    def snapshot(self) -> Path:
+        """The finished snapshot of the last complete round."""
+        return self.path / "snapshot.parquet"
+
+    @property
+    def removed(self) -> Path:
+        """The trials that were removed or merged: nct_id, merged_into, removed_on."""
+        return self.path / "removed.parquet"
+
+    def part(self, walk: Walk, page: int) -> Path:
+        """Where a page of a walk lands; pages count from 1."""
+        folder = "parts" if walk.kind == "studies" else "sweep"
+        assert self.round is not None
+        return self.path / folder / f"{self.round.number:04}-{walk.number:05}-{page:05}.parquet"
+
+    def landed(self, kind: Kind) -> list[Path]:
+        """The parts of this round that the manifest counts, in the order in which they came."""
+        walks = self.round.walks if self.round and self.round.phase != "complete" else []
+        return [self.part(w, page) for w in walks if w.kind == kind for page in range(1, w.pages + 1)]
+
+    def tidy(self) -> None:
+        """Remove what a killed run left behind: parts that the manifest does not count, half files."""
+        counted = {*self.landed("studies"), *self.landed("sweep")}
+        for folder in ("parts", "sweep"):
+            for file in (self.path / folder).glob("*"):
+                if file not in counted:
+                    file.unlink()
+        for file in self.path.glob(".*.tmp*"):
+            file.unlink()

@@ -1,0 +1,191 @@
+"""AACT's tables give the same trials as the API's JSON; what is broken in them is set apart or explained."""
+
+import gzip
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trialtune.errors import DataError
+from trialtune.registry.readers.aact import aact_tables
+from trialtune.registry.readers.source import read_rows
+from trialtune.registry.record.schema import CONTENT_FIELDS
+from trialtune.registry.snapshot.build import ImportSummary, import_source
+from trialtune.registry.snapshot.read import read_snapshot
+
+STAMP = "2024-01-01T00:00:00Z"
+
+
+def study(number: int, **conditions: list[str]) -> dict[str, Any]:
+    return {
+        "protocolSection": {
+            "identificationModule": {
+                "nctId": f"NCT{number:08d}",
+                "briefTitle": f'Étude "{number}" | on\nzinc',
+            },
+            "statusModule": {"overallStatus": "COMPLETED", "startDateStruct": {"date": "2024-05"}},
+            "descriptionModule": {"briefSummary": f"Short {number}.", "detailedDescription": "Long;\n| it."},
+            "conditionsModule": conditions or {"conditions": ["b; c", "a|b"], "keywords": ["k"]},
+            "designModule": {"studyType": "INTERVENTIONAL", "phases": ["PHASE1", "PHASE2"]},
+            "armsInterventionsModule": {
+                "interventions": [{"type": "DIETARY_SUPPLEMENT", "name": "Zinc"}],
+                "armGroups": [{"label": "A", "description": "zinc"}, {"label": "B"}],
+            },
+            "outcomesModule": {
+                "primaryOutcomes": [{"measure": f"m{n}", "description": "d"} for n in range(12)],
+                "secondaryOutcomes": [{"measure": "Fever"}],
+            },
+            "eligibilityModule": {"sex": "ALL", "minimumAge": "18 Years", "eligibilityCriteria": "* Adults"},
+        }
+    }
+
+
+STUDIES = [study(n) for n in (5, 3, 9)]
+
+
+def imported(source: Path) -> tuple[ImportSummary, pl.DataFrame]:
+    out = source.parent / "snap.parquet"
+    summary = import_source(source, out, data_timestamp=STAMP)
+    assert summary.read == summary.kept + summary.quarantined
+    assert sum(summary.reasons.values()) == summary.quarantined
+    return summary, read_snapshot(out)
+
+
+def from_json(folder: Path, studies: list[dict[str, Any]]) -> pl.DataFrame:
+    source = folder / "studies.jsonl"
+    source.write_text("".join(json.dumps(s) + "\n" for s in studies))
+    import_source(source, folder / "json.parquet", data_timestamp=STAMP)
+    return read_snapshot(folder / "json.parquet").sort("nct_id")
+
+
+@pytest.mark.parametrize("write", ["write_folder", "write_zip"])
+def test_tables_give_the_trials_that_json_gives(write: str, tmp_path: Path, trial_files: ModuleType) -> None:
+    tables = trial_files.aact_of(STUDIES)
+    summary, frame = imported(getattr(trial_files, write)(tmp_path / "aact.zip", tables))
+    assert (summary.kept, summary.quarantined, summary.warnings) == (3, 0, ())
+    expected = from_json(tmp_path, STUDIES)
+    assert frame.select(CONTENT_FIELDS).equals(expected.select(CONTENT_FIELDS))
+    assert frame["row_hash"].equals(expected["row_hash"])
+    assert frame["primary_outcomes"][0].to_list()[9:] == ["m9: d", "m10: d", "m11: d"]
+
+
+def test_real_trials_through_aact_and_json_are_alike(
+    tmp_path: Path, trial_files: ModuleType, shared_data: Path
+) -> None:
+    with gzip.open(shared_data / "registry_v2_studies.jsonl.gz", "rt", encoding="utf-8") as lines:
+        studies = [json.loads(line) for line in lines]
+    summary, frame = imported(trial_files.write_zip(tmp_path / "aact.zip", trial_files.aact_of(studies)))
+    assert (summary.kept, summary.quarantined) == (len(studies), 0)
+    expected = from_json(tmp_path, studies)
+    assert frame["row_hash"].equals(expected["row_hash"])
+    assert frame["last_update_date"].equals(expected["last_update_date"])
+
+
+def test_the_number_of_processes_does_not_show(
+    tmp_path: Path, trial_files: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trialtune.registry.snapshot.build._SHARED_BYTES", 0)
+    source = trial_files.write_zip(tmp_path / "aact.zip", trial_files.aact_of([*STUDIES, STUDIES[0]]))
+    for workers in (1, 2):
+        summary = import_source(source, tmp_path / f"{workers}.parquet", workers=workers)
+        assert summary.reasons == {"duplicate NCT id, same content": 1, "second row of a trial": 3}
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_missing_tables_and_columns_are_told_and_left_empty(tmp_path: Path, trial_files: ModuleType) -> None:
+    tables = trial_files.aact_of(STUDIES)
+    folder = trial_files.write_folder(tmp_path / "aact", {n: r for n, r in tables.items() if n != "keywords"})
+    (folder / "conditions.txt").write_text("nct_id\nNCT00000003\n")
+    summary, frame = imported(folder)
+    assert summary.kept == 3
+    assert frame["keywords"].to_list() == frame["conditions"].to_list() == [[], [], []]
+    assert [warning.partition(": ")[2] for warning in summary.warnings] == [
+        "conditions.txt has no column name; it stays empty",
+        "AACT's table keywords.txt is missing; what it holds stays empty",
+    ]
+
+
+def test_rows_that_fit_nowhere_are_set_apart(tmp_path: Path, trial_files: ModuleType) -> None:
+    tables = trial_files.aact_of([study(3), study(5), study(7)])
+    tables["studies"] = [row for row in tables["studies"] if row[0] != "NCT00000005"]
+    tables["studies"].append(["", *tables["studies"][0][1:]])
+    tables["eligibilities"].append(["9", "NCT00000003", "MALE", "", "", ""])
+    folder = trial_files.write_folder(tmp_path / "aact", tables)
+    with (folder / "keywords.txt").open("ab") as handle:
+        handle.write(b"too|few\n12|NCT00000003|caf\xe9|cafe\n13|NCT00000099|after|after\n")
+    summary, frame = imported(folder)
+    assert frame["nct_id"].to_list() == ["NCT00000007"]
+    assert frame["sex"].to_list() == ["ALL"]
+    assert summary.reasons == {
+        "wrong number of cells": 1,
+        "no NCT id": 1,
+        "undecodable text": 1,
+        "second row of a trial": 1,
+        "trial not in studies.txt": 23,
+    }
+    assert summary.quarantine is not None
+    entries = [json.loads(line) for line in summary.quarantine.read_text().splitlines()]
+    (line,) = (entry for entry in entries if entry["reason"].startswith("wrong number"))
+    assert (line["file"], line["row"], line["raw"]) == ("keywords.txt", 4, {"line": "too|few"})
+    assert [e["row"] for e in entries if e["nct_id"] == "NCT00000099"] == [6]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("studies", b"nct_id,brief_title\nNCT00000001,a\n", "delimited by '|'"),
+        ("studies", b"nct_id\tbrief_title\nNCT00000001\ta\n", "another delimiter than '|'"),
+        ("conditions", b"", "empty"),
+        (
+            "conditions",
+            b'nct_id|name\nNCT00000001|a\nNCT00000003|"open\nNCT00000005|b\n',
+            "quotes do not pair",
+        ),
+        ("conditions", b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 9_000_000, "do not pair"),
+        (
+            "conditions",
+            b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 20_000_000,
+            "so a quote before it is open",
+        ),
+        ("conditions", b"nct_id|name|name\n", "two columns of one name"),
+        ("conditions", b"nct_id|name\nNCT00000001|caf\xe9|x\n", "nor UTF-8"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tables_that_cannot_be_read_say_so(
+    tmp_path: Path, trial_files: ModuleType, name: str, content: bytes, words: str
+) -> None:
+    folder = trial_files.write_folder(tmp_path / "aact", trial_files.aact_of(STUDIES))
+    (folder / f"{name}.txt").write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}\.txt") as caught:
+        list(read_rows(folder))
+    assert words in str(caught.value)
+
+
+def test_a_table_that_breaks_off_late_is_explained(tmp_path: Path, trial_files: ModuleType) -> None:
+    folder = trial_files.write_folder(tmp_path / "aact", trial_files.aact_of(STUDIES))
+    names = b"".join(b"NCT%08d|%s\n" % (n, b"word " * 200) for n in range(20_000))
+    (folder / "conditions.txt").write_bytes(b"nct_id|name\n" + names + b'NCT00000003|"open\n')
+    with pytest.raises(DataError, match=r"aact: conditions\.txt: the quotes do not pair"):
+        list(read_rows(folder))
+
+
+def test_tables_without_studies_are_no_source(tmp_path: Path, trial_files: ModuleType) -> None:
+    tables = {name: rows for name, rows in trial_files.aact_of(STUDIES).items() if name != "studies"}
+    for source in (
+        trial_files.write_folder(tmp_path / "aact", tables),
+        trial_files.write_zip(tmp_path / "aact.zip", tables),
+    ):
+        with pytest.raises(DataError, match=r"aact(\.zip)?: AACT's table studies\.txt is missing"):
+            list(read_rows(source))
+    assert aact_tables(["notes/keywords.txt", "a.json"], "x", required=False) == {}
+    with pytest.raises(DataError, match="two tables"):
+        aact_tables(["a/studies.txt", "b/studies.txt"], "x", required=True)
+
+
+def test_empty_tables_hold_no_trial(tmp_path: Path, trial_files: ModuleType) -> None:
+    with pytest.raises(DataError, match="holds no trial"):
+        imported(trial_files.write_folder(tmp_path / "aact", trial_files.aact_of([])))

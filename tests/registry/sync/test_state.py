@@ -1,0 +1,84 @@
+"""What a sync folder is for: its request, checked and held to, by one sync at a time."""
+
+import json
+
+import pytest
+
+from trialtune.errors import DataError, UsageError
+from trialtune.registry.snapshot.read import read_snapshot
+from trialtune.registry.sync.run import SyncSettings, preview, sync
+from trialtune.registry.sync.state import SyncRequest
+
+FAST = SyncSettings(rate=0, backoff=0.005, attempts=5, timeout=5, page_size=25)
+BIG = FAST.model_copy(update={"page_size": 1000})
+
+
+@pytest.fixture(scope="module")
+def studies(registry_server):
+    return registry_server.made_up_studies(240)
+
+
+@pytest.fixture(scope="module")
+def served(registry_server, studies):
+    with registry_server.serving(studies) as (url, registry):
+        yield url, registry
+
+
+def test_a_query_and_a_day_restrict(served, studies, tmp_path, registry_server):
+    days = sorted(map(registry_server.update_day, studies))
+    summary = sync(tmp_path / "since", SyncRequest(base_url=served[0], since=days[200]), FAST)
+    assert summary.total == sum(day >= days[200] for day in days)
+    words = [study for study in studies if "placebo" in json.dumps(study).lower()]
+    assert sync(tmp_path / "query", SyncRequest(base_url=served[0], query="placebo"), FAST).total == len(
+        words
+    )
+    with pytest.raises(DataError, match="no study for this request; check --query"):
+        sync(tmp_path / "none", SyncRequest(base_url=served[0], query="xyzzy"), FAST)
+
+
+def test_fields_are_what_is_asked_for(served, tmp_path):
+    sync(tmp_path / "sync", SyncRequest(base_url=served[0], fields=("BriefTitle",)), BIG)
+    rows = read_snapshot(tmp_path / "sync")
+    assert rows["brief_title"].null_count() == rows["last_update_date"].null_count() == 0
+    assert rows["brief_summary"].null_count() == rows.height
+
+
+def test_another_request_in_the_same_folder_is_refused(served, tmp_path):
+    sync(tmp_path / "sync", SyncRequest(base_url=served[0]), BIG)
+    with pytest.raises(UsageError, match=r"another request \(query None there, 'placebo' here\)"):
+        sync(tmp_path / "sync", SyncRequest(base_url=served[0], query="placebo"), BIG)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="holds files but no sync"):
+        sync(tmp_path / "other", SyncRequest(base_url=served[0]), BIG)
+    (tmp_path / "sync" / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match=r"manifest.json: not a manifest"):
+        sync(tmp_path / "sync", SyncRequest(base_url=served[0]), BIG)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"since": "yesterday"}, "--since 'yesterday'"), ({"query": "NCT00000001, NCT00000002"}, "--ids FILE")],
+)
+def test_requests_that_make_no_sense(given, message):
+    with pytest.raises(UsageError, match=message):
+        SyncRequest(**given)
+
+
+def test_two_syncs_do_not_meet_in_one_folder(served, tmp_path):
+    request = SyncRequest(base_url=served[0])
+
+    def second(count):
+        with pytest.raises(UsageError, match="another sync is writing here"):
+            sync(tmp_path / "sync", request, BIG)
+
+    sync(tmp_path / "sync", request, BIG, progress=second)
+
+
+def test_a_dry_run_writes_nothing(served, tmp_path):
+    out, request = tmp_path / "sync", SyncRequest(base_url=served[0])
+    plan = preview(out, request, FAST)
+    assert (plan.total, plan.to_fetch, plan.requests) == (240, 240, 10)
+    assert not out.exists()
+    sync(out, request, FAST)
+    assert preview(out, request, FAST).to_fetch < 60
