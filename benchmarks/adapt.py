@@ -44,9 +44,9 @@ from trialtune.corpus.masking import Masker
 from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
+from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import LoraSettings, add_lora
 from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
-from trialtune.models.speed import prepare_training, set_dropout
 from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot.build import import_source
 from trialtune.training.batching import MaskedBatches

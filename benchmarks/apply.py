@@ -36,20 +36,20 @@ from rich.table import Table
 from transformers import logging, pipeline
 from turns import peak_mb, print_machine
 
+from trialtune.classifier.classifier import open_classifier
+from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.thresholds import Decision
 from trialtune.experiment.environment import machine, versions
-from trialtune.models.classifier import load_classifier
 from trialtune.models.encoders import EMBEDDED
-from trialtune.stages.evaluate import open_classifier
-from trialtune.stages.examples import read_examples
+from trialtune.models.sequence_classifier import load_classifier
 from trialtune.stages.export import export
 from trialtune.stages.finetune import FinetuneSettings, finetune
-from trialtune.tasks.targets import multi_hot
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 ROWS = ("padded-177", "padded-longest", "pipeline", "trialtune-torch", "trialtune-onnx-int8")
-TASK = get_task("stop-reasons")
+TASK = load_task("stop-reasons")
 PADDED, BATCH = 177, 32
 WARM = 2 * BATCH  # texts before the clock starts, which load kernels
 Answer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts, labels]

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trialtune.experiment.environment import machine
-from trialtune.training.settings import autocast_type
+from trialtune.models.precision import autocast_type
 
 TOKENS, HEADS, REPEATS = 2048, 12, 9
 Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -36,22 +36,22 @@ from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
 from turns import in_turns, peak_mb, print_machine
 
+from trialtune.classifier.predictor import Predictor
+from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.reading import read_examples
+from trialtune.dataset.splits import split_examples
 from trialtune.evaluation.metrics import score
 from trialtune.experiment.environment import machine, versions
-from trialtune.inference.predictor import Predictor
-from trialtune.models.classifier import build_classifier
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
+from trialtune.models.sequence_classifier import build_classifier
 from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot.build import import_source
 from trialtune.stages.evaluate import evaluate
-from trialtune.stages.examples import read_examples
 from trialtune.stages.finetune import FinetuneSettings, finetune
-from trialtune.tasks.splits import split_examples
-from trialtune.tasks.targets import multi_hot
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 ROWS = ("reference", "trimmed", "trialtune")
-TASK = get_task("stop-reasons")
+TASK = load_task("stop-reasons")
 LABELS = list(TASK.labels)
 PADDED, BATCH = 177, 32
 WARM = 2  # steps or batches at the start, which load kernels

@@ -20,15 +20,15 @@ from rich.table import Table
 from transformers import logging
 from turns import print_machine
 
+from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.intervals import compare
 from trialtune.models.encoders import EMBEDDED
 from trialtune.stages.crossfit import cross_fit
-from trialtune.stages.examples import read_examples
 from trialtune.stages.finetune import FinetuneSettings
-from trialtune.tasks.targets import multi_hot
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
-TASK = get_task("stop-reasons")
+TASK = load_task("stop-reasons")
 LABELS = list(TASK.labels)
 PLAIN: dict[str, Any] = {"epochs": 3, "batch_size": 64, "learning_rate": 3e-4}
 CHOICES: dict[str, dict[str, Any]] = {

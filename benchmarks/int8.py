@@ -30,12 +30,12 @@ from rich.table import Table
 from transformers import logging
 from turns import print_machine
 
+from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.predictor import Predictor
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.evaluation.metrics import score
 from trialtune.experiment.environment import machine, versions
-from trialtune.inference.predictor import Predictor
-from trialtune.stages.evaluate import open_classifier
 from trialtune.stages.export import export
-from trialtune.tasks.targets import multi_hot
 
 ALONE = 100  # texts that are read by themselves, too
 

@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 from turns import peak_mb, print_machine
 
+from trialtune.classifier.classifier import task_of
 from trialtune.experiment.environment import machine, versions
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.build import import_source
 from trialtune.registry.snapshot.write import SnapshotWriter
-from trialtune.tasks.task import task_of
 
 WHOLE = 581_000  # trials in the registry, 2026
 _CHUNK = 10_000

@@ -30,8 +30,7 @@ from rich.table import Table
 from services import Service, infinity, naive, running, trialtune
 from turns import print_machine
 
-from trialtune.stages.evaluate import open_classifier
-from trialtune.tasks.task import task_of
+from trialtune.classifier.classifier import open_classifier, task_of
 
 
 class Pace(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from trialtune.experiment.environment import machine
-from trialtune.training.meter import matmul_peak
+from trialtune.training.throughput import matmul_peak
 
 Results = dict[str, list[dict[str, Any]]]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from trialtune.files import atomic_file
-from trialtune.tasks.stop_reasons import LABELS, text_hash
+from trialtune.tasks.stop_reasons.task import LABELS
+from trialtune.tasks.text import text_hash
 
 
 def gold(frame: pl.DataFrame, split: str) -> pl.DataFrame:

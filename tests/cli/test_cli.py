@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from trialtune.cli import app, main
 from trialtune.cli.failures import explain
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 COMMANDS = [
     ["run"],
@@ -139,7 +139,7 @@ def test_the_card_says_what_the_classifier_is(work) -> None:
     described = json.loads((work / "clf" / "training.json").read_text())
     assert f"{described['rows']['train']:,} rows" in card
     assert f"micro-F1 {described['calibration']['micro_f1']:.3f}" in card
-    for label, meaning in get_task("stop-reasons").labels.items():
+    for label, meaning in load_task("stop-reasons").labels.items():
         assert f"| {label} | {meaning} |" in card
 
 

@@ -11,8 +11,8 @@ import torch
 
 from trialtune.corpus.build import CorpusSettings, build_corpus, tokenizer_fingerprint
 from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES, compose
-from trialtune.corpus.encode import is_heldout
 from trialtune.corpus.folder import Corpus, corpus_trials, read_blocks
+from trialtune.corpus.tokenize import is_heldout
 from trialtune.errors import DataError
 from trialtune.registry.snapshot.build import import_source
 

@@ -4,13 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
 from trialtune.evaluation.metrics import score
-from trialtune.evaluation.rules import RULES
-from trialtune.tasks.targets import multi_hot
-from trialtune.tasks.task import TASKS
+from trialtune.tasks.catalog import TASKS
 
 STOP = list(TASKS["stop-reasons"].labels)
+RULES = {name: task.keywords for name, task in TASKS.items()}
 
 
 def rules_say(task: str, text: str) -> set[str]:

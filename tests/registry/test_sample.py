@@ -85,7 +85,7 @@ def document(sample: SampleStudy) -> str:
     return "\n".join([*parts, module(sample, "eligibilityModule")["eligibilityCriteria"]])
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
 
 
@@ -174,7 +174,7 @@ def test_every_label_has_examples_and_frequencies_are_skewed(seed: int) -> None:
 
 
 def test_some_reasons_repeat_word_for_word(stopped: list[SampleStudy]) -> None:
-    counts = Counter(normalised(reason(sample)) for sample in stopped)
+    counts = Counter(normalized(reason(sample)) for sample in stopped)
     repeated = sum(count for count in counts.values() if count > 1) / len(stopped)
     assert 0.18 < repeated < 0.35
 
@@ -197,7 +197,7 @@ def test_stop_reasons_can_be_learned_but_not_perfectly(stopped: list[SampleStudy
     texts = [reason(sample) for sample in stopped]
     gold = MultiLabelBinarizer().fit_transform([sample.labels for sample in stopped])
     model = make_pipeline(words_and_characters(), OneVsRestClassifier(LinearSVC()))
-    groups = [normalised(text) for text in texts]
+    groups = [normalized(text) for text in texts]
     predicted = cross_val_predict(model, texts, gold, groups=groups, cv=GroupKFold(3))
     assert 0.6 < f1_score(gold, predicted, average="micro") < 0.93
 
@@ -224,7 +224,7 @@ def test_sex_can_be_learned_but_not_perfectly(samples: list[SampleStudy]) -> Non
     gold = [sex(sample) for sample in samples]
     vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     model = make_pipeline(vectors, LinearSVC(class_weight="balanced"))
-    groups = [normalised(text) for text in texts]
+    groups = [normalized(text) for text in texts]
     predicted = cross_val_predict(model, texts, gold, groups=groups, cv=GroupKFold(3))
     assert 0.6 < f1_score(gold, predicted, average="macro") < 0.93
 

@@ -14,10 +14,10 @@ import torch
 
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import write_json
-from trialtune.models.classifier import build_classifier, save_classifier
+from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.server.app import ServiceSettings, build_app
 from trialtune.server.run import bind, make_server
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def classifiers(tiny_encoder, tiny_tokenizer, tmp_path_factory) -> list[Path]:
     """Folders of a classifier of stop reasons and one of sex eligibility."""
     folders = []
     for name in ("stop-reasons", "sex"):
-        task, folder = get_task(name), tmp_path_factory.mktemp("classifier") / name
+        task, folder = load_task(name), tmp_path_factory.mktemp("classifier") / name
         model = build_classifier(tiny_encoder, list(task.labels), kind=task.kind, seed=1)
         torch.nn.init.normal_(model.classifier.weight, std=2.0)
         folder.mkdir()

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from trialtune.errors import DataError, UsageError
 from trialtune.server.app import ServiceSettings, build_app
-from trialtune.server.guard import JsonFormatter
+from trialtune.server.middleware import JsonFormatter
 from trialtune.server.run import bind, read_token
 from trialtune.stages.predict import predict
 

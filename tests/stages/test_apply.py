@@ -17,16 +17,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from trialtune.classifier.classifier import classifier_fingerprint
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import write_json
-from trialtune.inference import plan
-from trialtune.models.classifier import build_classifier, save_classifier
+from trialtune.labelling import plan
+from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.registry.snapshot.build import import_source
 from trialtune.stages.apply import ApplySettings, apply, dry_run
-from trialtune.stages.evaluate import classifier_fingerprint
 from trialtune.stages.predict import predict
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 WORDS = "slow recruitment funding ran out safety concern lack of efficacy sponsor decision adverse".split()
 SMALL = ApplySettings(shard_rows=7)
@@ -34,7 +34,7 @@ SMALL = ApplySettings(shard_rows=7)
 
 def make_classifier(name: str, folder: Path, encoder: str, tokenizer: object, *, seed: int = 1) -> Path:
     """A classifier folder with random answers."""
-    task = get_task(name)
+    task = load_task(name)
     model = build_classifier(encoder, list(task.labels), kind=task.kind, seed=seed)
     torch.nn.init.normal_(model.classifier.weight, std=2.0)
     folder.mkdir()
@@ -116,7 +116,7 @@ def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path
     plain = predict(classifier, pl.DataFrame({"text": [with_reason[key] for key in sorted(with_reason)]}))
     assert found["labels"].to_list() == plain["labels"].to_list()
     assert found["needs_review"].to_list() == plain["needs_review"].to_list()
-    labels = list(get_task("stop-reasons").labels)
+    labels = list(load_task("stop-reasons").labels)
     ours = found["probabilities"].struct.unnest().select(labels).to_numpy()
     np.testing.assert_allclose(ours, plain.select(labels).to_numpy(), atol=0.02)  # bf16, other batches
     distinct = len(set(with_reason.values()))
@@ -145,7 +145,7 @@ def test_a_kill_between_shards_changes_no_byte(classifier, snapshot, tmp_path) -
     # The command itself, slowed between shards so that the signal meets it there.
     script = (
         "import sys, time\n"
-        "from trialtune.inference import shards\n"
+        "from trialtune.labelling import shards\n"
         "score = shards.Scorer.score\n"
         "shards.Scorer.score = lambda *a: (score(*a), time.sleep(0.4))[0]\n"
         "from trialtune.cli import main\n"

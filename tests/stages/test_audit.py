@@ -14,7 +14,7 @@ from trialtune.cli import app
 from trialtune.errors import DataError
 from trialtune.stages.audit import COLUMNS, MIN_PROBABILITY, audit_sex, find_statements, scope
 from trialtune.stages.finetune import FinetuneSettings, finetune
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 TITLES = {"ALL": "Patients with diabetes", "FEMALE": "Female adults, women", "MALE": "Healthy men"}
 JUDGED = Path(__file__).parents[2] / "docs" / "audit_sex.csv"
@@ -34,7 +34,7 @@ def classifier(tmp_path_factory, tiny_encoder) -> Path:
     ]
     folder = tmp_path_factory.mktemp("audit") / "clf"
     settings = FinetuneSettings(epochs=12, batch_size=16, learning_rate=3e-3, head_rate=2, max_length=64)
-    finetune(get_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
+    finetune(load_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
     return folder
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialtune.inference.occlusion import Span
+from trialtune.classifier.explain import Span
 from trialtune.stages.errors import cut
 
 

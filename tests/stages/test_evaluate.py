@@ -8,15 +8,17 @@ import polars as pl
 import pytest
 import torch
 
+from trialtune.classifier.classifier import open_classifier
+from trialtune.dataset.seen import write_seen
+from trialtune.dataset.tables import write_table
 from trialtune.errors import DataError
 from trialtune.evaluation.calibration import Calibration
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import write_json
-from trialtune.models.classifier import build_classifier, save_classifier
-from trialtune.stages.evaluate import evaluate, open_classifier
-from trialtune.stages.predict import predict, write_table
-from trialtune.tasks.seen import write_seen
-from trialtune.tasks.task import get_task
+from trialtune.models.sequence_classifier import build_classifier, save_classifier
+from trialtune.stages.evaluate import evaluate
+from trialtune.stages.predict import predict
+from trialtune.tasks.catalog import load_task
 
 TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of efficacy", "sponsor decision"]
 
@@ -24,7 +26,7 @@ TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of effic
 @pytest.fixture(params=["stop-reasons", "sex"])
 def classifier(request, tiny_encoder, tiny_tokenizer, tmp_path) -> Path:
     """A classifier folder with random answers, and a decision that moves them and doubts some."""
-    task = get_task(request.param)
+    task = load_task(request.param)
     labels = list(task.labels)
     model = build_classifier(tiny_encoder, labels, kind=task.kind, seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=2.0)

@@ -11,17 +11,18 @@ import torch
 from transformers import AutoTokenizer, pipeline
 from typer.testing import CliRunner
 
+from trialtune.classifier.classifier import open_classifier
 from trialtune.cli import app
+from trialtune.dataset.seen import write_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.thresholds import Decision
 from trialtune.files import write_json
-from trialtune.models.classifier import build_classifier, save_classifier
+from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.stages import export as stage
-from trialtune.stages.evaluate import evaluate, open_classifier
+from trialtune.stages.evaluate import evaluate
 from trialtune.stages.export import export
 from trialtune.stages.predict import predict
-from trialtune.tasks.seen import write_seen
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
 TEXTS = [
     "slow recruitment",
@@ -34,7 +35,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module", params=["stop-reasons", "sex"])
 def classifier(request, tiny_encoder, tiny_tokenizer, tmp_path_factory):
-    task, folder = get_task(request.param), tmp_path_factory.mktemp("classifier") / "clf"
+    task, folder = load_task(request.param), tmp_path_factory.mktemp("classifier") / "clf"
     folder.mkdir()
     model = build_classifier(tiny_encoder, list(task.labels), kind=task.kind, seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=2.0)
@@ -68,7 +69,7 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
     assert found["texts"] == len(examples) and found["before"]["micro_f1"] == 1
     assert found["max_probability_difference"] < (0.2 if form == "onnx-int8" else 1e-4)
     old, new = (predict(folder, examples) for folder in (classifier, tmp_path / "out"))
-    label = next(iter(get_task(report_task(classifier)).labels))
+    label = next(iter(load_task(report_task(classifier)).labels))
     # The original scores in bf16 where that is native.
     np.testing.assert_allclose(old[label], new[label], atol=0.2)
     assert new["labels"].null_count() == 0

@@ -8,15 +8,15 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 from trialtune.files import read_json
-from trialtune.models.classifier import build_classifier, learning_rates
+from trialtune.models.sequence_classifier import build_classifier, learning_rates
 from trialtune.stages.crossfit import cross_fit, summarise
 from trialtune.stages.finetune import FinetuneSettings, finetune
-from trialtune.tasks.seen import drop_seen
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
-TASK = get_task("stop-reasons")
+TASK = load_task("stop-reasons")
 REASONS = {
     "Insufficient_Enrollment": "recruitment was slow",
     "Business_Administrative": "funding ran out",
@@ -94,7 +94,7 @@ def test_a_teacher_of_another_task_is_refused(teacher, reasons, tiny_encoder, tm
     rows = reasons.with_columns(labels=pl.Series([["ALL"], ["MALE"], ["FEMALE"]] * 30))
     with pytest.raises(DataError, match="its labels"):
         finetune(
-            get_task("sex"),
+            load_task("sex"),
             rows,
             tiny_encoder,
             tmp_path / "c",

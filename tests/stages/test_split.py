@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from trialtune.dataset.overlap import check_no_overlap
 from trialtune.files import read_json
 from trialtune.stages.split import PartSettings, write_split
-from trialtune.tasks.overlap import check_no_overlap
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
 
-STOP = get_task("stop-reasons")
+STOP = load_task("stop-reasons")
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,16 @@
 import polars as pl
 import pytest
 
+from trialtune.classifier.classifier import task_of
+from trialtune.dataset.examples import load_examples
 from trialtune.errors import DataError, UsageError
 from trialtune.files import write_json
-from trialtune.tasks import TASKS, get_task, load_examples
-from trialtune.tasks.task import task_of
+from trialtune.tasks.catalog import TASKS, load_task
 
 
 @pytest.mark.parametrize("name", ["stop-reasons", "sex"])
 def test_every_label_is_defined(name):
-    task = get_task(name)
+    task = load_task(name)
     assert task.name == name
     assert all(definition.endswith(".") and len(definition) > 15 for definition in task.labels.values())
 
@@ -22,7 +23,7 @@ def test_every_label_is_defined(name):
 )
 def test_a_wrong_name_gets_the_nearest(wrong, right):
     with pytest.raises(UsageError, match=f"did you mean '{right}'"):
-        get_task(wrong)
+        load_task(wrong)
 
 
 def test_no_task_reads_a_structured_answer():
@@ -49,10 +50,10 @@ def declare(tmp_path, text=OWN):
 
 
 def test_a_task_is_declared_in_yaml(tmp_path):
-    task = get_task(str(declare(tmp_path)))
+    task = load_task(str(declare(tmp_path)))
     assert (task.name, task.kind, task.max_length) == ("blinding", "multi_class", 32)
     assert list(task.labels) == ["Open", "Blind", "None"]
-    assert task.declaration.data == str(tmp_path / "rows.csv")
+    assert task.spec.data == str(tmp_path / "rows.csv")
     table = pl.DataFrame(
         {
             "Brief Title": ["Iron &amp; zinc", "Salt", None, "Water", "Sugar"],
@@ -72,12 +73,12 @@ def test_a_task_is_declared_in_yaml(tmp_path):
 
 
 def test_the_shortest_declaration(tmp_path):
-    task = get_task(
+    task = load_task(
         declare(tmp_path, "{name: a, kind: multi_label, labels: [x, y], data: hf://datasets/o/n/f.csv}")
     )
     assert dict(task.labels) == {"x": "", "y": ""}
     assert task.fields == ("text",)
-    assert task.declaration.data == "hf://datasets/o/n/f.csv"
+    assert task.spec.data == "hf://datasets/o/n/f.csv"
     assert task.text_of({"text": "A\nline &amp; more"}) == "A line & more"
 
 
@@ -100,18 +101,18 @@ def test_the_shortest_declaration(tmp_path):
 )
 def test_a_wrong_declaration_is_explained(tmp_path, change, said):
     with pytest.raises(UsageError, match=said) as caught:
-        get_task(declare(tmp_path, OWN.replace(*change)))
+        load_task(declare(tmp_path, OWN.replace(*change)))
     assert "own.yaml" in str(caught.value)
 
 
 def test_a_missing_declaration_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"nothing\.yaml: no such file"):
-        get_task(tmp_path / "nothing.yaml")
+        load_task(tmp_path / "nothing.yaml")
 
 
 @pytest.mark.parametrize("name", ["sex", "stop-reasons", "own"])
 def test_a_classifier_folder_says_its_task(tmp_path, name):
-    task = get_task(declare(tmp_path) if name == "own" else name)
+    task = load_task(declare(tmp_path) if name == "own" else name)
     folder = tmp_path / "clf"
     folder.mkdir()
     task.save(folder)
@@ -127,7 +128,7 @@ def test_a_folder_of_an_older_version_says_the_name_of_its_task(tmp_path):
     with pytest.raises(DataError, match="not a classifier folder"):
         task_of(tmp_path)
     write_json(tmp_path / "training.json", {"task": "sex"})
-    assert task_of(tmp_path) is get_task("sex")
+    assert task_of(tmp_path) is load_task("sex")
     write_json(tmp_path / "training.json", {"task": "sexes"})
     with pytest.raises(DataError, match=r"training\.json: describes no task"):
         task_of(tmp_path)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from trialtune.corpus.blocks import Blocks
 from trialtune.corpus.masking import IGNORE, Masker
-from trialtune.training.batching import MaskedBatches, TextBatches, pad
+from trialtune.models.padding import pad
+from trialtune.training.batching import MaskedBatches, TextBatches
 
 
 def masked(count: int, batch_size: int, seed: int = 0) -> MaskedBatches:

@@ -36,10 +36,10 @@ def sex(
     from rich.console import Console
 
     from trialtune.console import bar
+    from trialtune.dataset.tables import read_table
     from trialtune.files import atomic_folder, check_replaceable
     from trialtune.reports.audit import audit_to_rich, divided, write_audit_page
     from trialtune.stages.audit import audit_sex, find_statements, scope
-    from trialtune.stages.examples import read_table
 
     check_replaceable(out)
     chosen = scope(read_table(snapshot), classifier, include_seen=include_seen)

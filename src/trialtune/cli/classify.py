@@ -25,12 +25,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a classifier on labelled rows that it has not seen."""
+    from trialtune.classifier.classifier import task_of
     from trialtune.console import bar
+    from trialtune.dataset.reading import read_examples
     from trialtune.files import write_json
     from trialtune.reports.scores import scores_to_rich
     from trialtune.stages.evaluate import evaluate as run
-    from trialtune.stages.examples import read_examples
-    from trialtune.tasks.task import task_of
 
     task = task_of(classifier)
     labelled = read_examples(task, data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl"))
@@ -54,12 +54,12 @@ def errors(
     as_json: AsJson = False,
 ) -> None:
     """Show a classifier's worst errors, class by class, and the words that mattered."""
+    from trialtune.classifier.classifier import task_of
     from trialtune.console import bar
+    from trialtune.dataset.reading import read_examples
     from trialtune.reports.errors import errors_to_rich, write_errors_page
     from trialtune.stages.errors import find_errors
     from trialtune.stages.evaluate import evaluate as run
-    from trialtune.stages.examples import read_examples
-    from trialtune.tasks.task import task_of
 
     task = task_of(classifier)
     quarantine = (html or data).with_name(f"{(html or data).stem}.quarantine.jsonl")
@@ -95,12 +95,12 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Divide labelled rows so that no trial and no wording, nor nearly one, is on both sides."""
+    from trialtune.dataset.reading import read_examples
     from trialtune.reports.scores import parts_to_rich
-    from trialtune.stages.examples import read_examples
     from trialtune.stages.split import PartSettings, write_split
-    from trialtune.tasks.task import get_task
+    from trialtune.tasks.catalog import load_task
 
-    chosen = get_task(task)
+    chosen = load_task(task)
     settings = PartSettings(folds=folds, test_share=test_share, after=after, seed=seed)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
@@ -122,9 +122,8 @@ def predict(
 ) -> None:
     """Label texts, or the rows of a table."""
     from trialtune.console import bar
+    from trialtune.dataset.tables import check_table_name, read_table, write_table
     from trialtune.errors import UsageError
-    from trialtune.stages.examples import read_table
-    from trialtune.stages.predict import check_table_name, write_table
     from trialtune.stages.predict import predict as run
 
     if bool(texts) == bool(input_):

@@ -26,11 +26,11 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a classifier for use elsewhere; a folder that every command takes, and other tools open."""
+    from trialtune.classifier.classifier import task_of
     from trialtune.console import bar
+    from trialtune.dataset.reading import read_examples
     from trialtune.reports.scores import parity_to_rich
-    from trialtune.stages.examples import read_examples
     from trialtune.stages.export import export as run
-    from trialtune.tasks.task import task_of
 
     examples = None
     if data:

@@ -145,10 +145,10 @@ def adapt(
     """Continue masked-language-model training; a killed run goes on where it was."""
     from accelerate import PartialState
 
-    from trialtune.console import training_bar
     from trialtune.models.lora import LoraSettings
     from trialtune.stages.adapt import AdaptSettings, plan, read_texts
     from trialtune.stages.adapt import adapt as run
+    from trialtune.training.progress import training_bar
     from trialtune.training.settings import TrainSettings
 
     settings = AdaptSettings(

@@ -28,7 +28,7 @@ def serve(
 
     try:
         from trialtune.server.app import ServiceSettings, build_app
-        from trialtune.server.guard import log_as_json
+        from trialtune.server.middleware import log_as_json
         from trialtune.server.run import bind, make_server, read_token
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed: pip install 'trialtune[serve]'") from error

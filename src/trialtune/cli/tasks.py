@@ -28,7 +28,7 @@ def data_of(task: "Task", data: Path | None) -> Path:
     """The data file to read: the one given, else the one that the task's declaration names."""
     from trialtune.errors import UsageError
 
-    named = task.declaration.data if task.declaration else None
+    named = task.spec.data if task.spec else None
     if data is None and named is None:
         raise UsageError(f"{task.name}: no data; give --data FILE")
     return data or Path(str(named))

@@ -12,8 +12,8 @@ from trialtune.cli.tasks import Labels, TaskData, TaskName, data_of, stdout
 if TYPE_CHECKING:
     import polars as pl
 
+    from trialtune.dataset.examples import Labelled
     from trialtune.stages.finetune import FinetuneSettings
-    from trialtune.tasks.examples import Labelled
 
 Sets = Annotated[
     list[str] | None,
@@ -53,13 +53,14 @@ def finetune(
     """Train a classifier; thresholds are tuned on rows kept out of training."""
     from accelerate import PartialState
 
-    from trialtune.console import console, training_bar
+    from trialtune.console import console
+    from trialtune.dataset.reading import read_examples
     from trialtune.reports.card import write_card
-    from trialtune.stages.examples import read_examples
     from trialtune.stages.finetune import finetune as run
-    from trialtune.tasks.task import get_task
+    from trialtune.tasks.catalog import load_task
+    from trialtune.training.progress import training_bar
 
-    settings, chosen = finetune_settings(sets), get_task(task)
+    settings, chosen = finetune_settings(sets), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     rows = training_rows(labelled, max_train, seed=settings.seed)
@@ -112,21 +113,23 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
-    from trialtune.console import tell, training_bar
+    from trialtune.console import tell
+    from trialtune.dataset.holdout import SplitSettings, divide
+    from trialtune.dataset.overlap import check_no_overlap
+    from trialtune.dataset.reading import read_examples
     from trialtune.errors import UsageError
+    from trialtune.experiment.comparison import Comparison
     from trialtune.files import folder_digest, sha256_of
     from trialtune.models.adapters import check_adapter
     from trialtune.models.encoders import encoder_digest
     from trialtune.reports.tables import summary_to_rich, to_rich
-    from trialtune.stages.compare import Comparison
-    from trialtune.stages.examples import SplitSettings, divide, read_examples
-    from trialtune.tasks.overlap import check_no_overlap
-    from trialtune.tasks.task import get_task
+    from trialtune.tasks.catalog import load_task
+    from trialtune.training.progress import training_bar
 
     if not all(seed.strip().isdigit() for seed in seeds.split(",")):
         raise UsageError(f"--seeds {seeds!r}: write whole numbers, for example 1,2,3")
     check_adapter(adapter)
-    chosen = get_task(task)
+    chosen = load_task(task)
     examples = out / "examples"
     quarantine = examples / "train.quarantine.jsonl"
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
@@ -182,13 +185,13 @@ def crossfit(
     as_json: AsJson = False,
 ) -> None:
     """Cross-validate: scores to choose settings by, and the labels that are probably mistakes."""
-    from trialtune.console import training_bar
+    from trialtune.dataset.reading import read_examples
     from trialtune.reports.summary import score_text
     from trialtune.stages.crossfit import cross_fit, summarise
-    from trialtune.stages.examples import read_examples
-    from trialtune.tasks.task import get_task
+    from trialtune.tasks.catalog import load_task
+    from trialtune.training.progress import training_bar
 
-    settings, chosen = finetune_settings(sets), get_task(task)
+    settings, chosen = finetune_settings(sets), load_task(task)
     quarantine = out / "quarantine.jsonl"
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     rows = training_rows(labelled, max_train, seed=settings.seed)
@@ -214,7 +217,7 @@ def crossfit(
 
 def training_rows(labelled: "Labelled", count: int | None, *, seed: int) -> "pl.DataFrame":
     """The rows that may be trained on: all, or `count` drawn evenly over the labels."""
-    from trialtune.stages.examples import draw_evenly
+    from trialtune.dataset.holdout import draw_evenly
 
     return draw_evenly(labelled.trainable, count, seed=seed) if count else labelled.trainable
 

@@ -12,9 +12,9 @@ from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
 from trialtune.corpus.documents import COLUMNS
-from trialtune.corpus.encode import TRIALS_SCHEMA, Encoder
 from trialtune.corpus.folder import TRIALS, Corpus
 from trialtune.corpus.shards import BlockWriter
+from trialtune.corpus.tokenize import TRIALS_SCHEMA, Encoder
 from trialtune.errors import DataError
 from trialtune.files import atomic_folder, fingerprint, write_json
 from trialtune.registry.readers.parquet import open_parquet

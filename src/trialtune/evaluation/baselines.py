@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_union
 
 from trialtune.evaluation.metrics import log_loss
-from trialtune.evaluation.rules import Rules
+from trialtune.tasks.text import Rules
 
 
 def majority(gold: np.ndarray, rows: int, weights: np.ndarray) -> np.ndarray:

@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import check_shapes
-from trialtune.tasks.targets import multi_hot
 
 
 def suspects(rows: pl.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pl.DataFrame:

@@ -52,13 +52,6 @@ def _summary(loss: torch.Tensor, correct: torch.Tensor) -> dict[str, float]:
     }
 
 
-def score_line(entry: dict[str, Any]) -> str:
-    """A history entry as a line of a log."""
-    line = "Accuracy after {epoch:g} epoch = {accuracy:.4f} (step {step}, loss {loss:.4f}".format(**entry)
-    old = entry.get("old")
-    return line + (f", older trials {old['accuracy']:.4f})" if old else ")")
-
-
 def token_counts(blocks: BlockSource, vocab_size: int) -> torch.Tensor:
     """How often each token id occurs in `blocks` [vocab_size]."""
     counts = np.zeros(vocab_size, np.int64)

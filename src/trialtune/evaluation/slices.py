@@ -1,35 +1,16 @@
 """Scores by part of the test rows: a classifier that took the topic for the answer fails in some of them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import score
-from trialtune.tasks.targets import multi_hot
 
 LEAST = 10  # examples of a class in a slice, below which its scores would be chance
-OTHER = "other"
-# The topics that all but give a sex away, in the order in which they are tried.
-TOPICS = {
-    "prostate": r"prostat\w*|BPH",
-    "breast": r"breast (?:cancer|neoplasm|carcinoma|tumou?r|disease|lesion)\w*|mammogra\w*|mastectom\w*",
-    "pregnancy": r"pregnan\w*|obstetric\w*|labou?r|birth|postpartum|(?:pre|ante|peri)natal|ca?esarean"
-    r"|(?:pre)?eclampsia",
-    "gynaecology": r"ovar\w*|uter\w*|cervi(?:x|cal cancer|cal intra)\w*|endometri\w*|vagin\w*|vulv\w*"
-    r"|menopaus\w*|menstrua\w*|gyna?ecolog\w*|contracept\w*",
-    "urology": r"urolog\w*|bladder|urinary|erectile|testic\w*|testosterone|hypogonad\w*|kidney stones?"
-    r"|urolithiasis",
-}
-_PATTERNS = {topic: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for topic, words in TOPICS.items()}
-_BODY = re.compile(r"\b(?:(?:in|ex)clusion(?: criteria)?|summary|description)\b:?|\bcriteria:", re.IGNORECASE)
-# Old records that say nothing of who may take part: the registry's answer can only be guessed.
-UNSTATED = "no criteria stated"
-_UNSTATED = re.compile(r"\bCriteria: (?:no eligibility criteria|please contact site)", re.IGNORECASE)
-_HEAD = 60  # words of title and conditions at most
 
 
 @dataclass(frozen=True)
@@ -59,22 +40,6 @@ def scores_by(rows: pl.DataFrame, column: str, labels: Sequence[str], kind: str)
         for (value,), part in named.group_by(column, maintain_order=True)
     ]
     return sorted(parts, key=lambda part: (-part.n, part.name))
-
-
-def with_topic(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` with a `topic` column: one of `TOPICS`, "no criteria stated" or "other"."""
-    return rows.with_columns(pl.Series("topic", map(topic_of, rows["text"]), dtype=pl.String))
-
-
-def topic_of(text: str) -> str:
-    """The first of `TOPICS` that the title and conditions at the head of a sex task's text speak of.
-
-    A record that says in so many words that it has no criteria is a slice of its own.
-    """
-    if _UNSTATED.search(text):
-        return UNSTATED
-    head = " ".join(_BODY.split(text, maxsplit=1)[0].split()[:_HEAD])
-    return next((topic for topic, pattern in _PATTERNS.items() if pattern.search(head)), OTHER)
 
 
 def _slice(name: str, rows: pl.DataFrame, labels: Sequence[str], kind: str) -> Slice:

@@ -4,44 +4,56 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialtune.errors import UsageError
+from trialtune.tasks.task import Task
 
 # The first of these in a folder is its registry; a folder with none of them is read whole.
 _REGISTRY = ("trials.parquet", "snapshot.parquet", "studies.jsonl.gz")
 
 
 @dataclass(frozen=True)
-class DataFiles:
-    """The files of an experiment; None where the data do not bring one."""
+class TaskFiles:
+    """A task's labelled rows; None where the data do not bring them."""
 
-    registry: Path  # anything `trialtune registry import` reads
-    stop_reasons_train: Path | None  # text, labels
-    stop_reasons_test: Path | None  # text, labels
-    stop_reasons_labels: Path | None  # nct_id, labels of this registry's own trials
+    train: Path | None  # text, labels
+    test: Path | None  # text, labels
+    labels: Path | None  # nct_id, labels of the registry's own trials
 
     @property
     def all(self) -> list[Path]:
         """Every file, for fingerprints."""
-        named = (self.registry, self.stop_reasons_train, self.stop_reasons_test, self.stop_reasons_labels)
-        return [path for path in named if path]
+        return [path for path in (self.train, self.test, self.labels) if path]
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """The files of an experiment."""
+
+    registry: Path  # anything `trialtune registry import` reads
+    folder: Path | None = None  # where tasks may have files of their own
+
+    def of(self, task: Task) -> TaskFiles:
+        """`NAME_train.parquet`, `NAME_dev.parquet`, and `NAME.parquet` with labels by NCT id.
+
+        NAME is the task's, with underscores. A user's own task may name its labelled rows itself.
+        """
+        name = task.name.replace("-", "_")
+        train, test, labels = (
+            self.folder / file if self.folder and (self.folder / file).is_file() else None
+            for file in (f"{name}_train.parquet", f"{name}_dev.parquet", f"{name}.parquet")
+        )
+        if train is None and task.spec and task.spec.data:
+            train = Path(task.spec.data)
+        return TaskFiles(train, test, labels)
 
 
 def find_data(path: Path) -> DataFiles:
-    """Recognise a snapshot, another registry file, or a folder that holds one and label files.
+    """Recognize a snapshot, another registry file, or a folder that holds one and label files.
 
     Raises UsageError when nothing is there.
     """
     if not path.exists():
         raise UsageError(f"data {path}: no such file or folder; give --set data=PATH")
     if path.is_file():
-        return DataFiles(path, None, None, None)
-
-    def present(name: str) -> Path | None:
-        return path / name if (path / name).is_file() else None
-
-    registry = next(filter(None, map(present, _REGISTRY)), path)
-    return DataFiles(
-        registry,
-        present("stop_reasons_train.parquet"),
-        present("stop_reasons_dev.parquet"),
-        present("stop_reasons.parquet"),
-    )
+        return DataFiles(path)
+    registry = next((path / name for name in _REGISTRY if (path / name).is_file()), path)
+    return DataFiles(registry, path)

@@ -9,14 +9,15 @@ import yaml
 from pydantic import AfterValidator, Field
 
 from trialtune.corpus.build import CorpusSettings
+from trialtune.dataset.holdout import SplitSettings
 from trialtune.errors import UsageError
 from trialtune.registry.sample import SampleSettings
 from trialtune.registry.split import Cut
 from trialtune.settings import Settings, nearest, set_value, validated
 from trialtune.stages.adapt import AdaptSettings
-from trialtune.stages.examples import SplitSettings
 from trialtune.stages.finetune import FinetuneSettings
-from trialtune.tasks.task import get_task
+from trialtune.tasks.catalog import load_task
+from trialtune.tasks.task import Task
 
 
 def _check_name(name: str) -> str:
@@ -39,6 +40,7 @@ class OtherEncoder(Settings):
 class TaskRecipe(Settings):
     """How a task's classifiers are compared."""
 
+    spec: Path | None = Field(None, description="the .yaml file of a task of your own, beside the recipe's")
     finetune: FinetuneSettings = FinetuneSettings()
     seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
     others: dict[Annotated[str, AfterValidator(_check_name)], OtherEncoder] = Field(
@@ -62,7 +64,22 @@ class Recipe(Settings):
     variants: dict[Annotated[str, AfterValidator(_check_name)], AdaptSettings] = Field(
         {}, description="other adaptations, reported beside `adapt`"
     )
-    tasks: dict[str, TaskRecipe] = Field(min_length=1)
+    tasks: dict[Annotated[str, AfterValidator(_check_name)], TaskRecipe] = Field(min_length=1)
+
+    def task(self, name: str) -> Task:
+        """The task called `name`; raises UsageError when there is none, or its file calls it otherwise."""
+        spec = self.tasks[name].spec
+        task = load_task(spec or name)
+        if task.name != name:
+            raise UsageError(
+                f"tasks.{name}.spec: {spec} declares the task {task.name!r}; name it so here, too"
+            )
+        return task
+
+
+def _beside(recipe: Path, task: TaskRecipe) -> TaskRecipe:
+    """The task's settings with its file found from the recipe's folder."""
+    return task.model_copy(update={"spec": recipe.parent / task.spec}) if task.spec else task
 
 
 def builtin_recipes() -> dict[str, Path]:
@@ -89,11 +106,11 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     for override in overrides or []:
         set_value(values, override)
     recipe = validated(Recipe, values, where=str(path))
+    recipe = recipe.model_copy(
+        update={"tasks": {name: _beside(path, task) for name, task in recipe.tasks.items()}}
+    )
     for task in recipe.tasks:
-        if get_task(task).declaration:
-            raise UsageError(
-                f"{path}: tasks.{task}: a recipe compares the shipped tasks; use `trialtune compare`"
-            )
+        recipe.task(task)  # raises when there is none
     if recipe.data is None:
         raise UsageError(f"recipe {recipe.name!r} needs data: add --set data=PATH (a snapshot or a folder)")
     return recipe

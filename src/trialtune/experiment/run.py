@@ -1,7 +1,7 @@
 """A recipe as steps: registry -> cut -> examples -> corpus -> base -> adapt -> classifiers -> report."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,12 +9,16 @@ from typing import Any
 
 import polars as pl
 
-from trialtune.console import bar, training_bar
+from trialtune.console import bar
 from trialtune.corpus.build import build_corpus, count_rows
+from trialtune.dataset.holdout import divide
+from trialtune.dataset.reading import read_examples
 from trialtune.errors import UsageError
+from trialtune.experiment.comparison import Comparison, System
 from trialtune.experiment.data import DataFiles, find_data
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
+from trialtune.experiment.step import RECORD, Step
 from trialtune.files import read_json, sha256_of, write_json
 from trialtune.models.encoders import encoder_digest, load_tokenizer, locate
 from trialtune.registry.sample import write_sample
@@ -23,10 +27,8 @@ from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.split import split_by_cut
 from trialtune.reports.report import write_report
 from trialtune.stages.adapt import AdaptSettings, adapt
-from trialtune.stages.compare import Comparison, System
-from trialtune.stages.examples import divide, read_examples
-from trialtune.stages.step import RECORD, Step
-from trialtune.tasks.task import Task, get_task
+from trialtune.tasks.task import Task
+from trialtune.training.progress import training_bar
 from trialtune.workers import cores
 
 SAMPLE = "sample"
@@ -68,7 +70,7 @@ class Experiment:
             made = add(Step("make sample", out / "sample", (recipe.sample,), self._make_sample))
             source = (made.key,)
         else:
-            source = tuple(_digests(self._files()))
+            source = tuple(_digests([self._files().registry]))
         imported = add(Step("import registry", out / "registry", source, self._import))
         cut_inputs = (imported.key, recipe.cut, sha256_of(recipe.cut.ids) if recipe.cut.ids else None)
         cut = add(Step("cut registry", out / "diff", cut_inputs, self._cut))
@@ -77,8 +79,8 @@ class Experiment:
                 Step(
                     f"examples {name}",
                     out / "tasks" / name / "examples",
-                    (imported.key, *source, task.split),
-                    partial(self._examples, get_task(name), task),
+                    (imported.key, recipe.task(name).describe(), *self._task_digests(name), task.split),
+                    partial(self._examples, recipe.task(name), task),
                 )
             )
             for name, task in recipe.tasks.items()
@@ -125,6 +127,10 @@ class Experiment:
         assert data is not None  # load_recipe has seen to it
         return find_data(self.out / "sample" if data == SAMPLE else Path(data))
 
+    def _task_digests(self, name: str) -> list[tuple[str, str]]:
+        """Of the task's own files; those of a sample follow from its settings."""
+        return [] if self.recipe.data == SAMPLE else _digests(self._files().of(self.recipe.task(name)).all)
+
     def _make_sample(self) -> dict[str, Any]:
         write_sample(self.out / "sample", self.recipe.sample)
         return {"studies": self.recipe.sample.studies, "made_up": True}
@@ -150,19 +156,17 @@ class Experiment:
         return self.out / "registry" / "snapshot.parquet"
 
     def _examples(self, task: Task, settings: TaskRecipe) -> dict[str, Any]:
-        files, out = self._files(), self.out / "tasks" / task.name / "examples"
-        source, test_source, labels = self._snapshot, None, None
-        if task.name == "stop-reasons":
-            source = files.stop_reasons_train or self._snapshot
-            test_source, labels = files.stop_reasons_test, files.stop_reasons_labels
-        labelled = read_examples(task, source, labels, quarantine=out / "train.quarantine.jsonl")
+        files, out = self._files().of(task), self.out / "tasks" / task.name / "examples"
+        labelled = read_examples(
+            task, files.train or self._snapshot, files.labels, quarantine=out / "train.quarantine.jsonl"
+        )
         test = None
-        if test_source:
-            test = read_examples(task, test_source, None, quarantine=out / "test.quarantine.jsonl").frame
+        if files.test:
+            test = read_examples(task, files.test, None, quarantine=out / "test.quarantine.jsonl").frame
         counts = divide(task, labelled.trainable, test, out, settings=settings.split)
         held = (
-            test_source.name
-            if test_source
+            files.test.name
+            if files.test
             else f"{settings.split.test_share:.0%} of the labelled rows, held out"
         )
         return {**counts, "source": labelled.counts, "test_source": held}
@@ -210,7 +214,7 @@ class Experiment:
     def _comparison(self, name: str) -> Comparison:
         settings, folder = self.recipe.tasks[name], self.out / "tasks" / name
         return Comparison(
-            task=get_task(name),
+            task=self.recipe.task(name),
             train=folder / "examples" / "train.parquet",
             test=folder / "examples" / "test.parquet",
             encoder=self.base_encoder,
@@ -264,9 +268,9 @@ class Experiment:
         return {"report": str(write_report(run, self.out / "report", errors))}
 
 
-def _digests(files: DataFiles) -> list[tuple[str, str]]:
+def _digests(files: Iterable[Path]) -> list[tuple[str, str]]:
     """(name, SHA-256) of every input file, those inside a folder included."""
     paths = [
-        p for path in files.all for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()
+        p for path in files for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()
     ]
     return [(path.name, sha256_of(path)) for path in paths]

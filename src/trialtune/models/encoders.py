@@ -9,7 +9,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import folder_digest
-from trialtune.models.embedded import PREFIX, embedded_folder
+from trialtune.models.bundled import PREFIX, embedded_folder
 
 EMBEDDED = f"{PREFIX}minilm-l6"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.onnx")

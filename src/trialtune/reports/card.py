@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trialtune.classifier.classifier import task_of
 from trialtune.files import atomic_file, read_json
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
-from trialtune.tasks.task import task_of
 
 _TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
 

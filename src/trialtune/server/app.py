@@ -23,11 +23,11 @@ from starlette.requests import ClientDisconnect
 from trialtune import __version__
 from trialtune.errors import UsageError
 from trialtune.registry.record.parse import record_from_row, record_from_study
-from trialtune.server import messages
-from trialtune.server.guard import Guard, Rules
-from trialtune.server.meters import CONTENT_TYPE, Meters
-from trialtune.server.scorer import Answer, ClosedError, QueueFullError
-from trialtune.server.served import Served, open_all
+from trialtune.server import schemas as messages
+from trialtune.server.batcher import Answer, ClosedError, QueueFullError
+from trialtune.server.metrics import CONTENT_TYPE, Meters
+from trialtune.server.middleware import Guard, Rules
+from trialtune.server.model import Served, open_all
 from trialtune.settings import Settings
 
 _QUICK = 20_000  # characters that are cleaned at once; for more, others need not wait
@@ -214,7 +214,7 @@ def _read(
 
 def _texts(one: Served, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the classifier reads of each row, as in training; empty where there is nothing."""
-    found = ("" if one.task.oversized(row) else _sound(one.task.text_of(row)) for row in rows)
+    found = ("" if one.task.oversized(row) else _sound(one.task.text_of(row) or "") for row in rows)
     return [text if text.strip() else "" for text in found]
 
 

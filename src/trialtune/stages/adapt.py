@@ -17,17 +17,18 @@ from trialtune.corpus.build import tokenizer_fingerprint
 from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
-from trialtune.evaluation.mlm import mlm_metrics, score_line, token_counts
+from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_json
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
+from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import LoraSettings, add_lora, save_adapter
 from trialtune.models.mlm import MaskedLM, load_masked_lm, save_head, start_head_bias, unfreeze_head
-from trialtune.models.speed import prepare_training, set_dropout
 from trialtune.settings import Settings
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.checkpoint import Checkpoints
-from trialtune.training.feed import Batch
 from trialtune.training.loop import Progress, train
+from trialtune.training.prefetch import Batch
+from trialtune.training.progress import score_line
 from trialtune.training.settings import HOW, TrainSettings
 
 

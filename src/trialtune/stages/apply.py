@@ -12,6 +12,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from trialtune import __version__
+from trialtune.classifier.classifier import (
+    classifier_fingerprint,
+    describe_classifier,
+    open_classifier,
+    task_of,
+)
 from trialtune.errors import UsageError
 from trialtune.files import (
     atomic_folder,
@@ -21,13 +27,12 @@ from trialtune.files import (
     sha256_of,
     write_json,
 )
-from trialtune.inference.labelled import RECORD, Labelled, count_changes, tally, write_parts
-from trialtune.inference.plan import Plan, count_trials, make_plan
-from trialtune.inference.shards import check_engine, score_shards
+from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
+from trialtune.labelling.plan import Plan, count_trials, make_plan
+from trialtune.labelling.shards import check_engine, score_shards
 from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
 from trialtune.reports.labels import write_labels_page
-from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
-from trialtune.tasks.task import Task, task_of
+from trialtune.tasks.task import Task
 
 # A label and a total -> what takes the numbers of items done: `trialtune.console.bar` is one.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]

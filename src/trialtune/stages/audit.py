@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from trialtune.classifier.classifier import describe_classifier, open_classifier
+from trialtune.classifier.predictor import Predictor
+from trialtune.dataset.columns import prepared, task_texts
+from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError, UsageError
-from trialtune.inference.predictor import Predictor
-from trialtune.stages.evaluate import describe_classifier, open_classifier
-from trialtune.stages.predict import task_texts
-from trialtune.tasks.columns import prepared
-from trialtune.tasks.seen import drop_seen
-from trialtune.tasks.stated_sex import stated_sex
-from trialtune.tasks.task import get_task
-from trialtune.tasks.telling import NAMES, around
+from trialtune.tasks.catalog import load_task
+from trialtune.tasks.sex.cue_sentences import NAMES, around
+from trialtune.tasks.sex.stated import stated_sex
 
 COLUMNS = ("nct_id", "title", "registry", "model", "probability", "sentence", "alone")
 MIN_PROBABILITY = 0.9  # chosen on the findings of docs/audit_sex.csv
@@ -37,7 +36,7 @@ def scope(snapshot: pl.DataFrame, folder: Path, *, include_seen: bool = False) -
     `include_seen` takes them too. Raises UsageError for a classifier of another task, DataError for a
     table that is no snapshot or a sex that is none.
     """
-    task = get_task("sex")
+    task = load_task("sex")
     if (name := describe_classifier(folder)["task"]) != task.name:
         raise UsageError(f"{folder} is a classifier for {name}; this audit needs one for {task.name}")
     snapshot = prepared(snapshot)
@@ -117,7 +116,7 @@ def audit_sex(
 
 def _registry_answers(snapshot: pl.DataFrame) -> list[str | None]:
     """The label of each row's `sex`, None where it is empty."""
-    task = get_task("sex")
+    task = load_task("sex")
     known: dict[str, str | None] = {label.lower(): label for label in task.labels}
     known |= {**task.synonyms, "": None}
     answers = [(sex or "").strip().lower() for sex in snapshot["sex"]]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trialtune.classifier.classifier import open_classifier
+from trialtune.dataset.label_arrays import multi_hot, with_answers
+from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
 from trialtune.files import atomic_file, fingerprint, folder_digest
 from trialtune.models.encoders import encoder_digest
-from trialtune.stages.evaluate import open_classifier
 from trialtune.stages.finetune import FinetuneSettings, finetune
-from trialtune.tasks.splits import k_folds
-from trialtune.tasks.targets import multi_hot, with_answers
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from trialtune.inference.occlusion import Question, Span, occlude
-from trialtune.stages.evaluate import open_classifier
-from trialtune.tasks.targets import multi_hot
+from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.explain import Question, Span, occlude
+from trialtune.dataset.label_arrays import multi_hot
 
 FILE_NAME = "errors.json"
 KINDS = ("false_positives", "false_negatives")

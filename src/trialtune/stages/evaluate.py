@@ -7,41 +7,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.predictor import Predictor
+from trialtune.dataset.label_arrays import multi_hot, with_answers
+from trialtune.dataset.seen import drop_seen, near_seen
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import review_scores, score
-from trialtune.evaluation.thresholds import FILE_NAME as DECISION_FILE
-from trialtune.evaluation.thresholds import Decision
-from trialtune.files import fingerprint, read_json, sha256_of
-from trialtune.inference.predictor import Predictor
-from trialtune.tasks.seen import drop_seen, near_seen
-from trialtune.tasks.targets import multi_hot, with_answers
-from trialtune.tasks.task import TASK_FILE
 
 _SHOWN = 5
-_MODEL = ("*.safetensors", "*.onnx", "config.json", "tokenizer*.json", "vocab.txt")
-_DECIDING = (*_MODEL, DECISION_FILE, TASK_FILE)
-
-
-def describe_classifier(folder: Path) -> dict[str, Any]:
-    """What `finetune` wrote about a classifier (task, max_length, ...), its weights left alone."""
-    if not (folder / "training.json").is_file():
-        raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
-    described: dict[str, Any] = read_json(folder / "training.json")
-    return described
-
-
-def classifier_fingerprint(folder: Path) -> str:
-    """What tells two classifiers apart: weights, tokeniser, labels, decision rule, and what is read."""
-    files = sorted({file for pattern in _DECIDING for file in folder.glob(pattern)})
-    longest = describe_classifier(folder)["max_length"]
-    return fingerprint([(file.name, sha256_of(file)) for file in files], longest)[:16]
-
-
-def open_classifier(folder: Path, *, precision: str = "auto") -> tuple[Predictor, Decision, str]:
-    """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
-    described = describe_classifier(folder)
-    predictor = Predictor.load(folder, max_length=described["max_length"], precision=precision)
-    return predictor, Decision.load(folder, predictor.labels), described["task"]
 
 
 def evaluate(

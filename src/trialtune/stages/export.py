@@ -12,18 +12,23 @@ import numpy as np
 import polars as pl
 
 from trialtune import __version__
+from trialtune.classifier.backends import GRAPH_FILE, seal
+from trialtune.classifier.classifier import (
+    classifier_fingerprint,
+    describe_classifier,
+    open_classifier,
+    task_of,
+)
+from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.thresholds import FILE_NAME, Decided
 from trialtune.files import atomic_folder, check_replaceable, write_json
-from trialtune.inference.backends import GRAPH_FILE, seal
-from trialtune.models.classifier import load_classifier, save_classifier
-from trialtune.models.graph import write_graph
+from trialtune.models.onnx_export import write_graph
+from trialtune.models.sequence_classifier import load_classifier, save_classifier
 from trialtune.reports.card import write_exported_card
-from trialtune.stages.evaluate import classifier_fingerprint, describe_classifier, open_classifier
-from trialtune.tasks.seen import drop_seen
-from trialtune.tasks.targets import multi_hot
-from trialtune.tasks.task import TASK_FILE, Task, task_of
+from trialtune.tasks.task import TASK_FILE, Task
 
 FORMATS = ("safetensors", "onnx", "onnx-int8")
 MOST_LOST = 0.005  # micro-F1 that int8 may cost
@@ -123,7 +128,7 @@ def _write(classifier: Path, folder: Path, form: str) -> None:
     if form == "onnx":
         write_graph(model, folder / GRAPH_FILE)
     else:
-        from trialtune.models.int8 import quantise  # noqa: PLC0415 - needs an extra
+        from trialtune.models.onnx_int8 import quantise  # noqa: PLC0415 - needs an extra
 
         with tempfile.TemporaryDirectory(dir=folder) as aside:
             write_graph(model, Path(aside) / GRAPH_FILE)

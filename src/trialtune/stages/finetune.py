@@ -14,28 +14,28 @@ from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.windows import encode
+from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.seen import add_seen, write_seen
+from trialtune.dataset.splits import split_examples
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import log_loss, score
-from trialtune.evaluation.priors import log_prior_shift
+from trialtune.evaluation.prior_shift import log_prior_shift
 from trialtune.evaluation.thresholds import Decision, tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
-from trialtune.inference.batches import encode
-from trialtune.inference.predictor import Predictor
-from trialtune.models.classifier import (
+from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
+from trialtune.models.kernels import prepare_training
+from trialtune.models.lora import LoraSettings, add_lora
+from trialtune.models.sequence_classifier import (
     build_classifier,
     learning_rates,
     save_classifier,
     shift_bias,
     start_bias,
 )
-from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
-from trialtune.models.lora import LoraSettings, add_lora
-from trialtune.models.speed import prepare_training
 from trialtune.settings import Settings
-from trialtune.stages.evaluate import open_classifier
-from trialtune.tasks.seen import add_seen, write_seen
-from trialtune.tasks.splits import split_examples
-from trialtune.tasks.targets import multi_hot
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints

@@ -6,12 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from trialtune.errors import DataError, UsageError
-from trialtune.files import atomic_file
-from trialtune.stages.evaluate import open_classifier
-from trialtune.tasks.columns import need_text, prepared
-from trialtune.tasks.targets import label_lists
-from trialtune.tasks.task import Task, task_of
+from trialtune.classifier.classifier import open_classifier, task_of
+from trialtune.dataset.columns import prepared, task_texts
+from trialtune.dataset.label_arrays import label_lists
 
 
 def predict(
@@ -23,7 +20,7 @@ def predict(
     """
     predictor, decision, _ = open_classifier(folder)
     rows = prepared(rows)
-    texts = task_texts(task_of(folder), rows)
+    texts = [text or "" for text in task_texts(task_of(folder), rows)]
     there = [index for index, text in enumerate(texts) if text.strip()]
     decided = decision.apply(predictor.probabilities([texts[index] for index in there], progress=progress))
     probabilities = np.full((len(texts), len(predictor.labels)), np.nan, dtype=np.float32)
@@ -44,38 +41,3 @@ def predict(
         },
     }
     return pl.DataFrame(columns)
-
-
-def task_texts(task: Task, rows: pl.DataFrame) -> list[str]:
-    """The text of each row of a `prepared` table as training saw it; empty where it has none or far too much.
-
-    Raises DataError when the table has no column of text for the task.
-    """
-    columns = [name for name in dict.fromkeys((*task.fields, "text")) if name in rows.columns]
-    if not columns:
-        raise DataError(
-            f"the input has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
-            f"{' or '.join(task.fields)}"
-        )
-    need_text(rows, columns, "the input")
-    found = rows.select(columns).iter_rows(named=True)
-    return ["" if task.oversized(row) else task.text_of(row) for row in found]
-
-
-def check_table_name(path: Path) -> None:
-    """Raise UsageError when no table can be written under that name."""
-    if path.suffix.lower() not in (".parquet", ".jsonl", ".ndjson", ".csv"):
-        raise UsageError(f"--output {path}: {path.suffix or 'no suffix'}; give .parquet, .jsonl or .csv")
-
-
-def write_table(rows: pl.DataFrame, path: Path) -> None:
-    """Write .parquet, .jsonl or .csv (lists joined by `|`); raises UsageError for another suffix."""
-    check_table_name(path)
-    with atomic_file(path) as temporary:
-        match path.suffix.lower():
-            case ".parquet":
-                rows.write_parquet(temporary)
-            case ".csv":
-                rows.with_columns(pl.col("labels").list.join("|")).write_csv(temporary)
-            case _:
-                rows.write_ndjson(temporary)

@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 from pydantic import Field, model_validator
 
+from trialtune.dataset.overlap import check_no_overlap, near_overlap
+from trialtune.dataset.splits import k_folds, split_by_date, split_examples
 from trialtune.files import atomic_folder, write_json
 from trialtune.settings import Settings
-from trialtune.tasks.overlap import check_no_overlap, near_overlap
-from trialtune.tasks.splits import k_folds, split_by_date, split_examples
 from trialtune.tasks.task import Task
 
 

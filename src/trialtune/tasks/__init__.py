@@ -1,6 +1,1 @@
-"""The classification tasks: labels, texts, labelled examples and leak-free splits."""
-
-from trialtune.tasks.examples import Labelled, load_examples
-from trialtune.tasks.task import TASKS, Task, get_task
-
-__all__ = ["TASKS", "Labelled", "Task", "get_task", "load_examples"]
+"""The classification tasks: labels with definitions, and where a task's text stands in a record."""

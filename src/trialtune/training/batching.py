@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from trialtune.corpus.blocks import BlockSource
 from trialtune.corpus.masking import IGNORE, Masker
+from trialtune.models.padding import pad
 from trialtune.training.seeds import step_seed
 
 # Texts are sorted by length inside windows of this many batches: little padding, order still random.
@@ -85,12 +85,3 @@ class TextBatches:
         ]
         batches = [by_length[i : i + self.batch_size] for i in range(0, len(by_length), self.batch_size)]
         return [batches[i] for i in permutation(len(batches), self.seed + 1, epoch).tolist()]
-
-
-def pad(sequences: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
-    """`input_ids` and `attention_mask` [batch, longest] of token id lists."""
-    tensors = [torch.tensor(ids) for ids in sequences]
-    return {
-        "input_ids": pad_sequence(tensors, batch_first=True, padding_value=pad_id),
-        "attention_mask": pad_sequence([torch.ones_like(ids) for ids in tensors], batch_first=True),
-    }

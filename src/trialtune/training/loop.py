@@ -13,13 +13,14 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from trialtune.errors import DataError, UsageError
-from trialtune.models.speed import hold_frozen_weights
+from trialtune.models.kernels import hold_frozen_weights
+from trialtune.models.precision import autocast_type
 from trialtune.training.accelerator import close_trackers, open_accelerator, track
 from trialtune.training.checkpoint import Checkpoints, RunState, load, trainable
-from trialtune.training.feed import Batch, Batches, feed, share
-from trialtune.training.meter import Meter, count_operations, matmul_peak
+from trialtune.training.prefetch import Batch, Batches, feed, share
 from trialtune.training.seeds import step_seed
-from trialtune.training.settings import TrainSettings, autocast_type
+from trialtune.training.settings import TrainSettings
+from trialtune.training.throughput import Meter, count_operations, matmul_peak
 
 Evaluate = Callable[[nn.Module], dict[str, Any]]
 LossOf = Callable[[nn.Module, Batch], torch.Tensor]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trialtune.training.feed import Batch
+from trialtune.training.prefetch import Batch
 
 LossName = Literal["plain", "weighted", "focal", "asymmetric"]
 LOSSES: tuple[LossName, ...] = ("plain", "weighted", "focal", "asymmetric")

@@ -14,11 +14,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.readers.hub import dataset_of, fetch, is_hub_file
 from trialtune.registry.readers.source import read_rows
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
-from trialtune.stages.examples import read_table
 
 ADDRESS = "hf://datasets/opentargets/clinical_trial_reason_to_stop/data.json"
 

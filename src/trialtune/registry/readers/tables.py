@@ -11,7 +11,8 @@ import pyarrow as pa
 from trialtune.errors import DataError
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.readers.text import lines, undecodable
-from trialtune.registry.record.parse import columns_of, record_from_row
+from trialtune.registry.record.aliases import columns_of
+from trialtune.registry.record.parse import record_from_row
 from trialtune.registry.record.row import Row, bad_row, record_row
 from trialtune.registry.record.validate import is_nct_id
 

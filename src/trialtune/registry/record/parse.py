@@ -1,47 +1,13 @@
 """A record from what a source holds: an API v2 study, or a flat row whose columns go by any usual name."""
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from trialtune.registry.record import normalize
+from trialtune.registry.record.aliases import columns_of
 from trialtune.registry.record.schema import COLUMNS, LIST_COLUMNS, Record
 from trialtune.registry.record.validate import nct_id_of
 
-# Column names other exports use, compared in lower case and without punctuation; the first found wins.
-_ALIASES: dict[str, tuple[str, ...]] = {
-    "nct_id": (
-        *("nctid", "nctnumber", "nctno", "nct", "nctcode", "nctidentifier", "clinicaltrialsgovidentifier"),
-        *("clinicaltrialsgovid", "clinicaltrialid", "trialid", "trialnumber", "studyid", "id"),
-    ),
-    "brief_title": ("brieftitle", "studytitle", "title"),
-    "official_title": ("officialtitle",),
-    "brief_summary": ("briefsummary", "summary"),
-    "detailed_description": ("detaileddescription", "description"),
-    "eligibility_criteria": ("eligibilitycriteria", "eligibility", "criteria"),
-    "conditions": ("conditions", "condition"),
-    "keywords": ("keywords", "keyword"),
-    "interventions": ("interventions", "intervention"),
-    "arms": ("arms", "armgroups"),
-    "primary_outcomes": ("primaryoutcomes", "primaryoutcomemeasures", "primaryoutcome"),
-    "secondary_outcomes": ("secondaryoutcomes", "secondaryoutcomemeasures", "secondaryoutcome"),
-    "phases": ("phases", "phase"),
-    "overall_status": ("overallstatus", "studystatus", "recruitmentstatus", "status"),
-    "study_type": ("studytype",),
-    "start_date": ("startdate", "studystartdate"),
-    "last_update_date": (
-        *("lastupdatedate", "lastupdateposted", "lastupdatepostdate", "lastupdateposteddate"),
-        "lastupdatesubmitdate",
-    ),
-    "why_stopped": ("whystopped", "whystudystopped", "stopreason"),
-    "sex": ("sex", "gender"),
-    "minimum_age": ("minimumage", "minage"),
-    "maximum_age": ("maximumage", "maxage"),
-    "text": ("text", "fulltext", "trialtext", "document", "content"),
-    "source": ("source",),
-    "data_timestamp": ("datatimestamp",),
-}
 _READERS = {
     "conditions": normalize.terms_of,
     "keywords": normalize.terms_of,
@@ -115,19 +81,6 @@ def record_from_row(row: Mapping[str, Any]) -> Record:
             record[field] = _READERS.get(field, normalize.text_of)(value)
     record["nct_id"] = nct_id_of(record["nct_id"])
     return record
-
-
-@lru_cache(maxsize=256)
-def columns_of(names: tuple[str, ...]) -> dict[str, str]:
-    """Which of the given column names holds each snapshot field."""
-    plain: dict[str, str] = {}
-    for name in names:
-        plain.setdefault(re.sub(r"[^a-z0-9]", "", str(name).lower()), name)
-    found = {
-        field: next((plain[alias] for alias in aliases if alias in plain), None)
-        for field, aliases in _ALIASES.items()
-    }
-    return {field: column for field, column in found.items() if column is not None}
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -1,0 +1,101 @@
+"""Tables as people publish them: our names for their columns, and the labels of each row."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from trialtune.errors import DataError
+from trialtune.tasks.task import Task
+from trialtune.tasks.text import plain_name
+
+_ALIASES = {
+    "eligibility": "eligibility_criteria",
+    "criteria": "eligibility_criteria",
+    "nctid": "nct_id",
+    "nct_number": "nct_id",
+    "input": "text",
+}
+
+_NCT_ID = re.compile(r"\s*NCT\d{8}\s*", re.IGNORECASE)
+
+_TRUE = {"true", "1", "1.0", "yes"}
+
+_FALSE = {"false", "0", "0.0", "no", "", "none", "nan"}
+
+
+def prepared(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with our names for its columns, as far as no other column has them already.
+
+    `id` is the NCT id when the first of its cells is one.
+    """
+    names = {old: plain_name(old) for old in frame.columns}
+    wanted = {old: _ALIASES.get(name, name) for old, name in names.items()}
+    if "nct_id" not in wanted.values():
+        wanted |= {old: "nct_id" for old, name in names.items() if name == "id" and _holds_ids(frame[old])}
+    taken: set[str] = set()
+    renamed: dict[str, str] = {}
+    # Who has the name already keeps it, then the nearest spelling gets it.
+    for old in sorted(names, key=lambda old: (old != wanted[old], names[old] != wanted[old])):
+        renamed[old] = old if wanted[old] in taken else wanted[old]
+        taken.add(renamed[old])
+    return frame.rename(renamed)
+
+
+def need_text(table: pl.DataFrame, columns: Iterable[str], where: str) -> None:
+    """Raise DataError when one of the columns is there and holds something other than text."""
+    for column in columns:
+        if table.schema.get(column, pl.String) not in (pl.String, pl.Null, pl.List(pl.String)):
+            raise DataError(f"{where}: column {column} holds {table.schema[column]}; it must hold text")
+
+
+def label_cells(column: pl.Series, where: str) -> list[list[str]]:
+    """The label names in each cell: a list, or divided by `,`, `;` or `|`; [] when it is empty."""
+    if column.dtype in (pl.Categorical, pl.Enum, pl.Null, pl.Boolean) or column.dtype.is_integer():
+        column = column.cast(pl.String)
+    if column.dtype == pl.String:
+        return [re.split(r"[,;|]", cell) if cell else [] for cell in column]
+    if isinstance(column.dtype, pl.List | pl.Array) and column.dtype.inner in (
+        pl.String,
+        pl.Categorical,
+        pl.Enum,
+        pl.Null,
+    ):
+        return [[name for name in cell if name] if cell else [] for cell in column.to_list()]
+    raise DataError(f"{where}: column {column.name} holds {column.dtype}; it must hold label names")
+
+
+def label_flags(table: pl.DataFrame, columns: Mapping[str, str], where: str) -> list[list[str]]:
+    """The labels of each row of a table with a true/false or 0/1 column a label (`columns`: column -> label).
+
+    Raises DataError for any other value.
+    """
+    found: list[list[str]] = [[] for _ in range(table.height)]
+    for column, label in columns.items():
+        for row, cell in enumerate(table[column].to_list()):
+            written = str(cell).strip().lower()
+            if written in _TRUE:
+                found[row].append(label)
+            elif written not in _FALSE:
+                raise DataError(f"{where}, row {row + 1}, {column}: {cell!r} is neither true/false nor 0/1")
+    return found
+
+
+def _holds_ids(column: pl.Series) -> bool:
+    first = next(iter(column.drop_nulls()), None)
+    return isinstance(first, str) and _NCT_ID.fullmatch(first) is not None
+
+
+def task_texts(task: Task, rows: pl.DataFrame) -> list[str | None]:
+    """`Task.text_of` each row of a table; None where it has no text, or far too much.
+
+    Raises DataError when the table has no column of text for the task, or it holds something else.
+    """
+    columns = [*task.columns_in(tuple(rows.columns)).values()]
+    if not columns:
+        raise DataError(
+            f"the input has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
+            f"{' or '.join(task.fields)}"
+        )
+    need_text(rows, columns, "the input")
+    return [task.text_of(row) for row in rows.select(columns).iter_rows(named=True)]

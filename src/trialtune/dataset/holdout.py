@@ -1,0 +1,72 @@
+"""A training and a test part of labelled rows that share nothing, drawn by a few settings."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from trialtune.dataset.overlap import check_no_overlap, drop_overlap, near_overlap
+from trialtune.dataset.splits import split_examples
+from trialtune.files import atomic_file
+from trialtune.settings import Settings
+from trialtune.tasks.task import Task
+
+
+class SplitSettings(Settings):
+    """How rows are divided and drawn."""
+
+    test_share: float = Field(0.2, gt=0, lt=1, description="of the rows, when the data bring no test file")
+    max_train: int | None = Field(None, ge=50, description="rows, drawn evenly over the label sets")
+    max_test: int | None = Field(None, ge=20, description="rows, drawn at random")
+    untested_sources: tuple[str, ...] = Field(
+        (), description="rows of these sources never enter the test part"
+    )
+    seed: int = 13
+
+
+def divide(
+    task: Task,
+    labelled: pl.DataFrame,
+    test: pl.DataFrame | None,
+    out: Path,
+    *,
+    settings: SplitSettings,
+) -> dict[str, Any]:
+    """Write `out/train.parquet` and `out/test.parquet`; returns their sizes and what they have in common.
+
+    With `test` given, training rows that share its trials or wording are dropped; otherwise a share
+    of the groups of like rows becomes the test part. Test rows that are nearly a training row are
+    counted, and listed in `out/near_duplicates.parquet` with the nearest one.
+    """
+    if test is not None:
+        train, overlapping = drop_overlap(labelled, test)
+        dropped = len(overlapping)
+    else:
+        shares = {"train": 1 - settings.test_share, "test": settings.test_share}
+        parts = split_examples(labelled, fractions=shares, seed=settings.seed, kind=task.kind)
+        train, test, dropped = parts["train"], parts["test"], 0
+        if "source" in test.columns:
+            for source in settings.untested_sources:
+                test = test.filter(~pl.col("source").str.contains(source, literal=True).fill_null(False))
+    if settings.max_train:
+        train = draw_evenly(train, settings.max_train, seed=settings.seed)
+    if settings.max_test and len(test) > settings.max_test:
+        test = test.sample(settings.max_test, seed=settings.seed)
+    check_no_overlap(train, test)
+    near = near_overlap(train, test)
+    for name, rows in (("train", train), ("test", test), ("near_duplicates", near)):
+        with atomic_file(out / f"{name}.parquet") as path:
+            rows.write_parquet(path)
+    return {"train": len(train), "test": len(test), "overlap_dropped": dropped, "near_duplicates": len(near)}
+
+
+def draw_evenly(rows: pl.DataFrame, count: int, *, seed: int) -> pl.DataFrame:
+    """At most `count` rows, as many of each label set as of the others where there are enough.
+
+    `weight` says for how many rows each stands, so that training can undo the even draw.
+    """
+    label_set = pl.col("labels").list.join(",")
+    shuffled = rows.sample(fraction=1.0, shuffle=True, seed=seed).with_columns(of=pl.len().over(label_set))
+    drawn = shuffled.sort(pl.int_range(pl.len()).over(label_set), maintain_order=True).head(count)
+    return drawn.with_columns(weight=pl.col("of") / pl.len().over(label_set)).drop("of")

@@ -1,0 +1,37 @@
+"""The labelled rows of a task, divided into a training and a test part that share nothing."""
+
+from pathlib import Path
+
+import polars as pl
+
+from trialtune.dataset.examples import Labelled, load_examples
+from trialtune.dataset.tables import read_table
+from trialtune.errors import DataError
+from trialtune.files import atomic_file
+from trialtune.tasks.task import Task
+
+
+def read_examples(task: Task, path: Path | str, labels: Path | None, *, quarantine: Path) -> Labelled:
+    """The task's labelled rows of a table or snapshot file.
+
+    Rows left out, and those whose text has other labels in another row, are listed in `quarantine`.
+    `labels`, a table of `nct_id` and `labels`, takes the place of the shipped labels.
+    """
+    rows = read_table(path)
+    if labels is not None:
+        rows = rows.drop("labels", strict=False).join(_labels_by_id(labels), "nct_id", "left")
+    labelled = load_examples(task, rows, where=str(path))
+    if listed := (*labelled.quarantined, *labelled.conflicts):
+        with atomic_file(quarantine) as temporary:
+            pl.DataFrame(listed).write_ndjson(temporary)
+    return labelled
+
+
+def _labels_by_id(path: Path) -> pl.DataFrame:
+    table = read_table(path)
+    if not {"nct_id", "labels"} <= set(table.columns):
+        raise DataError(f"{path}: has the columns {', '.join(table.columns)}; labels need nct_id and labels")
+    repeated = table.filter(pl.col("nct_id").is_duplicated())
+    if len(repeated):
+        raise DataError(f"{path}: {repeated['nct_id'][0]} has more than one row; keep one row a trial")
+    return table.select("nct_id", "labels")

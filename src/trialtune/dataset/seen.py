@@ -1,0 +1,77 @@
+"""What a classifier has seen: kept beside it, so that nobody scores it on its own training rows."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from trialtune.dataset.near_duplicates import NEAR, Signatures, agreement, candidates, signatures
+from trialtune.tasks.text import normalize_text
+
+SEEN_FILE = "seen.parquet"
+
+
+def write_seen(examples: pl.DataFrame, folder: Path) -> None:
+    """Write the NCT id, a hash and a MinHash signature (128 bytes) of each row; the texts stay out."""
+    texts = [normalize_text(text) for text in examples["text"]]
+    signed = [row.tobytes() for row in signatures(texts).astype("<u2")]
+    rows = _identities(examples).with_columns(pl.Series("signature", signed, dtype=pl.Binary))
+    _write(rows, folder)
+
+
+def add_seen(teacher: Path, folder: Path) -> None:
+    """Add what a teacher has seen to `folder`: what it knows of its rows is in its answers."""
+    if (teacher / SEEN_FILE).is_file():
+        both = [pl.read_parquet(place / SEEN_FILE) for place in (folder, teacher)]
+        _write(pl.concat(both, how="diagonal_relaxed"), folder)
+
+
+def drop_seen(examples: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Divide rows into (unseen, seen) by NCT id and by normalized text.
+
+    A folder without `seen.parquet`, such as one made elsewhere, counts every row as unseen.
+    """
+    if not (folder / SEEN_FILE).is_file():
+        return examples, examples.clear()
+    seen = pl.read_parquet(folder / SEEN_FILE)
+    mine = _identities(examples)
+    overlap = mine["text_hash"].is_in(seen["text_hash"].implode()) | (
+        mine["nct_id"].is_in(seen["nct_id"].drop_nulls().implode()).fill_null(False)
+    )
+    return examples.filter(~overlap), examples.filter(overlap)
+
+
+def near_seen(examples: pl.DataFrame, folder: Path) -> np.ndarray | None:
+    """Whether each row [rows] is a near-duplicate of one that `folder` has seen; None when it cannot say.
+
+    Similarities are estimates from signatures (standard error 0.05 at the limit of 0.75), since the
+    texts themselves are not kept.
+    """
+    seen = _signatures(folder)
+    if seen is None:
+        return None
+    mine = signatures([normalize_text(text) for text in examples["text"]])
+    pairs = candidates(seen, mine)
+    near = np.zeros(len(examples), dtype=bool)
+    near[pairs[agreement(seen, mine, pairs) >= NEAR, 1]] = True
+    return near
+
+
+def _signatures(folder: Path) -> Signatures | None:
+    """The signatures kept in a folder [texts, 64]; None when it is older than they are."""
+    path = folder / SEEN_FILE
+    if not path.is_file() or "signature" not in pl.read_parquet_schema(path):
+        return None
+    kept = pl.read_parquet(path, columns=["signature"])["signature"].drop_nulls()
+    rows = np.frombuffer(b"".join(kept), dtype="<u2").astype(np.uint16)
+    return rows.reshape(len(kept), -1) if len(kept) else signatures([])
+
+
+def _identities(examples: pl.DataFrame) -> pl.DataFrame:
+    hashes = [hashlib.sha256(normalize_text(text).encode()).hexdigest()[:16] for text in examples["text"]]
+    return examples.select("nct_id", pl.Series("text_hash", hashes, dtype=pl.String))
+
+
+def _write(rows: pl.DataFrame, folder: Path) -> None:
+    rows.unique().sort("text_hash", "nct_id").write_parquet(folder / SEEN_FILE)

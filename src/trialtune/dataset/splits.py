@@ -1,0 +1,167 @@
+"""Splitting labelled rows so that no trial and no wording, nor nearly one, is ever on both sides."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from trialtune.dataset.near_duplicates import near_groups
+from trialtune.errors import DataError, UsageError
+from trialtune.registry.record.normalize import iso_date
+from trialtune.tasks.text import normalize_text
+
+_DATES = ("date", "start_date")
+
+
+def identities(frame: pl.DataFrame) -> Iterator[list[str]]:
+    """The keys of each row, of its text and of its NCT id; two rows that share one must not be separated."""
+    ids = frame["nct_id"].to_list() if "nct_id" in frame.columns else [None] * frame.height
+    for nct_id, text in zip(ids, frame["text"].to_list(), strict=True):
+        # Text of nothing but punctuation stands for itself, or all such rows would be one.
+        text_key = "text " + (normalize_text(text) or text)
+        yield [text_key, "id " + nct_id.strip().upper()] if nct_id else [text_key]
+
+
+def split_examples(
+    frame: pl.DataFrame, *, fractions: dict[str, float], seed: int, kind: str
+) -> dict[str, pl.DataFrame]:
+    """Divide a labelled frame into named parts of about the given fractions, each in the frame's order.
+
+    Rows that share an NCT id, a normalized text or nearly so (`near_groups`), directly or through
+    other rows, stay together. Whole groups are dealt out by iterative stratification (Sechidis et
+    al., 2011): rarest label first, each group to the part that lacks that label most. The result
+    depends on the rows and the seed, not on the order of the rows. Raises UsageError for impossible
+    fractions, DataError when a part would be empty or a `multi_class` row has not exactly one label.
+    """
+    shares = np.array(list(fractions.values()), dtype=float)
+    if not fractions or (shares <= 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise UsageError(f"fractions must be positive and add up to 1, not {fractions}")
+    if kind == "multi_class" and (frame["labels"].list.len() != 1).any():
+        raise DataError("every row of a multi-class task needs exactly one label")
+    groups = group_rows(frame)
+    part_of_group = _deal(groups, _label_counts(frame, groups), shares, seed)
+    part_of_row = np.empty(frame.height, dtype=int)
+    for group, part in zip(groups, part_of_group, strict=True):
+        part_of_row[group] = part
+    parts = {name: frame.filter(part_of_row == index) for index, name in enumerate(fractions)}
+    if empty := [name for name, part in parts.items() if part.is_empty()]:
+        raise DataError(
+            f"{frame.height} rows in {len(groups)} groups leave nothing for {', '.join(empty)};"
+            " give more rows or larger fractions"
+        )
+    return parts
+
+
+def k_folds(
+    frame: pl.DataFrame, *, folds: int, seed: int, kind: str
+) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """(train, test) frames of each fold, grouped and stratified as by `split_examples`.
+
+    Every row is in exactly one test frame. Raises UsageError for fewer than two folds, and what
+    `split_examples` raises.
+    """
+    if folds < 2:
+        raise UsageError(f"{folds} folds: at least 2 are needed")
+    numbered = frame.with_row_index("_row")
+    fractions = {f"fold {number}": 1 / folds for number in range(1, folds + 1)}
+    parts = split_examples(numbered, fractions=fractions, seed=seed, kind=kind)
+    return [
+        (numbered.join(part, on="_row", how="anti").sort("_row").drop("_row"), part.drop("_row"))
+        for part in parts.values()
+    ]
+
+
+def split_by_date(frame: pl.DataFrame, cutoff: str) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+    """Rows to train on, from before `cutoff` (a date), rows to test on, from that day on, and counts.
+
+    The date is that of the column `date`, else `start_date`, in any form that `iso_date` reads. A
+    row without a date, or with one too inexact to tell, is never tested on (`undated`, kept for
+    training). A row for training that is in one group with a test row is left out (`straddling`).
+    Raises UsageError when `cutoff` is no date, DataError without a date column or when a part is empty.
+    """
+    if (day := iso_date(cutoff)) is None:
+        raise UsageError(f"{cutoff!r} is no date; write it as 2017-04-30")
+    column = next((name for name in _DATES if name in frame.columns), None)
+    if column is None:
+        raise DataError(f"the rows have no column {' or '.join(_DATES)}, so that no date can divide them")
+    dates = [iso_date(value) for value in frame[column]]
+    limit = _completed(day, "-01-01")
+    late = np.array([date is not None and _completed(date, "-01-01") >= limit for date in dates], dtype=bool)
+    early = np.array([date is not None and _completed(date, "-12-31") < limit for date in dates], dtype=bool)
+    straddling = np.zeros(frame.height, dtype=bool)
+    for group in group_rows(frame):
+        straddling[group] = late[group].any()
+    train = frame.filter(~straddling)
+    test = frame.filter(late)
+    if train.is_empty() or test.is_empty():
+        raise DataError(
+            f"{cutoff}: {train.height} rows before and {test.height} from then on; both are needed"
+        )
+    counts = {
+        "train": train.height,
+        "test": test.height,
+        "undated": int((~late & ~early).sum()),
+        "straddling": int((straddling & ~late).sum()),
+    }
+    return train, test, counts
+
+
+def group_rows(frame: pl.DataFrame) -> list[list[int]]:
+    """Row numbers of each group that must stay together (union-find over keys), in an order-free order."""
+    parent: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while (above := parent.setdefault(key, key)) != key:
+            parent[key] = parent[above]
+            key = parent[key]
+        return key
+
+    row_keys = list(identities(frame))
+    texts = sorted({keys[0] for keys in row_keys})
+    first_of_group: dict[int, str] = {}
+    for text, number in zip(texts, near_groups([text.removeprefix("text ") for text in texts]), strict=True):
+        parent[text] = first_of_group.setdefault(int(number), text)
+    for first, *others in row_keys:
+        for other in others:
+            low, high = sorted((find(first), find(other)))
+            parent[high] = low  # the smallest key is the root, whatever order the rows came in
+    groups: dict[str, list[int]] = {}
+    for row, keys in enumerate(row_keys):
+        groups.setdefault(find(keys[0]), []).append(row)
+    return [groups[root] for root in sorted(groups)]
+
+
+def _completed(date: str, rest: str) -> str:
+    """A date of the form YYYY[-MM[-DD]] with its missing parts taken from `rest`, -MM-DD."""
+    return date + rest[len(date) - 4 :]
+
+
+def _label_counts(frame: pl.DataFrame, groups: list[list[int]]) -> np.ndarray:
+    """Rows with each label in each group [groups, labels + 1]; the last column counts all rows."""
+    labels = frame["labels"].to_list()
+    column = {label: index for index, label in enumerate(sorted({name for row in labels for name in row}))}
+    counts = np.zeros((len(groups), len(column) + 1))
+    for number, group in enumerate(groups):
+        counts[number, -1] = len(group)
+        for row in group:
+            for label in labels[row]:
+                counts[number, column[label]] += 1
+    return counts
+
+
+def _deal(groups: list[list[int]], counts: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """The part of each group, by iterative stratification."""
+    part = np.full(len(groups), -1)
+    wanted = np.outer(shares, counts.sum(axis=0))  # [parts, labels + 1], falls as groups are dealt
+    shuffled = np.random.default_rng(seed).permutation(len(groups))
+    # Large groups first: small ones can still even out what a large one upset.
+    order = shuffled[np.argsort(-counts[shuffled, -1], kind="stable")]
+    while (waiting := order[part[order] < 0]).size:
+        left = (counts[waiting, :-1] > 0).sum(axis=0)
+        label = np.where(left > 0, left, np.inf).argmin() if left.any() else -1
+        for group in waiting[counts[waiting, label] > 0]:
+            # Ties on the label are settled by the part that lacks most rows.
+            best = np.lexsort((wanted[:, -1], wanted[:, label]))[-1]
+            part[group] = best
+            wanted[best] -= counts[group]
+    return part

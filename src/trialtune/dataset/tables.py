@@ -1,0 +1,53 @@
+"""Tables of any usual kind, read and written."""
+
+from pathlib import Path
+
+import polars as pl
+
+from trialtune.errors import DataError, UsageError
+from trialtune.files import atomic_file
+from trialtune.registry.readers.hub import fetch, is_hub_file
+
+
+def read_table(path: Path | str) -> pl.DataFrame:
+    """Read a Parquet, CSV, JSON Lines or JSON table; raises DataError naming the file.
+
+    It may lie on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
+    """
+    path = fetch(path) if is_hub_file(path) else Path(path)
+    try:
+        match path.suffix.lower():
+            case ".parquet":
+                return pl.read_parquet(path)
+            case ".csv":
+                return pl.read_csv(path, infer_schema=False)
+            case ".json" if path.read_bytes()[:100].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+                return pl.read_json(path, infer_schema_length=None)
+            case ".jsonl" | ".ndjson" | ".json":
+                return pl.read_ndjson(path, infer_schema_length=None)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}); is it whole, and UTF-8?"
+        ) from error
+    raise DataError(f"{path}: unknown kind of table; give .parquet, .csv, .jsonl or .json")
+
+
+def check_table_name(path: Path) -> None:
+    """Raise UsageError when no table can be written under that name."""
+    if path.suffix.lower() not in (".parquet", ".jsonl", ".ndjson", ".csv"):
+        raise UsageError(f"--output {path}: {path.suffix or 'no suffix'}; give .parquet, .jsonl or .csv")
+
+
+def write_table(rows: pl.DataFrame, path: Path) -> None:
+    """Write .parquet, .jsonl or .csv (lists joined by `|`); raises UsageError for another suffix."""
+    check_table_name(path)
+    with atomic_file(path) as temporary:
+        match path.suffix.lower():
+            case ".parquet":
+                rows.write_parquet(temporary)
+            case ".csv":
+                rows.with_columns(pl.col("labels").list.join("|")).write_csv(temporary)
+            case _:
+                rows.write_ndjson(temporary)

@@ -1,0 +1,238 @@
+"""The fair experiment: the same classifier on the base and on the adapted encoder, seed by seed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.overlap import check_no_overlap, mlm_overlap, near_overlap
+from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
+from trialtune.evaluation.slices import scores_by
+from trialtune.experiment.baselines import TITLES, Baselines
+from trialtune.experiment.step import Step
+from trialtune.files import atomic_file, read_json, write_json
+from trialtune.reports.card import write_card
+from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
+from trialtune.stages.errors import find_errors
+from trialtune.stages.evaluate import evaluate
+from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.tasks.task import Task
+from trialtune.training.loop import Progress
+
+SYSTEMS = ("base", "adapted")
+_SUMMARISED = ("micro_f1", "macro_f1", "accuracy", "ece", "reliability")
+Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """One encoder of a comparison; `key` is what its weights depend on beyond the comparison's inputs.
+
+    `settings` and `seeds` are the comparison's own unless given.
+    """
+
+    encoder: str
+    adapter: Path | None = None
+    key: Any = None
+    settings: FinetuneSettings | None = None
+    seeds: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One task's comparison: who is compared, on which rows, with which settings.
+
+    `train` and `test` are Parquet files of `nct_id`, `text`, `labels`. Base and adapted get the
+    same rows, head, order, steps and threshold protocol; they differ in the adapter alone. `others`
+    are fine-tuned on the same rows and listed beside them: for example a `control`, adapted by as many
+    steps on older text, so that a gain can be put down to the newer text, or a larger encoder.
+    """
+
+    task: Task
+    train: Path
+    test: Path
+    encoder: str
+    adapter: Path
+    out: Path
+    settings: FinetuneSettings
+    seeds: Sequence[int]
+    others: Mapping[str, System] = field(default_factory=dict)
+    corpora: Sequence[Path] = ()  # what the encoders were pre-trained on, to count test trials in it
+
+    @property
+    def systems(self) -> dict[str, System]:
+        """Every encoder that is fine-tuned, by name."""
+        base = System(self.encoder)
+        return {"base": base, "adapted": System(self.encoder, self.adapter), **self.others}
+
+    @property
+    def baselines(self) -> Baselines:
+        """What every classifier must beat, on the rows of the first seed's classifiers."""
+        settings = self.settings.model_copy(update={"seed": self.seeds[0]})
+        return Baselines(
+            self.task, self.train, self.test, self.encoder, self.adapter, self.out / "baselines", settings
+        )
+
+    def steps(self, *inputs: Any, bar: Bar) -> list[Step]:
+        """Score baselines, train and score classifiers, compare; `inputs` are the keys of what they read."""
+        baselines = self.baselines
+        depends = (*inputs, self.seeds[0], self.settings.calibration, self.settings.max_length)
+        steps = [
+            Step(
+                f"baseline {self.task.name} {name}",
+                baselines.out / name,
+                depends,
+                partial(baselines.score, name),
+            )
+            for name in baselines.names
+        ]
+        for name, seed in self._runs:
+            steps += self._classifier(name, seed, inputs, bar)
+        keys = tuple(step.key for step in steps)
+        steps.append(Step(f"errors {self.task.name}", self.out / "errors", keys, self._errors))
+        return [*steps, Step(f"compare {self.task.name}", self.out / "comparison", keys, self._compare)]
+
+    def _classifier(self, name: str, seed: int, inputs: tuple[Any, ...], bar: Bar) -> list[Step]:
+        title = f"{self.task.name} {name} seed {seed}"
+        system, scores = self.systems[name], self._scores(name, seed)
+        folder = self._folder("classifiers", name, seed)
+        settings = (system.settings or self.settings).model_copy(update={"seed": seed})
+        own = () if system.key is None else (system.key,)
+
+        def train() -> dict[str, Any]:
+            rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
+            check_no_overlap(rows, test)
+            with bar(title) as report:
+                return finetune(
+                    self.task,
+                    rows,
+                    system.encoder,
+                    folder,
+                    settings=settings,
+                    adapter=system.adapter,
+                    report=report,
+                )
+
+        def score() -> dict[str, Any]:
+            metrics, rows = evaluate(folder, pl.read_parquet(self.test))
+            with atomic_file(scores / "predictions.parquet") as path:
+                rows.write_parquet(path)
+            write_json(scores / "metrics.json", metrics)
+            return metrics
+
+        trained = Step(f"finetune {title}", folder, (*inputs, *own, settings), train)
+        return [trained, Step(f"score {title}", scores, (trained.key,), score)]
+
+    @property
+    def _runs(self) -> list[tuple[str, int]]:
+        """Name and seed of every classifier, in the order of training: all systems of a seed together."""
+        runs = [(seed, name) for name, system in self.systems.items() for seed in system.seeds or self.seeds]
+        places = {name: place for place, name in enumerate(self.systems)}
+        return [(name, seed) for seed, name in sorted(runs, key=lambda run: (run[0], places[run[1]]))]
+
+    def _folder(self, part: str, name: str, seed: int) -> Path:
+        return self.out / part / f"{name}-seed-{seed}"
+
+    def _scores(self, name: str, seed: int) -> Path:
+        return self._folder("scores", name, seed)
+
+    def _errors(self) -> dict[str, int]:
+        """The first adapted classifier's errors; their texts stay in the folder."""
+        seed = self.seeds[0]
+        rows = pl.read_parquet(self._scores("adapted", seed) / "predictions.parquet")
+        errors = find_errors(self._folder("classifiers", "adapted", seed), rows)
+        write_json(self.out / "errors" / ERRORS_FILE, errors)
+        return {"rows": errors["n"], "wrong": errors["wrong"]}
+
+    def _slices(self) -> dict[str, list[dict[str, Any]]]:
+        """The first adapted classifier's scores by source and, where a topic gives the sex away, by topic."""
+        rows = pl.read_parquet(self._scores("adapted", self.seeds[0]) / "predictions.parquet")
+        if topic_of := self.task.topic_of:
+            rows = rows.with_columns(pl.Series("topic", map(topic_of, rows["text"]), dtype=pl.String))
+        return {
+            column: [asdict(part) for part in scores_by(rows, column, list(self.task.labels), self.task.kind)]
+            for column in ("topic", "source")
+            if column in rows.columns
+        }
+
+    def _compare(self) -> dict[str, Any]:
+        labels, kind = list(self.task.labels), self.task.kind
+        test = pl.read_parquet(self.test)
+        gold = multi_hot(test["labels"], labels)
+        answers = {
+            name: _Answers.read([self._scores(name, seed) for seed in system.seeds or self.seeds], labels)
+            for name, system in self.systems.items()
+        }
+        base, adapted = (answers[name] for name in SYSTEMS)
+        stated = (base.probabilities or [], adapted.probabilities or [])
+        result = compare(gold, base.predicted, adapted.predicted, labels, kind=kind, probabilities=stated)
+        summary = {
+            name: {"title": TITLES[name], "fine_tuned": False, **_summary(answer, gold, labels, kind)}
+            for name in self.baselines.names
+            for answer in [_Answers.read([self.baselines.out / name], labels)]
+        } | {
+            name: {"title": f"{name.capitalize()}, fine-tuned", "fine_tuned": True}
+            | _summary(answer, gold, labels, kind)
+            for name, answer in answers.items()
+        }
+        trained = read_json(self._folder("classifiers", "base", self.seeds[0]) / "training.json")
+        metrics = [read_json(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
+        overlap = sum(scored["overlap_dropped"] for scored in metrics)  # test rows found in training
+        near = len(near_overlap(pl.read_parquet(self.train), test))
+        read = [mlm_overlap(test, corpus) for corpus in self.corpora]
+        comparison = {
+            "task": self.task.name,
+            "kind": kind,
+            "labels": labels,
+            "n": len(gold),
+            "seeds": list(self.seeds),
+            **result,
+            "summary": summary,
+            "verdict": verdict(result["difference"]),
+            "slices": self._slices(),
+            "data": {
+                **trained["rows"],
+                "test": len(gold),
+                "test_source": self.test.name,
+                "overlap": overlap,
+                "near_duplicates": near,
+                "mlm_overlap": sum(filter(None, read)) if read and None not in read else None,
+            },
+        }
+        write_json(self.out / "comparison" / "comparison.json", comparison)
+        for name, seed in self._runs:
+            write_card(self._folder("classifiers", name, seed), comparison=comparison, system=name, seed=seed)
+        return comparison
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What one system said of the test rows: [rows, labels] a seed; rules state no probabilities."""
+
+    predicted: list[np.ndarray]
+    probabilities: list[np.ndarray] | None
+
+    @classmethod
+    def read(cls, folders: Sequence[Path], labels: Sequence[str]) -> "_Answers":
+        runs = [pl.read_parquet(folder / "predictions.parquet") for folder in folders]
+        stated = [np.array(run["probabilities"].to_list()) for run in runs if "probabilities" in run.columns]
+        return cls([multi_hot(run["predicted"], labels) for run in runs], stated or None)
+
+
+def _summary(answers: _Answers, gold: np.ndarray, labels: Sequence[str], kind: str) -> dict[str, Any]:
+    """A system's line in the table of all: means over its seeds, their spread, 95% intervals."""
+    runs = answers.predicted
+    scores = score_seeds(gold, runs, labels, kind=kind, probabilities=answers.probabilities)
+    intervals = score_intervals(gold, runs, labels)
+    return {
+        "seeds": len(runs),
+        **{name: scores.get(name) for name in _SUMMARISED},
+        "spread": scores["spread"],
+        "intervals": {name: intervals[name] for name in ("micro_f1", "macro_f1")},
+    }

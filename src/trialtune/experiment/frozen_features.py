@@ -1,0 +1,36 @@
+"""Texts as vectors: a frozen encoder's mean-pooled states, the plainest use of an encoder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModel
+
+from trialtune.classifier.windows import encode, token_batches
+from trialtune.models.adapters import merge_adapter
+from trialtune.models.encoders import load_model, load_tokenizer
+from trialtune.models.precision import autocast_type
+
+_TOKENS_A_BATCH = 4096
+
+
+@torch.inference_mode()
+def mean_pooled(
+    texts: Sequence[str], encoder: str, adapter: Path | None, *, max_length: int, precision: str = "auto"
+) -> np.ndarray:
+    """The mean of the encoder's last states over a text's tokens, float32 [texts, hidden].
+
+    `adapter` is merged in first; texts are cut to `max_length` tokens. Raises the errors of loading.
+    """
+    model, tokenizer = load_model(AutoModel, encoder), load_tokenizer(encoder)
+    model = (merge_adapter(model, adapter) if adapter else model).eval()
+    kind = autocast_type(precision, model.device)
+    encoded = encode(texts, tokenizer, max_length=max_length)
+    vectors = np.empty((len(encoded), model.config.hidden_size), dtype=np.float32)
+    for rows, batch in token_batches(encoded, tokenizer.pad_token_id, tokens=_TOKENS_A_BATCH):
+        with torch.autocast(model.device.type, dtype=kind, enabled=kind is not None):
+            states = model(**batch).last_hidden_state.float()
+        mask = batch["attention_mask"][:, :, None].float()
+        vectors[rows] = ((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
+    return vectors

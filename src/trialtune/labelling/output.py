@@ -1,0 +1,189 @@
+"""A labelled registry: `labels/part-*.parquet`, a row a trial in the order of NCT ids, and `apply.json`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.errors import DataError
+from trialtune.files import read_json
+from trialtune.labelling.plan import Plan
+from trialtune.labelling.shards import score_schema
+
+RECORD = "apply.json"
+NOT_GIVEN = "not given"
+_MEMORY = "512MB"  # what joining and sorting may hold; the rest goes to disk
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A finished output of `apply`."""
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Labelled":
+        """Raises DataError when the folder holds no such output, or not all of it."""
+        path = folder / RECORD
+        if not path.is_file():
+            raise DataError(f"{folder}: holds no output of `trialtune apply` (no {RECORD})")
+        record = read_json(path)
+        try:
+            parts = {folder / "labels" / name: rows for name, rows in record["parts"].items()}
+            whole = record["classifier"] and all(
+                pq.read_metadata(part).num_rows == rows for part, rows in parts.items()
+            )
+        except (KeyError, TypeError, AttributeError, OSError, pa.ArrowInvalid) as error:
+            raise DataError(
+                f"{folder}: the output is not whole ({error}); apply into a new folder"
+            ) from error
+        if not whole:
+            raise DataError(
+                f"{folder}: its parts do not have the rows {RECORD} counts; apply into a new folder"
+            )
+        return cls(folder, record)
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the classifier that gave the labels."""
+        return str(self.record["classifier"]["fingerprint"])
+
+    @property
+    def glob(self) -> str:
+        """The parts, for DuckDB and Polars."""
+        return str(self.folder / "labels" / "*.parquet")
+
+    def known(self) -> set[int]:
+        """The texts that have scores, as numbers (`int(text_hash, 16)`)."""
+        found: set[int] = set()
+        for name in self.record["parts"]:
+            column = pq.read_table(self.folder / "labels" / name, columns=["text_hash"])["text_hash"]
+            found.update(int(value, 16) for value in column.to_pylist())
+        return found
+
+
+@contextmanager
+def joined(plan: Plan, earlier: Labelled | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the views `trials` (of the plan) and `scores` (a row a text, earlier ones too)."""
+    with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(plan.folder / "spill")}) as db:
+        db.execute(f"create view trials as select * from read_parquet({quoted(plan.trials_file)})")
+        parts = []
+        if plan.shards:
+            files = ", ".join(quoted(plan.scores_file(shard)) for shard in range(plan.shards))
+            parts.append(f"select * from read_parquet([{files}])")
+        if earlier and plan.reused:
+            columns = "any_value(labels) labels, any_value(probabilities) probabilities"
+            parts.append(
+                f"select text_hash, {columns}, any_value(needs_review) needs_review"
+                f" from read_parquet({quoted(earlier.glob)}) group by text_hash"
+            )
+        db.execute(f"create view scores as {' union all by name '.join(parts)}")
+        yield db
+
+
+def write_parts(
+    plan: Plan,
+    earlier: Labelled | None,
+    folder: Path,
+    *,
+    labels: Sequence[str],
+    classifier: str,
+    metadata: Mapping[str, str],
+    shard_rows: int,
+) -> dict[str, int]:
+    """Join trials and scores into `part-*.parquet` of `shard_rows` trials; returns the rows of each.
+
+    `classifier` is the fingerprint that every row bears.
+
+    The same trials and scores give the same bytes, however the texts were divided. Memory is bounded:
+    DuckDB spills to the plan's folder.
+    """
+    schema = pa.schema([("nct_id", pa.string()), *(f for f in score_schema(labels) if f.name != "text_hash")])
+    schema = schema.append(pa.field("classifier", pa.string())).append(pa.field("text_hash", pa.string()))
+    schema = schema.with_metadata(dict(metadata))
+    columns = ", ".join(name for name in schema.names if name != "classifier")
+    folder.mkdir()
+    counts: dict[str, int] = {}
+    with joined(plan, earlier) as db:
+        rows = db.sql(
+            f"select {columns}, {quoted(classifier)} classifier"
+            " from trials join scores using (text_hash) order by nct_id"
+        ).to_arrow_reader(shard_rows)
+        for number, table in enumerate(_even(rows, shard_rows)):
+            name = f"part-{number:05}.parquet"
+            pq.write_table(table.select(schema.names).cast(schema), folder / name, compression="zstd")
+            counts[name] = table.num_rows
+    if sum(counts.values()) != plan.labelled:
+        raise DataError(
+            f"{plan.folder}: {plan.labelled - sum(counts.values()):,} trials are without scores;"
+            " remove that folder and apply again"
+        )
+    return counts
+
+
+def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
+    """How many trials are new, have another text, the same one, or are gone, against an earlier output."""
+    if earlier is None:
+        return {"new": plan.labelled, "changed": 0, "unchanged": 0, "gone": 0}
+    query = (
+        "select count(*) filter (old.nct_id is null), count(*) filter (new.text_hash != old.text_hash),"
+        " count(*) filter (new.text_hash = old.text_hash), count(*) filter (new.nct_id is null)"
+        f" from read_parquet({quoted(plan.trials_file)}) new"
+        f" full join read_parquet({quoted(earlier.glob)}) old on new.nct_id = old.nct_id"
+    )
+    with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
+        found = db.execute(query).fetchall()[0]
+    return dict(zip(("new", "changed", "unchanged", "gone"), found, strict=True))
+
+
+def tally(plan: Plan, parts: Path, labels: Sequence[str]) -> dict[str, Any]:
+    """Trials by label, and by start year and by phase with those of each label; how many need review."""
+    both = f"read_parquet({quoted(parts / '*.parquet')}) join read_parquet({quoted(plan.trials_file)})"
+    with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
+        (review,) = db.execute(
+            f"select count(*) filter (needs_review) from read_parquet({quoted(parts / '*.parquet')})"
+        ).fetchall()[0]
+        found: dict[str, Any] = {"needs_review": review, "label": dict.fromkeys(labels, 0)}
+        for group in ("year", "phase"):
+            kind = f"coalesce(nullif({group}, ''), '{NOT_GIVEN}')"
+            totals = db.execute(
+                f"select {kind} k, count(*) n from {both} using (nct_id) group by k order by k"
+            )
+            rows = {value: {"trials": n, **dict.fromkeys(labels, 0)} for value, n in totals.fetchall()}
+            counted = db.execute(
+                f"select {kind} k, unnest(labels) label, count(*)"
+                f" from {both} using (nct_id) group by k, label"
+            )
+            for value, label, n in counted.fetchall():
+                rows[value][label] = n
+            found[group] = rows
+    for row in found["year"].values():
+        for label in labels:
+            found["label"][label] += row[label]
+    return found
+
+
+def quoted(path: Path | str) -> str:
+    """A path as an SQL string."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _even(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
+    """The reader's rows in tables of exactly `rows`, the last of what is left."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in reader:
+        held.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            table = pa.Table.from_batches(held, reader.schema)
+            yield table.slice(0, rows).combine_chunks()
+            held, count = table.slice(rows).to_batches(), count - rows
+    if count:
+        yield pa.Table.from_batches(held, reader.schema).combine_chunks()

@@ -1,0 +1,212 @@
+"""What `apply` has to score: which trial has which text, and every distinct text once."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.errors import DataError
+from trialtune.files import atomic_file, read_json, write_json
+from trialtune.registry.readers.parquet import open_parquet
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
+from trialtune.tasks.task import Task
+from trialtune.workers import cores, in_order
+
+_TRIALS = pa.schema(
+    [("nct_id", pa.string()), ("year", pa.string()), ("phase", pa.string()), ("text_hash", pa.string())]
+)
+_TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
+_READ_ROWS = 2048
+_LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
+
+
+def text_hash(text: str) -> str:
+    """16 hex digits of the SHA-256 of a text as the classifier reads it.
+
+    Not of its normalized wording: a cased encoder may answer two spellings differently, and which of
+    them stood first in a snapshot must not matter.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work of one `apply`, in a folder: `trials.parquet`; `texts.parquet`, a row group a shard."""
+
+    folder: Path
+    key: str
+    trials: int
+    without_text: int
+    distinct: int
+    reused: int
+    shards: int
+
+    @property
+    def labelled(self) -> int:
+        """Trials that have a text."""
+        return self.trials - self.without_text
+
+    @property
+    def to_score(self) -> int:
+        """Distinct texts that no earlier output has scores of."""
+        return self.distinct - self.reused
+
+    @property
+    def trials_file(self) -> Path:
+        """A row a trial with text: nct_id, year, phase, text_hash."""
+        return self.folder / "trials.parquet"
+
+    def scores_file(self, shard: int) -> Path:
+        """Where the scores of a shard land."""
+        return self.folder / f"scores-{shard:05}.parquet"
+
+    def missing(self) -> list[int]:
+        """The shards that are not scored yet."""
+        return [shard for shard in range(self.shards) if not self.scores_file(shard).is_file()]
+
+    def size(self, shard: int) -> int:
+        """How many texts a shard has."""
+        return int(pq.read_metadata(self.folder / "texts.parquet").row_group(shard).num_rows)
+
+    def texts(self, shard: int) -> pa.Table:
+        """A shard's `text_hash` and `text`; no other shard is read."""
+        return pq.ParquetFile(self.folder / "texts.parquet").read_row_group(shard)
+
+    @classmethod
+    def load(cls, folder: Path, key: str) -> "Plan | None":
+        """The plan that a stopped run left in `folder`; None when there is none or it is of other work."""
+        try:
+            plan = cls(folder, **read_json(folder / "plan.json"))
+        except (DataError, TypeError):
+            return None
+        return plan if plan.key == key else None
+
+
+def make_plan(
+    task: Task,
+    snapshot: Path,
+    folder: Path,
+    *,
+    key: str,
+    shard_rows: int,
+    known: set[int],
+    progress: Callable[[int], None] | None = None,
+) -> Plan:
+    """Read `snapshot` once, on all cores when it is large, and write the plan into `folder`.
+
+    `known` holds the texts that need no scoring, as numbers (`int(text_hash, 16)`). Memory: one
+    shard of texts, and some 70 bytes for each distinct one. Raises DataError when the file is not a snapshot,
+    has no column of the task, or no trial with such a text.
+    """
+    fields = _fields(task, snapshot)
+    columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
+    workers = cores() if count_trials(snapshot) > _LARGE else 1
+    trials = without = 0
+    with (
+        atomic_file(folder / "trials.parquet") as trials_path,
+        atomic_file(folder / "texts.parquet") as texts_path,
+        pq.ParquetWriter(trials_path, _TRIALS) as trials_out,
+        pq.ParquetWriter(texts_path, _TEXTS, compression="zstd") as texts_out,
+        closing(in_order(partial(_read, task), _batches(snapshot, columns), workers=workers)) as read,
+    ):
+        texts = _DistinctTexts(texts_out, known, shard_rows)
+        for rows in read:
+            found = [(*trial, texts.add(text)) for *trial, text in rows if text]
+            trials += len(rows)
+            without += len(rows) - len(found)
+            if found:
+                trials_out.write_table(_table(found, _TRIALS))
+            if progress:
+                progress(len(rows))
+        texts.flush()
+    if trials == without:
+        raise DataError(
+            f"{snapshot}: none of its {trials:,} trials has a text for the task {task.name}"
+            f" ({', '.join(fields)}); check that it is the right snapshot"
+        )
+    plan = Plan(folder, key, trials, without, len(texts.seen), texts.reused, texts.shards)
+    write_json(folder / "plan.json", {k: v for k, v in asdict(plan).items() if k != "folder"})
+    return plan
+
+
+class _DistinctTexts:
+    """Takes texts as they come, and writes those that are new in shards."""
+
+    def __init__(self, writer: pq.ParquetWriter, known: set[int], shard_rows: int) -> None:
+        self.seen: set[int] = set()
+        self.reused = self.shards = 0
+        self._writer, self._known, self._shard_rows = writer, known, shard_rows
+        self._waiting: list[tuple[str, str]] = []
+
+    def add(self, text: str) -> str:
+        """Take a text; returns its hash."""
+        name = text_hash(text)
+        number = int(name, 16)
+        if number in self.seen:
+            return name
+        self.seen.add(number)
+        if number in self._known:
+            self.reused += 1
+            return name
+        self._waiting.append((name, text))
+        if len(self._waiting) == self._shard_rows:
+            self.flush()
+        return name
+
+    def flush(self) -> None:
+        """Write what waits as a shard."""
+        if self._waiting:
+            self._writer.write_table(_table(self._waiting, _TEXTS), row_group_size=self._shard_rows)
+            self._waiting, self.shards = [], self.shards + 1
+
+
+def _fields(task: Task, snapshot: Path) -> list[str]:
+    fields = [name for name in task.fields if name in SNAPSHOT_SCHEMA.names]
+    if not fields:
+        raise DataError(
+            f"{snapshot}: a snapshot has no column {' or '.join(task.fields)}, which the task {task.name}"
+            " reads; label such a table with `trialtune predict --input`"
+        )
+    return fields
+
+
+def count_trials(snapshot: Path) -> int:
+    """The trials of a snapshot; DataError when it is none."""
+    return int(scan_snapshot(snapshot).select(pl.len()).collect().item())
+
+
+def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    with open_parquet(snapshot_file(snapshot)) as file:
+        yield from file.iter_batches(batch_size=_READ_ROWS, columns=columns)
+
+
+def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str]]:
+    """NCT id, year, phase and text of each trial; "" for one without."""
+    found = []
+    for row in batch.to_pylist():
+        text = "" if task.oversized(row) else task.build_text(row)
+        found.append((row["nct_id"], _year(row), _phase(row), text if text.strip() else ""))
+    return found
+
+
+def _year(row: dict[str, Any]) -> str:
+    return (row["start_date"] or "")[:4]
+
+
+def _phase(row: dict[str, Any]) -> str:
+    return "/".join(row["phases"] or [])
+
+
+def _table(rows: Sequence[tuple[str, ...]], schema: pa.Schema) -> pa.Table:
+    return pa.table(
+        {name: list(column) for name, column in zip(schema.names, zip(*rows, strict=True), strict=True)},
+        schema=schema,
+    )

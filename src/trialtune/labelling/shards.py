@@ -1,0 +1,128 @@
+"""Scoring the shards of a plan, here or on a Ray cluster: the same shards, the same results."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trialtune.classifier.predictor import Predictor
+from trialtune.dataset.label_arrays import label_lists
+from trialtune.errors import UsageError
+from trialtune.evaluation.thresholds import Decided, Decision
+from trialtune.files import atomic_file
+from trialtune.labelling.plan import Plan
+
+Opener = Callable[[], tuple[Predictor, Decision, str]]  # loads a classifier where it is to run
+ENGINES = ("local", "ray")
+
+
+def score_schema(labels: Sequence[str]) -> pa.Schema:
+    """Columns of scores: a text's hash, its labels, a calibrated probability a label, whether to look."""
+    return pa.schema(
+        [
+            ("text_hash", pa.string()),
+            ("labels", pa.list_(pa.string())),
+            # A struct: probabilities.Negative in DuckDB, a dict in pandas.
+            ("probabilities", pa.struct([(label, pa.float32()) for label in labels])),
+            ("needs_review", pa.bool_()),
+        ]
+    )
+
+
+class Scorer:
+    """A classifier that scores one shard at a time; also the actor class of the Ray engine."""
+
+    def __init__(self, opener: Opener, plan: Plan) -> None:
+        self.predictor, self.decision, _ = opener()
+        self.plan = plan
+
+    def score(self, shard: int, progress: Callable[[int], None] | None = None) -> int:
+        """Write the scores of a shard, whole or not at all; returns how many texts it has."""
+        table = self.plan.texts(shard)
+        texts = table.column("text").to_pylist()
+        decided = self.decision.apply(self.predictor.probabilities(texts, progress=progress))
+        scores = _scores(table.column("text_hash"), self.predictor.labels, decided)
+        with atomic_file(self.plan.scores_file(shard)) as temporary:
+            pq.write_table(scores, temporary, compression="zstd")
+        return len(texts)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A batch of shard numbers -> how many texts each had."""
+        return {"texts": np.array([self.score(int(shard)) for shard in batch["shard"]])}
+
+
+def score_shards(
+    plan: Plan, opener: Opener, *, engine: str = "local", progress: Callable[[int], None] | None = None
+) -> None:
+    """Score the shards that are missing; stopped at any moment, a second call goes on.
+
+    Raises UsageError as `check_engine` does.
+    """
+    check_engine(engine)
+    missing = plan.missing()
+    if progress and plan.shards > len(missing):
+        progress(plan.to_score - sum(map(plan.size, missing)))
+    if engine == "ray":
+        for count in _on_ray(plan, opener, missing):
+            if progress:
+                progress(count)
+    elif missing:
+        scorer = Scorer(opener, plan)
+        for shard in missing:
+            scorer.score(shard, progress)
+
+
+def check_engine(engine: str) -> None:
+    """Raise UsageError when an engine is unknown or not installed, before the work that leads to it."""
+    if engine not in ENGINES:
+        raise UsageError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
+    if engine == "ray":
+        _ray()
+
+
+def _on_ray(plan: Plan, opener: Opener, shards: list[int]) -> Iterator[int]:
+    """Ray Data's `map_batches` over the shard numbers, an actor a node; each writes its own shards.
+
+    The classifier and the output must lie where every node sees them.
+    """
+    ray = _ray()
+    if not shards:
+        return
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)  # the cluster of RAY_ADDRESS, else one on this machine
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    done = ray.data.from_items([{"shard": shard} for shard in shards]).map_batches(
+        Scorer,
+        fn_constructor_args=(opener, plan),
+        batch_size=1,
+        concurrency=min(len(nodes), len(shards)),
+        num_cpus=max(1, int(min(node["CPU"] for node in nodes)) - 1),  # the rest reads and counts
+        num_gpus=1 if all(node.get("GPU") for node in nodes) else 0,
+    )
+    for row in done.iter_rows():
+        yield int(row["texts"])
+
+
+def _ray() -> Any:
+    try:
+        import ray  # noqa: PLC0415 - an extra
+        import ray.data  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError("--engine ray needs Ray; install it with: pip install 'trialtune[ray]'") from error
+    return ray
+
+
+def _scores(hashes: pa.ChunkedArray, labels: Sequence[str], decided: Decided) -> pa.Table:
+    schema = score_schema(labels)
+    # Rounded, since the same text in another batch gives another last digit.
+    rounded = decided.probabilities.astype(np.float64).round(6).astype(np.float32)
+    columns = [pa.array(np.ascontiguousarray(column)) for column in rounded.T]
+    names = label_lists(decided.labels, labels)
+    probabilities = pa.StructArray.from_arrays(columns, fields=list(schema.field("probabilities").type))
+    review = pa.array(decided.needs_review, type=pa.bool_())
+    return pa.table(
+        [hashes, pa.array(names, type=schema.field("labels").type), probabilities, review], schema
+    )

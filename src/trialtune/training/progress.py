@@ -1,0 +1,55 @@
+"""What a person sees of a training: a bar with loss and speed, a line a scoring."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from trialtune.console import console, tell
+from trialtune.training.loop import Progress as TrainingProgress
+
+
+@contextmanager
+def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
+    """A progress bar of a training run, with the loss, the speed and the time left; a line a scoring."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
+        TextColumn("{task.fields[share]:.0%} of peak"),
+    )
+    shown = console.is_terminal and os.environ.get("LOCAL_RANK", "0") == "0"  # once, not once a process
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+        task = progress.add_task(label, total=None, loss=math.nan, speed=0.0, share=0.0)
+
+        def show(now: TrainingProgress) -> None:
+            progress.update(
+                task,
+                completed=now.step,
+                total=now.steps,
+                loss=math.nan if now.loss is None else now.loss,
+                speed=now.tokens_per_s,
+                share=now.peak_share,
+            )
+            if now.scores:
+                tell(score_line(now.scores))
+
+        yield show
+
+
+def score_line(entry: dict[str, Any]) -> str:
+    """A history entry as a line of a log."""
+    line = "Accuracy after {epoch:g} epoch = {accuracy:.4f} (step {step}, loss {loss:.4f}".format(**entry)
+    old = entry.get("old")
+    return line + (f", older trials {old['accuracy']:.4f})" if old else ")")
