@@ -39,8 +39,8 @@ from turns import peak_mb, print_machine
 from trialtune.classifier.classifier import open_classifier
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.reading import read_examples
+from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import score
-from trialtune.evaluation.thresholds import Decision
 from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED
 from trialtune.models.sequence_classifier import load_classifier

@@ -10,7 +10,7 @@ import polars as pl
 
 from trialtune.files import atomic_file
 from trialtune.tasks.stop_reasons.task import LABELS
-from trialtune.tasks.text import text_hash
+from trialtune.tasks.text import wording_hash
 
 
 def gold(frame: pl.DataFrame, split: str) -> pl.DataFrame:
@@ -21,7 +21,7 @@ def gold(frame: pl.DataFrame, split: str) -> pl.DataFrame:
             "nct_id": frame["nct_id"],
             "labels": [sorted(labels, key=order.index) for labels in frame["labels"].to_list()],
             "split": [split] * frame.height,
-            "text_hash": [text_hash(text) for text in frame["text"]],
+            "text_hash": [wording_hash(text) for text in frame["text"]],
         },
         schema_overrides={"labels": pl.List(pl.String)},
     )

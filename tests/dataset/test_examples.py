@@ -8,7 +8,7 @@ from trialtune.dataset.overlap import check_no_overlap
 from trialtune.errors import DataError
 from trialtune.tasks.catalog import load_task
 from trialtune.tasks.stop_reasons.task import load_gold
-from trialtune.tasks.text import text_hash
+from trialtune.tasks.text import wording_hash
 
 STOP, SEX = load_task("stop-reasons"), load_task("sex")
 
@@ -111,8 +111,8 @@ def test_a_table_without_a_usable_row_is_refused():
 
 def test_a_snapshot_gets_the_shipped_labels_unless_its_text_changed():
     gold = load_gold()
-    fact = gold.row(by_predicate=pl.col("text_hash") == text_hash("No participants enrolled"), named=True)
-    other = gold.row(by_predicate=pl.col("text_hash") == text_hash("Funding"), named=True)
+    fact = gold.row(by_predicate=pl.col("text_hash") == wording_hash("No participants enrolled"), named=True)
+    other = gold.row(by_predicate=pl.col("text_hash") == wording_hash("Funding"), named=True)
     result = load(
         STOP,
         {

@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import expit, logit, softmax
 
 from trialtune.errors import DataError
-from trialtune.evaluation.calibration import Calibration, effective_weights, fit_calibration
+from trialtune.evaluation.calibration import effective_weights, fit_calibration
+from trialtune.evaluation.decision import Calibration
 from trialtune.evaluation.metrics import expected_calibration_error
 
 

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score
 
 from trialtune.errors import DataError
-from trialtune.evaluation.calibration import Calibration
-from trialtune.evaluation.thresholds import Decision, expected_f1, tune_decision
+from trialtune.evaluation.decision import Calibration, Decision
+from trialtune.evaluation.thresholds import expected_f1, tune_decision
 
 ROWS = hnp.arrays(float, (12, 3), elements=st.floats(0, 1, width=32))
 

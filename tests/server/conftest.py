@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from trialtune.evaluation.thresholds import Decision
+from trialtune.evaluation.decision import Decision
 from trialtune.files import write_json
 from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.server.app import ServiceSettings, build_app

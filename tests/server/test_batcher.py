@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialtune.evaluation.thresholds import Decided
+from trialtune.evaluation.decision import Decided
 from trialtune.server.batcher import Answer, ClosedError, QueueFullError, Scorer
 
 

@@ -16,16 +16,16 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
+from trialtune.stages.predict import predict
 
 from trialtune.classifier.classifier import classifier_fingerprint
 from trialtune.errors import DataError, UsageError
-from trialtune.evaluation.thresholds import Decision
+from trialtune.evaluation.decision import Decision
 from trialtune.files import write_json
 from trialtune.labelling import plan
 from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.registry.snapshot.build import import_source
 from trialtune.stages.apply import ApplySettings, apply, dry_run
-from trialtune.stages.predict import predict
 from trialtune.tasks.catalog import load_task
 
 WORDS = "slow recruitment funding ran out safety concern lack of efficacy sponsor decision adverse".split()

@@ -7,17 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from trialtune.stages.evaluate import evaluate
+from trialtune.stages.predict import predict
 
 from trialtune.classifier.classifier import open_classifier
 from trialtune.dataset.seen import write_seen
 from trialtune.dataset.tables import write_table
 from trialtune.errors import DataError
-from trialtune.evaluation.calibration import Calibration
-from trialtune.evaluation.thresholds import Decision
+from trialtune.evaluation.decision import Calibration, Decision
 from trialtune.files import write_json
 from trialtune.models.sequence_classifier import build_classifier, save_classifier
-from trialtune.stages.evaluate import evaluate
-from trialtune.stages.predict import predict
 from trialtune.tasks.catalog import load_task
 
 TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of efficacy", "sponsor decision"]

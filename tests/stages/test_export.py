@@ -9,19 +9,19 @@ import polars as pl
 import pytest
 import torch
 from transformers import AutoTokenizer, pipeline
+from trialtune.stages.evaluate import evaluate
+from trialtune.stages.predict import predict
 from typer.testing import CliRunner
 
 from trialtune.classifier.classifier import open_classifier
 from trialtune.cli import app
 from trialtune.dataset.seen import write_seen
 from trialtune.errors import DataError, UsageError
-from trialtune.evaluation.thresholds import Decision
+from trialtune.evaluation.decision import Decision
 from trialtune.files import write_json
 from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.stages import export as stage
-from trialtune.stages.evaluate import evaluate
 from trialtune.stages.export import export
-from trialtune.stages.predict import predict
 from trialtune.tasks.catalog import load_task
 
 TEXTS = [

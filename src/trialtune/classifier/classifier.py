@@ -1,61 +1,267 @@
-"""A classifier folder: what it holds, opened."""
+"""The classifier: a folder opened, texts in, calibrated labels out."""
 
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+import numpy as np
 
+from trialtune.classifier.explain import Question, Span, occlude
+from trialtune.classifier.folder import FILES, ClassifierFolder
+from trialtune.classifier.hub import fetch_classifier, is_repository, upload_classifier
+from trialtune.classifier.prediction import NO_TEXT, Prediction, prediction_frame
 from trialtune.classifier.predictor import Predictor
-from trialtune.errors import DataError
-from trialtune.evaluation.thresholds import FILE_NAME as DECISION_FILE
-from trialtune.evaluation.thresholds import Decision
-from trialtune.files import fingerprint, read_json, sha256_of
-from trialtune.tasks.catalog import TASKS, task_from_spec
-from trialtune.tasks.spec import TaskSpec
-from trialtune.tasks.task import TASK_FILE, Task
+from trialtune.errors import DataError, UsageError
+from trialtune.evaluation.decision import Decided, Decision
+from trialtune.files import atomic_folder, check_replaceable
+from trialtune.tasks.task import Task
 
-_MODEL = ("*.safetensors", "*.onnx", "config.json", "tokenizer*.json", "vocab.txt")
+if TYPE_CHECKING:
+    import polars as pl
 
-_DECIDING = (*_MODEL, DECISION_FILE, TASK_FILE)
+Report = Callable[[int], None]  # takes numbers of texts that are done
 
 
-def describe_classifier(folder: Path) -> dict[str, Any]:
-    """What `finetune` wrote about a classifier (task, max_length, ...), its weights left alone."""
-    if not (folder / "training.json").is_file():
-        raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
-    described: dict[str, Any] = read_json(folder / "training.json")
-    return described
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier of trials' texts, with calibrated probabilities and the thresholds it was tuned to.
 
+    Open one with `from_pretrained`. Every command of `trialtune` that labels does it through this class.
 
-def classifier_fingerprint(folder: Path) -> str:
-    """What tells two classifiers apart: weights, tokeniser, labels, decision rule, and what is read."""
-    files = sorted({file for pattern in _DECIDING for file in folder.glob(pattern)})
-    longest = describe_classifier(folder)["max_length"]
-    return fingerprint([(file.name, sha256_of(file)) for file in files], longest)[:16]
-
-
-def open_classifier(folder: Path, *, precision: str = "auto") -> tuple[Predictor, Decision, str]:
-    """A classifier folder's predictor, decision rule and task name; raises DataError if one is missing."""
-    described = describe_classifier(folder)
-    predictor = Predictor.load(folder, max_length=described["max_length"], precision=precision)
-    return predictor, Decision.load(folder, predictor.labels), described["task"]
-
-
-def task_of(folder: Path) -> Task:
-    """The task of a classifier folder, from its `task.json`, or the name in `training.json` of older ones.
-
-    Raises DataError when the folder names no task that can be opened.
+    Example:
+        >>> from trialtune import Classifier
+        >>> classifier = Classifier.from_pretrained(folder)
+        >>> [prediction] = classifier.predict(["Slow accrual, funding ended"])
+        >>> set(prediction.labels) <= set(classifier.labels)
+        True
+        >>> classifier.predict_proba(["Slow accrual, funding ended"]).shape == (1, len(classifier.labels))
+        True
     """
-    named = folder / TASK_FILE
-    if not named.is_file():
-        named = folder / "training.json"
-    if not named.is_file():
-        raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
-    described = read_json(named)
-    name = described.get("name" if named.name == TASK_FILE else "task")
-    if name in TASKS:
-        return TASKS[name]
-    try:
-        return task_from_spec(TaskSpec.model_validate(described))
-    except ValidationError as error:
-        raise DataError(f"{named}: describes no task ({error.errors()[0]['msg']}); train it again") from error
+
+    opened: ClassifierFolder = field(repr=False)  # its files' facts
+    _predictor: Predictor = field(repr=False)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, precision: str = "auto"
+    ) -> "Classifier":
+        """Open a classifier folder, or the classifier OWNER/NAME of the Hugging Face Hub.
+
+        Args:
+            name: A folder made by `finetune` or `export`, or an id of the Hub.
+            revision: A branch, tag or commit of the Hub.
+            precision: Arithmetic of weights in PyTorch: "auto" (bf16 where it is native), "bf16", "fp32".
+
+        Raises:
+            DataError: It is no classifier, is damaged, is of another version, or cannot be fetched.
+            UsageError: It holds weights, and PyTorch is not installed.
+        """
+        return cls.of(open_folder(name, revision=revision), precision=precision)
+
+    @classmethod
+    def of(cls, opened: ClassifierFolder, *, precision: str = "auto") -> "Classifier":
+        """The classifier of an opened folder; raises as `from_pretrained` does."""
+        return cls(opened, opened.predictor(precision=precision))
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.opened.path
+
+    @property
+    def task(self) -> Task:
+        """What it answers; `max_length` is how many tokens it reads at a time."""
+        return self.opened.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the probabilities, which is the task's."""
+        return self.decision.labels
+
+    @property
+    def decision(self) -> Decision:
+        """How probabilities become labels: calibration, thresholds, review."""
+        return self.opened.decision
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell two classifiers apart; every prediction that is written bears them."""
+        return self.opened.fingerprint
+
+    @property
+    def batches_at_once(self) -> int:
+        """How many batches it scores side by side."""
+        return self._predictor.backend.workers
+
+    def predict(self, texts: Iterable[str], *, progress: Report | None = None) -> list[Prediction]:
+        """Label texts.
+
+        Args:
+            texts: Stop reasons, eligibility criteria, ...: whatever the task reads, as the registry has it.
+            progress: Takes numbers of texts that are done.
+
+        Returns:
+            A prediction a text, in order; of an empty text one without labels.
+
+        Raises:
+            UsageError: Something other than texts was given.
+        """
+        read = self._read(texts)
+        return self._predictions(read, progress)
+
+    def predict_proba(self, texts: Iterable[str], *, progress: Report | None = None) -> np.ndarray:
+        """Calibrated probabilities.
+
+        Returns:
+            float32 [texts, labels]; a row of NaN for an empty text.
+
+        Raises:
+            UsageError: Something other than texts was given.
+        """
+        read = self._read(texts)
+        probabilities = np.full((len(read), len(self.labels)), np.nan, dtype=np.float32)
+        there = [place for place, text in enumerate(read) if text]
+        probabilities[there] = self.decide([text for text in read if text], progress=progress).probabilities
+        return probabilities
+
+    def predict_frame(self, frame: Any, *, progress: Report | None = None) -> "pl.DataFrame":
+        """Label the rows of a table or snapshot.
+
+        Args:
+            frame: A Polars or pandas frame with the task's columns (`why_stopped`, ...) or `text`, and
+                `nct_id` where it is known.
+            progress: Takes numbers of texts that are done.
+
+        Returns:
+            The columns of `PREDICTION_SCHEMA`, a row a row, in order; nulls where there is no text.
+
+        Raises:
+            DataError: The frame has no column that the task reads, or it holds something other than text.
+        """
+        from trialtune.dataset.columns import ids_and_texts  # noqa: PLC0415 - it needs Polars
+
+        ids, texts = ids_and_texts(self.task, frame)
+        return prediction_frame(
+            self._predictions(texts, progress),
+            nct_ids=ids,
+            texts=texts,
+            labels=self.labels,
+            classifier=self.fingerprint,
+        )
+
+    def explain(self, text: str, label: str, *, progress: Report | None = None) -> list[Span]:
+        """Which words of a text made a label probable.
+
+        Returns:
+            The words in reading order, each with what it adds to the calibrated probability
+            (`importance`, -1 to 1), by leaving it out (occlusion). See `trialtune.classifier.explain`.
+
+        Raises:
+            UsageError: There is no such label, or the text is none.
+        """
+        if label not in self.labels:
+            raise UsageError(
+                f"{label!r} is no label of {self.task.name}; choose one of {', '.join(self.labels)}"
+            )
+        [read] = self._read([text])
+        [spans] = self.explain_all([Question(read or "", label)], progress=progress)
+        return spans
+
+    def explain_all(
+        self, questions: Sequence[Question], *, progress: Report | None = None
+    ) -> list[list[Span]]:
+        """`explain` for many texts at once, each as `Task.text_of` gives it."""
+
+        def ask(texts: Sequence[str]) -> np.ndarray:
+            return self.decide(texts, progress=progress).probabilities
+
+        return occlude(ask, self.labels, questions)
+
+    def decide(self, texts: Sequence[str], *, progress: Report | None = None) -> Decided:
+        """Probabilities, labels and doubts, as arrays, of texts that are as `Task.text_of` gives them."""
+        return self.decision.apply(self.raw_probabilities(texts, progress=progress))
+
+    def raw_probabilities(self, texts: Sequence[str], *, progress: Report | None = None) -> np.ndarray:
+        """Probabilities before calibration, float32 [texts, labels], of texts as in `decide`."""
+        return self._predictor.probabilities(texts, progress=progress)
+
+    def evaluate(
+        self, frame: Any, *, drop_overlap: bool = False, progress: Report | None = None
+    ) -> dict[str, Any]:
+        """Score the classifier on labelled rows that it was not trained on.
+
+        Args:
+            frame: A Polars or pandas frame with `text` (or the task's columns) and labels.
+            drop_overlap: Leave out rows that were seen in training, instead of refusing them.
+            progress: Takes numbers of texts that are done.
+
+        Returns:
+            Scores on average and by class, calibration error, and what review leaves.
+
+        Raises:
+            DataError: A row was seen in training, a label is unknown, or no row has one.
+        """
+        from trialtune.classifier.evaluate import evaluate  # noqa: PLC0415 - needs an extra
+        from trialtune.dataset.examples import load_examples  # noqa: PLC0415
+        from trialtune.dataset.frames import as_polars  # noqa: PLC0415
+
+        labelled = load_examples(self.task, as_polars(frame), where="the table")
+        metrics, _ = evaluate(self, labelled.frame, drop_overlap=drop_overlap, progress=progress)
+        return {**metrics, "data": labelled.counts}
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Copy the classifier into a folder of its own.
+
+        Raises:
+            UsageError: Something else stands there.
+        """
+        out = Path(folder)
+        check_replaceable(out, inputs=[self.folder])
+        with atomic_folder(out) as temporary:
+            for file in sorted({file for pattern in FILES for file in self.folder.glob(pattern)}):
+                shutil.copyfile(file, temporary / file.name)
+        return out
+
+    def push_to_hub(self, name: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Upload the classifier to the Hugging Face Hub as OWNER/NAME.
+
+        Returns:
+            The address of its page.
+
+        Raises:
+            DataError: The Hub refused it, or cannot be reached.
+        """
+        return upload_classifier(self.folder, name, private=private, token=token)
+
+    def _read(self, texts: Iterable[str]) -> list[str | None]:
+        """Texts as the task reads them; None for an empty one."""
+        if isinstance(texts, str | bytes):
+            raise UsageError(f"texts is one {type(texts).__name__}, not a list of texts; write [text]")
+        given = list(texts)
+        for place, text in enumerate(given):
+            if not isinstance(text, str):
+                raise UsageError(
+                    f"texts[{place}] is {text!r:.60} ({type(text).__name__}), not a text; leave it out, or"
+                    " give a table to predict_frame, which keeps rows without text in their places"
+                )
+        return [self.task.text_of({"text": text}) for text in given]
+
+    def _predictions(self, texts: Sequence[str | None], progress: Report | None) -> list[Prediction]:
+        there = [text for text in texts if text]
+        found = iter(Prediction.all_of(self.decide(there, progress=progress), self.labels))
+        return [next(found) if text else NO_TEXT for text in texts]
+
+
+def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierFolder:
+    """The facts of a classifier by its folder or Hub id, without reading its weights; raises DataError."""
+    path = Path(name)
+    if path.is_dir():
+        return ClassifierFolder.open(path)
+    if is_repository(str(name)):
+        return ClassifierFolder.open(fetch_classifier(str(name), revision=revision))
+    raise DataError(
+        f"{name}: no such classifier folder; make one with `trialtune finetune`, or give OWNER/NAME of the"
+        " Hugging Face Hub"
+    )

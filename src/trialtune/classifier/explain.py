@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,14 +13,7 @@ _SHORT = 80  # words; in a longer text, sentences are asked first
 _TOP_SENTENCES = 3
 
 
-class Asked(Protocol):
-    """Who is asked: a `Predictor`, or whatever gives probabilities [texts, labels] as it does."""
-
-    labels: list[str]
-
-    def probabilities(
-        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
-    ) -> np.ndarray: ...
+Ask = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts, labels]
 
 
 class Question(NamedTuple):
@@ -39,9 +32,7 @@ class Span:
     importance: float
 
 
-def occlude(
-    predictor: Asked, questions: Sequence[Question], *, progress: Callable[[int], None] | None = None
-) -> list[list[Span]]:
+def occlude(ask: Ask, labels: Sequence[str], questions: Sequence[Question]) -> list[list[Span]]:
     """The words of each question's text, in reading order, each with its importance.
 
     Occlusion (Zeiler and Fergus, 2014; for text, Li et al., 2016, arXiv:1612.08220): the probability
@@ -51,21 +42,19 @@ def occlude(
     """
     words = [_spans(_WORD, question.text) for question in questions]
     long = [index for index, spans in enumerate(words) if len(spans) > _SHORT]
-    sentences = _ask(
-        predictor, [(questions[i], _spans(_SENTENCE, questions[i].text)) for i in long], progress
+    sentences = _importances(
+        ask, labels, [(questions[i], _spans(_SENTENCE, questions[i].text)) for i in long]
     )
     for index, spans in zip(long, sentences, strict=True):
         top = sorted(spans, key=lambda span: -abs(span.importance))[:_TOP_SENTENCES]
         words[index] = [
             (start, end) for start, end in words[index] if any(s.start <= start < s.end for s in top)
         ]
-    return _ask(predictor, list(zip(questions, words, strict=True)), progress)
+    return _importances(ask, labels, list(zip(questions, words, strict=True)))
 
 
-def _ask(
-    predictor: Asked,
-    asked: Sequence[tuple[Question, list[tuple[int, int]]]],
-    progress: Callable[[int], None] | None,
+def _importances(
+    ask: Ask, labels: Sequence[str], asked: Sequence[tuple[Question, list[tuple[int, int]]]]
 ) -> list[list[Span]]:
     """The importance of the given spans of each text."""
     texts = [
@@ -73,8 +62,8 @@ def _ask(
         for question, spans in asked
         for variant in (question.text, *(_without(question.text, *span) for span in spans))
     ]
-    probabilities = predictor.probabilities(texts, progress=progress)
-    column = {label: index for index, label in enumerate(predictor.labels)}
+    probabilities = ask(texts)
+    column = {label: index for index, label in enumerate(labels)}
     parts = np.split(probabilities, np.cumsum([len(spans) + 1 for _, spans in asked])[:-1]) if asked else []
     return [
         [

@@ -2,23 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from transformers import PreTrainedTokenizerFast
 
-from trialtune.models.padding import pad
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 MOST_WINDOWS = 32  # of a text; what lies behind them is not read
-
-
-def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int) -> list[list[int]]:
-    """Token ids of each text with special tokens, cut to `max_length`."""
-    if not texts:
-        return []
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
 
 
 @dataclass(frozen=True)
@@ -30,29 +21,20 @@ class Windows:
     starts: np.ndarray  # [texts] where in `used` each text's windows begin
 
     @classmethod
-    def of(cls, texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int) -> "Windows":
-        """Windows of at most `max_length` tokens, one behind the other; the first 32 of each text.
+    def of(cls, texts: Sequence[str], tokenizer: "Tokenizer") -> "Windows":
+        """Windows as long as the tokenizer truncates, one behind the other; the first 32 of each text.
 
-        Texts that the tokeniser reads alike (case, accents, spaces) share their windows.
+        Texts that the tokenizer reads alike (case, accents, spaces) share their windows.
         """
-        if not texts:
-            return cls([], np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-        encoded = tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=max_length,
-            return_overflowing_tokens=True,
-            return_attention_mask=False,
-        )
         places: dict[tuple[int, ...], int] = {}
         used: list[int] = []
         starts: list[int] = []
-        for ids, text in zip(encoded["input_ids"], encoded["overflow_to_sample_mapping"], strict=True):
-            if text == len(starts):
-                starts.append(len(used))
-            if len(used) - starts[-1] < MOST_WINDOWS:
-                used.append(places.setdefault(tuple(ids), len(places)))
-        return cls([list(ids) for ids in places], np.array(used), np.array(starts))
+        for encoding in tokenizer.encode_batch_fast(list(texts)):
+            starts.append(len(used))
+            for window in [encoding, *encoding.overflowing][:MOST_WINDOWS]:
+                used.append(places.setdefault(tuple(window.ids), len(places)))
+        distinct = [list(ids) for ids in places]
+        return cls(distinct, np.array(used, dtype=np.int64), np.array(starts, dtype=np.int64))
 
     def join(self, logits: np.ndarray, *, kind: str) -> np.ndarray:
         """Logits of texts [texts, labels] from those of distinct windows [windows, labels].
@@ -79,15 +61,21 @@ class Windows:
 
 def token_batches(
     encoded: Sequence[Sequence[int]], pad_id: int, *, tokens: int
-) -> Iterator[tuple[list[int], dict[str, torch.Tensor]]]:
+) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
     """All texts, the longest first, in batches of at most `tokens` tokens with padding, or of one text.
 
     Each comes as the places of its texts in `encoded`, by which answers go back into order, and
-    `input_ids` and `attention_mask` [batch, longest].
+    `input_ids` and `attention_mask`, int64 [batch, longest].
     """
     order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row]))
     start = 0
     while start < len(order):
-        rows = order[start : start + max(1, tokens // len(encoded[order[start]]))]
+        longest = len(encoded[order[start]])
+        rows = order[start : start + max(1, tokens // longest)]
         start += len(rows)
-        yield rows, pad([encoded[row] for row in rows], pad_id)
+        ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(encoded[row])] = encoded[row]
+            mask[place, : len(encoded[row])] = 1
+        yield rows, {"input_ids": ids, "attention_mask": mask}

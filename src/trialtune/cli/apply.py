@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
+from trialtune.cli.tasks import ClassifierName
 
 
 @app.command(epilog=example("trialtune apply clf/ snapshot.parquet --out labelled/"))
 def apply(
-    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    classifier: ClassifierName,
     snapshot: Annotated[Path, typer.Argument(help="A snapshot, or the folder of a sync.")],
     out: Out,
     since: Annotated[
@@ -31,19 +32,16 @@ def apply(
 
     from trialtune.console import bar, tell
     from trialtune.reports.labels import labels_to_rich
-    from trialtune.stages.apply import ApplySettings
-    from trialtune.stages.apply import apply as run
-    from trialtune.stages.apply import dry_run as count
+    from trialtune.stages.apply import LabelSettings, label_registry
 
-    settings = ApplySettings(engine=engine, shard_rows=shard_rows, since=since)
-    if dry_run:
-        result = count(classifier, snapshot, out, settings=settings)
-    else:
-        result = run(classifier, snapshot, out, settings=settings, tell=tell, bar=bar)
+    settings = LabelSettings(engine=engine, shard_rows=shard_rows, since=since)
+    summary = label_registry(
+        classifier, snapshot, out, settings=settings, dry_run=dry_run, tell=tell, bar=bar
+    )
 
-    def show(summary: dict[str, Any]) -> None:
+    def show(_: dict[str, Any]) -> None:
         Console(highlight=False).print(labels_to_rich(summary))
         if not dry_run:
             typer.echo(f"written to {out}; as a page: {out / 'summary.html'}")
 
-    emit(result, as_json, show)
+    emit(summary.model_dump(mode="json"), as_json, show)

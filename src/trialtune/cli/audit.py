@@ -20,7 +20,8 @@ def _group() -> None:
 def sex(
     snapshot: Annotated[Path, typer.Argument(help="A snapshot.")],
     classifier: Annotated[
-        Path, typer.Option("--classifier", help="A classifier folder for sex.", show_default=False)
+        str,
+        typer.Option("--classifier", help="A classifier for sex: a folder, or a Hub id.", show_default=False),
     ],
     out: Out,
     min_probability: Annotated[
@@ -35,6 +36,7 @@ def sex(
     """List trials whose text contradicts the sex field, with the sentence that says so."""
     from rich.console import Console
 
+    from trialtune.classifier.classifier import Classifier
     from trialtune.console import bar
     from trialtune.dataset.tables import read_table
     from trialtune.files import atomic_folder, check_replaceable
@@ -42,7 +44,8 @@ def sex(
     from trialtune.stages.audit import audit_sex, find_statements, scope
 
     check_replaceable(out)
-    chosen = scope(read_table(snapshot), classifier, include_seen=include_seen)
+    opened = Classifier.from_pretrained(classifier)
+    chosen = scope(read_table(snapshot), opened, include_seen=include_seen)
     result: dict[str, Any] = {"trials": chosen.counts, "min_probability": min_probability}
     if dry_run:
         emit(result, as_json, lambda found: typer.echo(f"would audit {found['trials']['to_score']:,} trials"))
@@ -50,14 +53,14 @@ def sex(
     with bar("reading sentences", len(chosen.rows)) as progress:
         statements = find_statements(chosen.rows, progress=progress)
     with bar("scoring texts") as progress:
-        findings = audit_sex(statements, classifier, min_probability=min_probability, progress=progress)
+        findings = audit_sex(statements, opened, min_probability=min_probability, progress=progress)
     with atomic_folder(out) as folder:
         findings.write_parquet(folder / "audit.parquet")
         write_audit_page(
             findings,
             chosen.counts,
             folder / "audit.html",
-            classifier=classifier.name,
+            classifier=opened.folder.name,
             min_probability=min_probability,
         )
     contradictions, empty = divided(findings)

@@ -1,21 +1,22 @@
 """`trialtune evaluate`, `errors`, `split`, `predict`: classifiers and what they say."""
 
 import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
-from trialtune.cli.tasks import Data, Labels, TaskData, TaskName, data_of, stdout
+from trialtune.cli.tasks import ClassifierName, Data, Labels, TaskData, TaskName, data_of, stdout
 
 
 @app.command(epilog=example("trialtune evaluate clf/ --data dev.parquet --out metrics.json"))
 def evaluate(
-    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    classifier: ClassifierName,
     data: Data,
     out: Out,
     labels: Labels = None,
@@ -25,17 +26,19 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a classifier on labelled rows that it has not seen."""
-    from trialtune.classifier.classifier import task_of
+    from trialtune.classifier.classifier import Classifier
+    from trialtune.classifier.evaluate import evaluate as run
     from trialtune.console import bar
     from trialtune.dataset.reading import read_examples
     from trialtune.files import write_json
     from trialtune.reports.scores import scores_to_rich
-    from trialtune.stages.evaluate import evaluate as run
 
-    task = task_of(classifier)
-    labelled = read_examples(task, data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl"))
+    opened = Classifier.from_pretrained(classifier)
+    labelled = read_examples(
+        opened.task, data, labels, quarantine=out.with_name(f"{out.stem}.quarantine.jsonl")
+    )
     with bar("scoring texts") as progress:
-        metrics, _ = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
+        metrics, _ = run(opened, labelled.frame, drop_overlap=drop_overlap, progress=progress)
     metrics["data"] = {"file": str(data), **labelled.counts}
     write_json(out, metrics)
     emit(metrics, as_json, lambda result: stdout().print(scores_to_rich(result)))
@@ -43,7 +46,7 @@ def evaluate(
 
 @app.command(epilog=example("trialtune errors clf/ --data dev.parquet --html errors.html"))
 def errors(
-    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    classifier: ClassifierName,
     data: Data,
     labels: Labels = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with the marked texts here.")] = None,
@@ -54,20 +57,20 @@ def errors(
     as_json: AsJson = False,
 ) -> None:
     """Show a classifier's worst errors, class by class, and the words that mattered."""
-    from trialtune.classifier.classifier import task_of
+    from trialtune.classifier.classifier import Classifier
+    from trialtune.classifier.evaluate import evaluate as run
     from trialtune.console import bar
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.errors import errors_to_rich, write_errors_page
     from trialtune.stages.errors import find_errors
-    from trialtune.stages.evaluate import evaluate as run
 
-    task = task_of(classifier)
+    opened = Classifier.from_pretrained(classifier)
     quarantine = (html or data).with_name(f"{(html or data).stem}.quarantine.jsonl")
-    labelled = read_examples(task, data, labels, quarantine=quarantine)
+    labelled = read_examples(opened.task, data, labels, quarantine=quarantine)
     with bar("scoring texts") as progress:
-        _, rows = run(classifier, labelled.frame, drop_overlap=drop_overlap, progress=progress)
+        _, rows = run(opened, labelled.frame, drop_overlap=drop_overlap, progress=progress)
     with bar("taking words out") as progress:
-        found = find_errors(classifier, rows, each=each, progress=progress)
+        found = find_errors(opened, rows, each=each, progress=progress)
     if html:
         write_errors_page(found, html)
 
@@ -110,7 +113,7 @@ def split(
 
 @app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out'"))
 def predict(
-    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    classifier: ClassifierName,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
     input_: Annotated[
         Path | None, typer.Option("--input", help="A table with a text column, or a snapshot.")
@@ -121,33 +124,44 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
-    from trialtune.console import bar
-    from trialtune.dataset.tables import check_table_name, read_table, write_table
+    from trialtune.classifier.classifier import Classifier
     from trialtune.errors import UsageError
-    from trialtune.stages.predict import predict as run
 
     if bool(texts) == bool(input_):
         raise UsageError("give texts or --input FILE, and not both")
-    if output:
-        check_table_name(output)
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
-    rows = read_table(input_) if input_ else pl.DataFrame({"text": texts})
-    with bar("scoring texts", len(rows)) as progress:
-        predicted = run(classifier, rows, progress=progress)
+    if texts and not output and not as_json:  # needs no table, and so starts sooner
+        predictions = Classifier.from_pretrained(classifier).predict(texts)
+        rows = zip(texts, predictions, strict=True)
+        stdout().print(_table({"text": text, **asdict(prediction)} for text, prediction in rows))
+        return
+    from trialtune.console import bar
+    from trialtune.dataset.tables import check_table_name, read_table, write_table
+
+    if output:
+        check_table_name(output)
+    table = read_table(input_) if input_ else {"text": texts}
+    opened = Classifier.from_pretrained(classifier)
+    with bar("scoring texts", len(table)) as progress:
+        predicted = opened.predict_frame(table, progress=progress)
     if output:
         write_table(predicted, output)
 
     def show(result: dict[str, Any]) -> None:
         if output:
             typer.echo(f"{result['n']:,} rows written to {output}")
-            return
-        table = Table("text", "labels", "probability of each")
-        for row in result["predictions"]:
-            likely = [f"{row[label]:.2f}" for label in row["labels"] or []]
-            doubt = ["(needs review)"] if row["needs_review"] else []
-            named = "\n".join([*(row["labels"] or ["(no text)"]), *doubt])
-            table.add_row(Text(row["text"]), named, "\n".join(likely))
-        stdout().print(table)
+        else:
+            stdout().print(_table(result["predictions"]))
 
     emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
+
+
+def _table(predictions: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table("text", "labels", "probability of each")
+    for row in predictions:
+        likely = [f"{row['probabilities'][label]:.2f}" for label in row["labels"] or ()]
+        doubt = ["(needs review)"] if row["needs_review"] else []
+        named = "\n".join([*(["(no text)"] if row["labels"] is None else row["labels"]), *doubt])
+        table.add_row(Text(row["text"] or ""), Text(named), "\n".join(likely))
+    return table

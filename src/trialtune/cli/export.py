@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
-from trialtune.cli.tasks import Labels, stdout
+from trialtune.cli.tasks import ClassifierName, Labels, stdout
 
 
 @app.command(epilog=example("trialtune export clf/ --format onnx-int8 --data dev.parquet --out clf-int8/"))
 def export(
-    classifier: Annotated[Path, typer.Argument(help="A classifier folder.")],
+    classifier: ClassifierName,
     out: Out,
     form: Annotated[
         str,
@@ -26,7 +26,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a classifier for use elsewhere; a folder that every command takes, and other tools open."""
-    from trialtune.classifier.classifier import task_of
+    from trialtune.classifier.classifier import open_folder
     from trialtune.console import bar
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.scores import parity_to_rich
@@ -35,7 +35,7 @@ def export(
     examples = None
     if data:
         quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
-        examples = read_examples(task_of(classifier), data, labels, quarantine=quarantine).frame
+        examples = read_examples(open_folder(classifier).task, data, labels, quarantine=quarantine).frame
     with bar("comparing answers") as progress:
         report = run(classifier, out, form=form, examples=examples, force=force, progress=progress)
 

@@ -1,10 +1,12 @@
 """Tables as people publish them: our names for their columns, and the labels of each row."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
+from trialtune.dataset.frames import as_polars, need_text
 from trialtune.errors import DataError
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import plain_name
@@ -14,7 +16,6 @@ _ALIASES = {
     "criteria": "eligibility_criteria",
     "nctid": "nct_id",
     "nct_number": "nct_id",
-    "input": "text",
 }
 
 _NCT_ID = re.compile(r"\s*NCT\d{8}\s*", re.IGNORECASE)
@@ -40,13 +41,6 @@ def prepared(frame: pl.DataFrame) -> pl.DataFrame:
         renamed[old] = old if wanted[old] in taken else wanted[old]
         taken.add(renamed[old])
     return frame.rename(renamed)
-
-
-def need_text(table: pl.DataFrame, columns: Iterable[str], where: str) -> None:
-    """Raise DataError when one of the columns is there and holds something other than text."""
-    for column in columns:
-        if table.schema.get(column, pl.String) not in (pl.String, pl.Null, pl.List(pl.String)):
-            raise DataError(f"{where}: column {column} holds {table.schema[column]}; it must hold text")
 
 
 def label_cells(column: pl.Series, where: str) -> list[list[str]]:
@@ -86,16 +80,21 @@ def _holds_ids(column: pl.Series) -> bool:
     return isinstance(first, str) and _NCT_ID.fullmatch(first) is not None
 
 
-def task_texts(task: Task, rows: pl.DataFrame) -> list[str | None]:
-    """`Task.text_of` each row of a table; None where it has no text, or far too much.
+def ids_and_texts(
+    task: Task, frame: Any, *, where: str = "the table"
+) -> tuple[list[str | None], list[str | None]]:
+    """NCT id (where there is one) and `Task.text_of` of each row of a Polars or pandas table, in order.
 
     Raises DataError when the table has no column of text for the task, or it holds something else.
     """
+    rows = prepared(as_polars(frame))
     columns = [*task.columns_in(tuple(rows.columns)).values()]
     if not columns:
         raise DataError(
-            f"the input has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
+            f"{where}: has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
             f"{' or '.join(task.fields)}"
         )
-    need_text(rows, columns, "the input")
-    return [task.text_of(row) for row in rows.select(columns).iter_rows(named=True)]
+    need_text(rows, ("nct_id", *columns), where)
+    texts = [task.text_of(row) for row in rows.select(columns).iter_rows(named=True)]
+    ids = rows["nct_id"].to_list() if "nct_id" in rows.columns else [None] * len(rows)
+    return ids, texts

@@ -9,10 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from trialtune.dataset.columns import label_cells, label_flags, need_text, prepared
+from trialtune.dataset.columns import label_cells, label_flags, prepared
+from trialtune.dataset.frames import need_text
 from trialtune.errors import DataError
 from trialtune.tasks.task import LONGEST, Task
-from trialtune.tasks.text import normalize_text, text_hash
+from trialtune.tasks.text import normalize_text, wording_hash
 
 _KEPT = ("source", "date", "start_date", "split")
 _MISSING = {"", "none", "nan", "null", "n a", "na", "unknown"}
@@ -133,7 +134,7 @@ class _Collected:
                 self.unlabelled[f"no {self.task.fields[0]}"] += 1
             elif fact is None:
                 self.unlabelled["no label for this trial"] += 1
-            elif fact["text_hash"] != text_hash(text):
+            elif fact["text_hash"] != wording_hash(text):
                 self._drop(row, CHANGED, text)
             else:
                 self._add({**row, "split": fact["split"]}, text, fact["labels"])

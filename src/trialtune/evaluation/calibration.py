@@ -1,37 +1,15 @@
 """From a classifier's probabilities to ones that come true as often as they say."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from trialtune.errors import DataError
+from trialtune.evaluation.decision import Calibration, log_odds
 
 # What no fold knows better: a slope near the labels' common one, a bias near 0 (normal priors).
 _SLOPE_PRIOR, _BIAS_PRIOR = 10.0, 30.0  # 1 / variance
 _LEAST_SLOPE = 0.05  # above 0, so that the order of the rows never turns round
-_SURE = 1e-6  # beyond this a float32 sigmoid no longer tells
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """One slope and bias a label, applied to log-odds (multi-label) or log-probabilities (multi-class)."""
-
-    slopes: tuple[float, ...]
-    biases: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.slopes) != len(self.biases):
-            raise DataError(f"{len(self.slopes)} slopes and {len(self.biases)} biases; each label needs both")
-        if not all(slope > 0 for slope in self.slopes) or not np.isfinite([*self.slopes, *self.biases]).all():
-            raise DataError("calibration slopes must lie above 0, and biases be numbers")
-
-    def __call__(self, probabilities: np.ndarray, *, kind: str) -> np.ndarray:
-        """Calibrated probabilities [rows, labels], float64."""
-        moved = _scores(probabilities, kind) * self.slopes + self.biases
-        calibrated: np.ndarray = expit(moved) if kind == "multi_label" else softmax(moved, axis=1)
-        return calibrated
 
 
 def fit_calibration(
@@ -48,7 +26,7 @@ def fit_calibration(
     it lowered the log loss of all, by 0.2% to 7%, at the same or a smaller calibration error; a
     shared temperature gained less, and isotonic regression raised the log loss.
     """
-    scores = _scores(probabilities, kind)
+    scores = log_odds(probabilities, kind)
     counts = effective_weights(weights, len(gold))
     slopes, biases = _fit(scores, gold, counts, kind, around=np.ones(1))
     if kind == "multi_label":
@@ -98,9 +76,3 @@ def _fit(
         bounds=[(_LEAST_SLOPE, None)] * free + [(None, None)] * labels,
     ).x
     return found[:free], found[free:]
-
-
-def _scores(probabilities: np.ndarray, kind: str) -> np.ndarray:
-    clipped = np.clip(probabilities.astype(float), _SURE, 1 - _SURE)
-    scores: np.ndarray = logit(clipped) if kind == "multi_label" else np.log(clipped)
-    return scores

@@ -1,137 +1,16 @@
-"""From probabilities to labels: the rule that is tuned on the calibration fold and kept with a classifier."""
+"""The thresholds, calibration and review rule that suit a calibration fold."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from trialtune.errors import DataError
-from trialtune.evaluation.calibration import Calibration, effective_weights, fit_calibration
+from trialtune.evaluation.calibration import effective_weights, fit_calibration
+from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import check_shapes
-from trialtune.files import read_json, write_json
-
-FILE_NAME = "decision.json"
 
 _LOWEST = 0.15  # a class that the fold hardly knows is not given away more cheaply
-_KINDS = ("multi_label", "multi_class")
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What a decision makes of a classifier's probabilities, row by row."""
-
-    probabilities: np.ndarray  # [rows, labels], calibrated
-    labels: np.ndarray  # [rows, labels], boolean
-    needs_review: np.ndarray  # [rows], boolean
-
-
-@dataclass(frozen=True)
-class Decision:
-    """How a classifier's probabilities become labels. Every method takes them as the classifier gave them.
-
-    First they are calibrated. Multi-label: every label whose calibrated probability reaches its
-    threshold; with `at_least_one`, a row that has none gets the label with the greatest probability
-    / threshold. Multi-class: the most probable label, no thresholds. A row needs review when the
-    answer it is least sure of (any label's yes or no; the chosen class) has a probability below
-    `review_below`: a label whose probability lies between 1 - `review_below` and `review_below`.
-    """
-
-    kind: str
-    labels: tuple[str, ...]
-    thresholds: tuple[float, ...] = ()
-    at_least_one: bool = True
-    calibration: Calibration | None = None
-    review_below: float = 0.0
-
-    def __post_init__(self) -> None:
-        wanted = len(self.labels) if self.kind == "multi_label" else 0
-        if self.kind not in _KINDS or not self.labels:
-            raise DataError(f"a decision needs labels and a kind of {' or '.join(_KINDS)}, not {self.kind!r}")
-        if len(self.thresholds) != wanted:
-            raise DataError(f"{len(self.labels)} {self.kind} labels need {wanted} thresholds")
-        if not all(0 < threshold < 1 for threshold in self.thresholds):
-            raise DataError("thresholds must lie between 0 and 1")
-        if self.calibration and len(self.calibration.slopes) != len(self.labels):
-            raise DataError(f"{len(self.labels)} labels need as many calibration slopes and biases")
-        if not 0 <= self.review_below <= 1:
-            raise DataError("review_below must lie between 0 and 1")
-
-    def apply(self, probabilities: np.ndarray) -> Decided:
-        """Calibrate, decide and mark; raises DataError when the columns are not this decision's labels."""
-        calibrated = self.calibrate(probabilities)
-        decided = self._choose(calibrated)
-        return Decided(calibrated, decided, self._confidence(calibrated, decided) < self.review_below)
-
-    def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """The labels alone, boolean [rows, labels]; raises DataError as `apply` does."""
-        return self.apply(probabilities).labels
-
-    def calibrate(self, probabilities: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities [rows, labels]; raises DataError as `apply` does."""
-        if probabilities.ndim != 2 or probabilities.shape[1] != len(self.labels):
-            raise DataError(f"probabilities {probabilities.shape} do not fit {len(self.labels)} labels")
-        if np.isnan(probabilities).any():
-            raise DataError("a probability is not a number; the classifier's training has failed")
-        return self.calibration(probabilities, kind=self.kind) if self.calibration else probabilities
-
-    def _choose(self, calibrated: np.ndarray) -> np.ndarray:
-        if self.kind == "multi_class":
-            return _first_best(calibrated)
-        # Compared as ratios, so that the fallback below agrees with the rule in every rounding case.
-        ratios = calibrated / np.array(self.thresholds)
-        decided: np.ndarray = ratios >= 1
-        if self.at_least_one:
-            decided |= _first_best(ratios) & ~decided.any(axis=1, keepdims=True)
-        return decided
-
-    def _confidence(self, calibrated: np.ndarray, decided: np.ndarray) -> np.ndarray:
-        """Probability of each row's least sure answer [rows]."""
-        if self.kind == "multi_class":
-            top: np.ndarray = calibrated.max(axis=1)
-            return top
-        least: np.ndarray = np.where(decided, calibrated, 1 - calibrated).min(axis=1)
-        return least
-
-    def save(self, folder: Path) -> None:
-        """Write `decision.json` into `folder`."""
-        write_json(folder / FILE_NAME, asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path, labels: Sequence[str] | None = None) -> "Decision":
-        """Read `decision.json`; raises DataError when it is missing, broken or not about `labels`.
-
-        A file of an earlier version, without calibration and review, decides as it did then.
-        """
-        path = folder / FILE_NAME
-        content = read_json(path)
-        mend = "train the classifier again with `trialtune finetune`"
-        try:
-            decision = cls._from(content)
-        except KeyError as error:
-            raise DataError(f"{path}: the field {error} is missing; {mend}") from error
-        except (AttributeError, TypeError, ValueError, DataError) as error:
-            raise DataError(f"{path}: {error}; {mend}") from error
-        if labels is not None and decision.labels != tuple(labels):
-            raise DataError(
-                f"{path}: its labels ({', '.join(decision.labels)}) are not the classifier's"
-                f" ({', '.join(labels)}); {mend}"
-            )
-        return decision
-
-    @classmethod
-    def _from(cls, content: Mapping[str, Any]) -> "Decision":
-        fitted = content.get("calibration")
-        return cls(
-            kind=content["kind"],
-            labels=tuple(map(str, content["labels"])),
-            thresholds=tuple(map(float, content["thresholds"])),
-            at_least_one=bool(content["at_least_one"]),
-            calibration=fitted
-            and Calibration(tuple(map(float, fitted["slopes"])), tuple(map(float, fitted["biases"]))),
-            review_below=float(content.get("review_below", 0.0)),
-        )
 
 
 def tune_decision(
@@ -179,7 +58,7 @@ def tune_decision(
         calibration=calibration,
     )
     settled = decision.apply(probabilities)
-    confidence = decision._confidence(settled.probabilities, settled.labels)
+    confidence = decision.confidence(settled.probabilities, settled.labels)
     right = (settled.labels == gold).all(axis=1)
     below = _review_below(confidence, right, counts, accuracy=review_accuracy, most=most_reviewed)
     return replace(decision, review_below=below)
@@ -215,9 +94,3 @@ def _review_below(
     if not len(good):
         return float(confidence.max())
     return 0.0 if good[-1] == len(order) - 1 else float(confidence[order][good[-1]])
-
-
-def _first_best(values: np.ndarray) -> np.ndarray:
-    chosen = np.zeros(values.shape, dtype=bool)
-    chosen[np.arange(len(values)), values.argmax(axis=1)] = True
-    return chosen

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.evaluate import evaluate
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap, mlm_overlap, near_overlap
 from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
@@ -20,7 +22,6 @@ from trialtune.files import atomic_file, read_json, write_json
 from trialtune.reports.card import write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
-from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
@@ -120,7 +121,7 @@ class Comparison:
                 )
 
         def score() -> dict[str, Any]:
-            metrics, rows = evaluate(folder, pl.read_parquet(self.test))
+            metrics, rows = evaluate(Classifier.from_pretrained(folder), pl.read_parquet(self.test))
             with atomic_file(scores / "predictions.parquet") as path:
                 rows.write_parquet(path)
             write_json(scores / "metrics.json", metrics)
@@ -146,7 +147,7 @@ class Comparison:
         """The first adapted classifier's errors; their texts stay in the folder."""
         seed = self.seeds[0]
         rows = pl.read_parquet(self._scores("adapted", seed) / "predictions.parquet")
-        errors = find_errors(self._folder("classifiers", "adapted", seed), rows)
+        errors = find_errors(Classifier.from_pretrained(self._folder("classifiers", "adapted", seed)), rows)
         write_json(self.out / "errors" / ERRORS_FILE, errors)
         return {"rows": errors["n"], "wrong": errors["wrong"]}
 

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from transformers import AutoModel
 
-from trialtune.classifier.windows import encode, token_batches
+from trialtune.classifier.windows import token_batches
 from trialtune.models.adapters import merge_adapter
 from trialtune.models.encoders import load_model, load_tokenizer
 from trialtune.models.precision import autocast_type
+from trialtune.models.tokens import encode
 
 _TOKENS_A_BATCH = 4096
 
@@ -28,7 +29,8 @@ def mean_pooled(
     kind = autocast_type(precision, model.device)
     encoded = encode(texts, tokenizer, max_length=max_length)
     vectors = np.empty((len(encoded), model.config.hidden_size), dtype=np.float32)
-    for rows, batch in token_batches(encoded, tokenizer.pad_token_id, tokens=_TOKENS_A_BATCH):
+    for rows, arrays in token_batches(encoded, tokenizer.pad_token_id, tokens=_TOKENS_A_BATCH):
+        batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
         with torch.autocast(model.device.type, dtype=kind, enabled=kind is not None):
             states = model(**batch).last_hidden_state.float()
         mask = batch["attention_mask"][:, :, None].float()

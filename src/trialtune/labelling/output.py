@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.labelling.plan import Plan
-from trialtune.labelling.shards import score_schema
+from trialtune.labelling.shards import arrow_schema
 
 RECORD = "apply.json"
 NOT_GIVEN = "not given"
+_OF_A_TEXT = ("text", "labels", "probabilities", "needs_review")
 _MEMORY = "512MB"  # what joining and sorting may hold; the rest goes to disk
 
 
@@ -64,7 +65,7 @@ class Labelled:
         found: set[int] = set()
         for name in self.record["parts"]:
             column = pq.read_table(self.folder / "labels" / name, columns=["text_hash"])["text_hash"]
-            found.update(int(value, 16) for value in column.to_pylist())
+            found.update(int(value, 16) for value in column.drop_null().to_pylist())
         return found
 
 
@@ -78,10 +79,10 @@ def joined(plan: Plan, earlier: Labelled | None) -> Iterator[duckdb.DuckDBPyConn
             files = ", ".join(quoted(plan.scores_file(shard)) for shard in range(plan.shards))
             parts.append(f"select * from read_parquet([{files}])")
         if earlier and plan.reused:
-            columns = "any_value(labels) labels, any_value(probabilities) probabilities"
+            kept = ", ".join(f"any_value({name}) {name}" for name in _OF_A_TEXT)
             parts.append(
-                f"select text_hash, {columns}, any_value(needs_review) needs_review"
-                f" from read_parquet({quoted(earlier.glob)}) group by text_hash"
+                f"select text_hash, {kept} from read_parquet({quoted(earlier.glob)})"
+                " where text_hash is not null group by text_hash"
             )
         db.execute(f"create view scores as {' union all by name '.join(parts)}")
         yield db
@@ -104,24 +105,24 @@ def write_parts(
     The same trials and scores give the same bytes, however the texts were divided. Memory is bounded:
     DuckDB spills to the plan's folder.
     """
-    schema = pa.schema([("nct_id", pa.string()), *(f for f in score_schema(labels) if f.name != "text_hash")])
-    schema = schema.append(pa.field("classifier", pa.string())).append(pa.field("text_hash", pa.string()))
-    schema = schema.with_metadata(dict(metadata))
+    schema = arrow_schema(labels).with_metadata(dict(metadata))
     columns = ", ".join(name for name in schema.names if name != "classifier")
     folder.mkdir()
     counts: dict[str, int] = {}
+    scored = 0
     with joined(plan, earlier) as db:
         rows = db.sql(
             f"select {columns}, {quoted(classifier)} classifier"
-            " from trials join scores using (text_hash) order by nct_id"
+            " from trials left join scores using (text_hash) order by nct_id"
         ).to_arrow_reader(shard_rows)
         for number, table in enumerate(_even(rows, shard_rows)):
             name = f"part-{number:05}.parquet"
             pq.write_table(table.select(schema.names).cast(schema), folder / name, compression="zstd")
             counts[name] = table.num_rows
-    if sum(counts.values()) != plan.labelled:
+            scored += table.num_rows - table["labels"].null_count
+    if scored != plan.labelled:
         raise DataError(
-            f"{plan.folder}: {plan.labelled - sum(counts.values()):,} trials are without scores;"
+            f"{plan.folder}: {plan.labelled - scored:,} trials are without scores;"
             " remove that folder and apply again"
         )
     return counts
@@ -134,8 +135,9 @@ def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
     query = (
         "select count(*) filter (old.nct_id is null), count(*) filter (new.text_hash != old.text_hash),"
         " count(*) filter (new.text_hash = old.text_hash), count(*) filter (new.nct_id is null)"
-        f" from read_parquet({quoted(plan.trials_file)}) new"
-        f" full join read_parquet({quoted(earlier.glob)}) old on new.nct_id = old.nct_id"
+        f" from (from read_parquet({quoted(plan.trials_file)}) where text_hash is not null) new"
+        f" full join (from read_parquet({quoted(earlier.glob)}) where text_hash is not null) old"
+        " on new.nct_id = old.nct_id"
     )
     with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
         found = db.execute(query).fetchall()[0]
@@ -144,11 +146,10 @@ def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
 
 def tally(plan: Plan, parts: Path, labels: Sequence[str]) -> dict[str, Any]:
     """Trials by label, and by start year and by phase with those of each label; how many need review."""
-    both = f"read_parquet({quoted(parts / '*.parquet')}) join read_parquet({quoted(plan.trials_file)})"
+    read = f"read_parquet({quoted(parts / '*.parquet')})"
+    both = f"(from {read} where labels is not null) join read_parquet({quoted(plan.trials_file)})"
     with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
-        (review,) = db.execute(
-            f"select count(*) filter (needs_review) from read_parquet({quoted(parts / '*.parquet')})"
-        ).fetchall()[0]
+        (review,) = db.execute(f"select count(*) filter (needs_review) from {read}").fetchall()[0]
         found: dict[str, Any] = {"needs_review": review, "label": dict.fromkeys(labels, 0)}
         for group in ("year", "phase"):
             kind = f"coalesce(nullif({group}, ''), '{NOT_GIVEN}')"

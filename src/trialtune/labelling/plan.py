@@ -1,6 +1,5 @@
 """What `apply` has to score: which trial has which text, and every distinct text once."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trialtune.classifier.prediction import text_hash
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, read_json, write_json
 from trialtune.registry.readers.parquet import open_parquet
@@ -26,15 +26,6 @@ _TRIALS = pa.schema(
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
 _READ_ROWS = 2048
 _LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
-
-
-def text_hash(text: str) -> str:
-    """16 hex digits of the SHA-256 of a text as the classifier reads it.
-
-    Not of its normalized wording: a cased encoder may answer two spellings differently, and which of
-    them stood first in a snapshot must not matter.
-    """
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ class Plan:
 
     @property
     def trials_file(self) -> Path:
-        """A row a trial with text: nct_id, year, phase, text_hash."""
+        """A row a trial: nct_id, year, phase, text_hash (null for one without text)."""
         return self.folder / "trials.parquet"
 
     def scores_file(self, shard: int) -> Path:
@@ -119,9 +110,9 @@ def make_plan(
     ):
         texts = _DistinctTexts(texts_out, known, shard_rows)
         for rows in read:
-            found = [(*trial, texts.add(text)) for *trial, text in rows if text]
+            found = [(*trial, texts.add(text) if text else None) for *trial, text in rows]
             trials += len(rows)
-            without += len(rows) - len(found)
+            without += sum(text is None for *_, text in rows)
             if found:
                 trials_out.write_table(_table(found, _TRIALS))
             if progress:
@@ -188,13 +179,9 @@ def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=_READ_ROWS, columns=columns)
 
 
-def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str]]:
-    """NCT id, year, phase and text of each trial; "" for one without."""
-    found = []
-    for row in batch.to_pylist():
-        text = "" if task.oversized(row) else task.build_text(row)
-        found.append((row["nct_id"], _year(row), _phase(row), text if text.strip() else ""))
-    return found
+def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str | None]]:
+    """NCT id, year, phase and text of each trial; None for one without."""
+    return [(row["nct_id"], _year(row), _phase(row), task.text_of(row)) for row in batch.to_pylist()]
 
 
 def _year(row: dict[str, Any]) -> str:
@@ -205,7 +192,7 @@ def _phase(row: dict[str, Any]) -> str:
     return "/".join(row["phases"] or [])
 
 
-def _table(rows: Sequence[tuple[str, ...]], schema: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[tuple[str | None, ...]], schema: pa.Schema) -> pa.Table:
     return pa.table(
         {name: list(column) for name, column in zip(schema.names, zip(*rows, strict=True), strict=True)},
         schema=schema,

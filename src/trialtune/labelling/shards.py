@@ -7,46 +7,46 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.prediction import DIGITS, PREDICTION_SCHEMA
 from trialtune.dataset.label_arrays import label_lists
 from trialtune.errors import UsageError
-from trialtune.evaluation.thresholds import Decided, Decision
+from trialtune.evaluation.decision import Decided
 from trialtune.files import atomic_file
 from trialtune.labelling.plan import Plan
 
-Opener = Callable[[], tuple[Predictor, Decision, str]]  # loads a classifier where it is to run
+Opener = Callable[[], Classifier]  # opens a classifier where it is to run
 ENGINES = ("local", "ray")
 
 
-def score_schema(labels: Sequence[str]) -> pa.Schema:
-    """Columns of scores: a text's hash, its labels, a calibrated probability a label, whether to look."""
-    return pa.schema(
-        [
-            ("text_hash", pa.string()),
-            ("labels", pa.list_(pa.string())),
-            # A struct: probabilities.Negative in DuckDB, a dict in pandas.
-            ("probabilities", pa.struct([(label, pa.float32()) for label in labels])),
-            ("needs_review", pa.bool_()),
-        ]
-    )
+_OF_A_TEXT = ("text_hash", "text", "labels", "probabilities", "needs_review")
+
+
+def arrow_schema(labels: Sequence[str], columns: Sequence[str] = PREDICTION_SCHEMA) -> pa.Schema:
+    """`PREDICTION_SCHEMA`, or some of its columns, with Arrow's types."""
+    types = {
+        "labels": pa.list_(pa.string()),
+        # A struct: probabilities.Negative in DuckDB, a dict in pandas.
+        "probabilities": pa.struct([(label, pa.float32()) for label in labels]),
+        "needs_review": pa.bool_(),
+    }
+    return pa.schema([(name, types.get(name, pa.string())) for name in columns])
 
 
 class Scorer:
     """A classifier that scores one shard at a time; also the actor class of the Ray engine."""
 
     def __init__(self, opener: Opener, plan: Plan) -> None:
-        self.predictor, self.decision, _ = opener()
-        self.plan = plan
+        self.classifier, self.plan = opener(), plan
 
     def score(self, shard: int, progress: Callable[[int], None] | None = None) -> int:
         """Write the scores of a shard, whole or not at all; returns how many texts it has."""
         table = self.plan.texts(shard)
-        texts = table.column("text").to_pylist()
-        decided = self.decision.apply(self.predictor.probabilities(texts, progress=progress))
-        scores = _scores(table.column("text_hash"), self.predictor.labels, decided)
+        decided = self.classifier.decide(table.column("text").to_pylist(), progress=progress)
+        scores = _scores(table, self.classifier.labels, decided)
         with atomic_file(self.plan.scores_file(shard)) as temporary:
             pq.write_table(scores, temporary, compression="zstd")
-        return len(texts)
+        return int(table.num_rows)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A batch of shard numbers -> how many texts each had."""
@@ -115,14 +115,12 @@ def _ray() -> Any:
     return ray
 
 
-def _scores(hashes: pa.ChunkedArray, labels: Sequence[str], decided: Decided) -> pa.Table:
-    schema = score_schema(labels)
-    # Rounded, since the same text in another batch gives another last digit.
-    rounded = decided.probabilities.astype(np.float64).round(6).astype(np.float32)
+def _scores(texts: pa.Table, labels: Sequence[str], decided: Decided) -> pa.Table:
+    schema = arrow_schema(labels, _OF_A_TEXT)
+    rounded = decided.probabilities.astype(np.float64).round(DIGITS).astype(np.float32)
     columns = [pa.array(np.ascontiguousarray(column)) for column in rounded.T]
     names = label_lists(decided.labels, labels)
     probabilities = pa.StructArray.from_arrays(columns, fields=list(schema.field("probabilities").type))
     review = pa.array(decided.needs_review, type=pa.bool_())
-    return pa.table(
-        [hashes, pa.array(names, type=schema.field("labels").type), probabilities, review], schema
-    )
+    given = pa.array(names, type=schema.field("labels").type)
+    return pa.table([texts["text_hash"], texts["text"], given, probabilities, review], schema)

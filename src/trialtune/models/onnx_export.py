@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
+from trialtune.models.onnx_signature import INPUTS, OUTPUT
+
 _OPSET = 17  # the first with LayerNormalization as one operator
 
 

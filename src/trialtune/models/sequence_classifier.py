@@ -82,12 +82,6 @@ def _output_bias(model: PreTrainedModel) -> torch.Tensor:
     return last.bias
 
 
-def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write config.json, model.safetensors and the tokeniser into `folder`."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
 def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load a classifier folder; raises DataError when it is not one."""
     if (folder / "model.onnx").is_file() and not (folder / "model.safetensors").is_file():
@@ -96,8 +90,3 @@ def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerF
         raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
     model = load_model(AutoModelForSequenceClassification, str(folder)).eval()
     return model, load_tokenizer(str(folder))
-
-
-def to_probabilities(logits: torch.Tensor, kind: str) -> torch.Tensor:
-    """Logits [batch, labels] to probabilities: sigmoid for multi-label, softmax for multi-class."""
-    return logits.sigmoid() if kind == "multi_label" else logits.softmax(dim=-1)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trialtune.classifier.classifier import task_of
+from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, ClassifierFolder
 from trialtune.files import atomic_file, read_json
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
@@ -16,18 +16,18 @@ def write_card(
     folder: Path, *, comparison: Mapping[str, Any] | None = None, system: str = "", seed: int = 0
 ) -> None:
     """Write the README.md of a classifier folder, with the test scores of a `comparison` it was part of."""
-    task = task_of(folder)
+    task = ClassifierFolder.open(folder).task
     text = _TEMPLATES.get_template("card.md").render(
         task=task.name,
         kind=task.kind,
         labels=task.labels,
-        described=read_json(folder / "training.json"),
+        described=read_json(folder / TRAINING_FILE),
         comparison=comparison,
         tables=to_markdown(comparison) if comparison else "",
         system=system,
         seed=seed,
     )
-    with atomic_file(folder / "README.md") as path:
+    with atomic_file(folder / CARD_FILE) as path:
         path.write_text(text, encoding="utf-8")
 
 
@@ -48,5 +48,5 @@ def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> 
     if parity["before"]:
         was, now = (parity[when]["micro_f1"] for when in ("before", "after"))
         told += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
-    with atomic_file(folder / "README.md") as path:
+    with atomic_file(folder / CARD_FILE) as path:
         path.write_text("\n".join([*lines, "", "## Export", "", told]) + "\n", encoding="utf-8")

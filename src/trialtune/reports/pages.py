@@ -1,5 +1,8 @@
 """HTML pages, each a template on `page.html`: where they are found, how they write numbers."""
 
+import logging
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ from trialtune.files import atomic_file
 from trialtune.reports.colours import COLOURS
 from trialtune.reports.summary import score_text, signed_text
 from trialtune.reports.tables import chance_text, change_text, count_text
+
+log = logging.getLogger(__name__)
 
 PAGES = Environment(
     loader=PackageLoader("trialtune.reports"),
@@ -21,6 +26,18 @@ PAGES.globals["colours"] = COLOURS
 PAGES.filters.update(
     score=score_text, signed=signed_text, change=change_text, count=count_text, chance=chance_text
 )
+
+
+def plots_of(module: str, summary: Any) -> Sequence[Any] | None:
+    """The plots of a page, by the module that draws them; None, which the page tells, without Matplotlib."""
+    try:
+        drawn: Sequence[Any] = import_module(f"trialtune.reports.{module}").plots(summary)
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        log.warning("the page has no plots; for them: pip install 'trialtune[report]'")
+        return None
+    return drawn
 
 
 def write_page(path: Path, template: str, **content: Any) -> None:

@@ -22,10 +22,11 @@ from starlette.requests import ClientDisconnect
 
 from trialtune import __version__
 from trialtune.errors import UsageError
+from trialtune.registry.record.aliases import columns_of
 from trialtune.registry.record.parse import record_from_row, record_from_study
-from trialtune.server import schemas as messages
+from trialtune.server import schemas
 from trialtune.server.batcher import Answer, ClosedError, QueueFullError
-from trialtune.server.metrics import CONTENT_TYPE, Meters
+from trialtune.server.metrics import CONTENT_TYPE, ServiceMetrics
 from trialtune.server.middleware import Guard, Rules
 from trialtune.server.model import Served, open_all
 from trialtune.settings import Settings
@@ -37,7 +38,7 @@ _Answered = TypeVar("_Answered")
 STATIC = Path(__file__).with_name("static")
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": messages.Problem, "description": why}
+    status: {"model": schemas.Problem, "description": why}
     for status, why in {
         400: "The body is no JSON.",
         401: "The token is missing or wrong.",
@@ -64,8 +65,10 @@ class ServiceSettings(Settings):
     timeout: float = Field(30, gt=0, description="seconds until a request is given up")
 
 
-def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str | None = None) -> FastAPI:
-    """The service over these classifier folders, which are opened here.
+def build_app(
+    classifiers: Sequence[Path | str], settings: ServiceSettings, *, token: str | None = None
+) -> FastAPI:
+    """The service over these classifier folders or Hub ids, which are opened here.
 
     Raises DataError when a folder is no classifier, UsageError for two of one task or a queue in
     which the largest request finds no place.
@@ -75,14 +78,14 @@ def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str 
             f"--max-queue {settings.max_queue} is less than --max-texts {settings.max_texts}: "
             "the largest request would never find a place"
         )
-    meters = Meters()
-    served = open_all(folders, capacity=settings.max_queue, remembered=settings.remember, meters=meters)
+    metrics = ServiceMetrics()
+    served = open_all(classifiers, capacity=settings.max_queue, remembered=settings.remember, metrics=metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         for one in served.values():
-            await run_in_threadpool(one.scorer.close)
+            await run_in_threadpool(one.batcher.close)
 
     app = FastAPIOffline(  # Swagger UI without a CDN
         title="trialtune",
@@ -93,10 +96,10 @@ def build_app(folders: Sequence[Path], settings: ServiceSettings, *, token: str 
     )
     app.state.served = served
     rules = Rules(token, settings.max_bytes, settings.timeout)
-    app.add_middleware(Guard, rules=rules, meters=meters)
+    app.add_middleware(Guard, rules=rules, metrics=metrics)
     app.add_exception_handler(RequestValidationError, _explain)
     _add_answers(app, served, settings)
-    _add_watching(app, served, meters)
+    _add_watching(app, served, metrics)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _complete_schema(app, served, settings, token)
     return app
@@ -106,8 +109,8 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
     explaining = anyio.CapacityLimiter(_EXPLAINED)  # threads of its own: the page's files need theirs
     asked_for: Any = {"responses": _REFUSALS, "tags": ["labels"], "dependencies": [Depends(_only_json)]}
 
-    @app.post("/v1/predict", response_model=messages.PredictResponse, **asked_for)
-    async def predict(asked: messages.PredictRequest, request: Request) -> Response:
+    @app.post("/v1/predict", response_model=schemas.PredictResponse, **asked_for)
+    async def predict(asked: schemas.PredictRequest, request: Request) -> Response:
         """Labels, calibrated probabilities and doubts for texts or trials, by task."""
         count = len(asked.texts or asked.records)
         if count > settings.max_texts:
@@ -119,7 +122,7 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
         pending: list[asyncio.Future[list[Answer]]] = []
         try:
             for one, its in zip(models, texts, strict=True):
-                pending.append(asyncio.wrap_future(one.scorer.submit([text for text in its if text])))
+                pending.append(asyncio.wrap_future(one.batcher.submit([text for text in its if text])))
             answers = await _while_there(request, asyncio.gather(*pending), settings.timeout)
         except BaseException as error:
             for future in pending:
@@ -129,10 +132,10 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
             one.task.name: _predictions(one, its, answered, rows)
             for one, its, answered in zip(models, texts, answers, strict=True)
         }
-        return Response(to_json(messages.PredictResponse(results=results)), media_type="application/json")
+        return Response(to_json(schemas.PredictResponse(results=results)), media_type="application/json")
 
     @app.post("/v1/explain", **asked_for)
-    async def explain(asked: messages.ExplainRequest, request: Request) -> messages.ExplainResponse:
+    async def explain(asked: schemas.ExplainRequest, request: Request) -> schemas.ExplainResponse:
         """Which words made a label probable: each is taken out, and the text read again (occlusion)."""
         one = _one(served, asked.task)
         if asked.label not in one.labels:
@@ -142,42 +145,42 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
             raise HTTPException(429, busy, headers={"Retry-After": "1"})
         given_up = threading.Event()  # a thread cannot be stopped: it keeps the time, and looks at this
         ask = partial(one.explain, timeout=settings.timeout, given_up=given_up)
-        text = _sound(asked.text)
+        text = _sound(asked.text) or ""
         working = asyncio.ensure_future(anyio.to_thread.run_sync(ask, text, asked.label, limiter=explaining))
         try:
             spans = await _while_there(request, working, settings.timeout)
         except BaseException as error:
             given_up.set()
             raise _refusal(error) from None
-        return messages.ExplainResponse(words=messages.words(spans))
+        return schemas.ExplainResponse(words=schemas.words(spans))
 
     @app.get("/v1/models", responses={401: _REFUSALS[401]}, tags=["labels"])
-    async def models() -> messages.ModelsResponse:
+    async def models() -> schemas.ModelsResponse:
         """The served classifiers: tasks, labels with definitions and thresholds."""
-        infos = [messages.model_info(one) for one in served.values()]
-        return messages.ModelsResponse(models=infos, max_texts=settings.max_texts)
+        infos = [schemas.model_info(one) for one in served.values()]
+        return schemas.ModelsResponse(models=infos, max_texts=settings.max_texts)
 
 
-def _add_watching(app: FastAPI, served: Mapping[str, Served], meters: Meters) -> None:
+def _add_watching(app: FastAPI, served: Mapping[str, Served], metrics: ServiceMetrics) -> None:
     @app.get("/healthz", tags=["watching"])
-    async def healthz() -> messages.Status:
+    async def healthz() -> schemas.Status:
         """Whether the process answers at all."""
-        return messages.Status(status="ok")
+        return schemas.Status(status="ok")
 
     @app.get("/readyz", responses={503: _REFUSALS[503]}, tags=["watching"])
-    async def readyz() -> messages.Status:
+    async def readyz() -> schemas.Status:
         """Whether every classifier takes texts."""
-        stopped = [name for name, one in served.items() if not one.scorer.alive]
+        stopped = [name for name, one in served.items() if not one.batcher.alive]
         if stopped:
             raise HTTPException(503, f"not scoring: {', '.join(stopped)}")
-        return messages.Status(status="ready")
+        return schemas.Status(status="ready")
 
     @app.get(
         "/metrics", tags=["watching"], responses={200: {"content": {"text/plain": {}}}, 401: _REFUSALS[401]}
     )
-    async def metrics() -> Response:
+    async def counters() -> Response:
         """Counters in Prometheus' form."""
-        return Response(meters.text(), headers={"content-type": CONTENT_TYPE})
+        return Response(metrics.text(), headers={"content-type": CONTENT_TYPE})
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
@@ -196,39 +199,40 @@ def _one(served: Mapping[str, Served], name: str) -> Served:
     return served[name]
 
 
-def _size(asked: messages.PredictRequest) -> int:
+def _size(asked: schemas.PredictRequest) -> int:
     """Characters to be cleaned; a record counts as a long one."""
     return sum(map(len, asked.texts)) + len(asked.records) * _QUICK
 
 
 def _read(
-    asked: messages.PredictRequest, models: Sequence[Served]
-) -> tuple[list[dict[str, Any]], list[list[str]]]:
-    """The texts or trials as snapshot rows, and for each model what it reads of them."""
+    asked: schemas.PredictRequest, models: Sequence[Served]
+) -> tuple[list[dict[str, Any]], list[list[str | None]]]:
+    """The texts or trials as records, and for each model what it reads of them."""
     rows: list[dict[str, Any]] = [{"text": text} for text in asked.texts] or [
-        record_from_study(record) if "protocolSection" in record else record_from_row(record)
-        for record in asked.records
+        _record(record) for record in asked.records
     ]
-    return rows, [_texts(one, rows) for one in models]
+    return rows, [[_sound(one.task.text_of(row)) for row in rows] for one in models]
 
 
-def _texts(one: Served, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the classifier reads of each row, as in training; empty where there is nothing."""
-    found = ("" if one.task.oversized(row) else _sound(one.task.text_of(row) or "") for row in rows)
-    return [text if text.strip() else "" for text in found]
+def _record(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of the columns that were given: those that are missing are not the same as empty ones."""
+    if "protocolSection" in given:
+        return record_from_study(given)
+    record = record_from_row(given)
+    return {name: record[name] for name in ("nct_id", *columns_of(tuple(given)))}
 
 
-def _sound(text: str) -> str:
-    """`text` without halves of surrogate pairs, which JSON can carry and no tokeniser can read."""
-    return text.encode("utf-8", "replace").decode()
+def _sound(text: str | None) -> str | None:
+    """`text` without halves of surrogate pairs, which JSON can carry and no tokenizer can read."""
+    return text and text.encode("utf-8", "replace").decode()
 
 
 def _predictions(
-    one: Served, texts: Sequence[str], answers: Sequence[Answer], rows: Sequence[Mapping[str, Any]]
-) -> list[messages.Prediction]:
+    one: Served, texts: Sequence[str | None], answers: Sequence[Answer], rows: Sequence[Mapping[str, Any]]
+) -> list[schemas.Prediction]:
     left = iter(answers)
     return [
-        messages.prediction(one, text, next(left) if text else None, _sound(row.get("nct_id") or "") or None)
+        schemas.prediction(one, text, next(left) if text else None, _sound(row.get("nct_id")))
         for text, row in zip(texts, rows, strict=True)
     ]
 

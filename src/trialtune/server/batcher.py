@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trialtune.evaluation.thresholds import Decided
+from trialtune.classifier.prediction import DIGITS
+from trialtune.evaluation.decision import Decided
 
 _CHARACTERS_A_TOKEN = 4  # of English; only how many texts go together hangs on it
 _TOKENS_A_BATCH = 8192  # enough to sort by length; a text alone need not wait long
@@ -36,20 +37,17 @@ class Answer:
     """What was decided about one text."""
 
     probabilities: list[float]  # [labels], calibrated, to six decimals
-    labels: list[int]  # places of those given, the most probable first
+    labels: list[int]  # places of those given
     needs_review: bool
 
     @classmethod
     def of(cls, decided: Decided) -> "list[Answer]":
         """The answers of a batch, one a row."""
-        order = np.argsort(-decided.probabilities, axis=1, kind="stable")
-        given = np.take_along_axis(decided.labels, order, axis=1)
         return [
-            cls(probabilities, places[chosen].tolist(), review)
-            for probabilities, places, chosen, review in zip(
-                decided.probabilities.astype(float).round(6).tolist(),
-                order,
-                given,
+            cls(probabilities, np.flatnonzero(given).tolist(), review)
+            for probabilities, given, review in zip(
+                decided.probabilities.astype(float).round(DIGITS).tolist(),
+                decided.labels,
                 decided.needs_review.tolist(),
                 strict=True,
             )
@@ -57,7 +55,7 @@ class Answer:
 
 
 class _Ticket:
-    """The texts of one request and the answers so far, which are put in under the scorer's lock."""
+    """The texts of one request and the answers so far, which are put in under the batcher's lock."""
 
     def __init__(self, answers: list[Answer | None]) -> None:
         self.future: Future[list[Answer]] = Future()
@@ -91,7 +89,7 @@ class _Waiting(NamedTuple):
     ticket: _Ticket
 
 
-class Scorer:
+class Batcher:
     """Scores texts in `threads` of its own, those of many requests in one batch.
 
     `decide` answers a list of texts (in several threads at a time, when there are several), and reads
@@ -123,7 +121,7 @@ class Scorer:
         self._closed = False
         self._speed = 10.0  # texts/s; a moving mean once texts were scored
         self._threads = [
-            threading.Thread(target=self._work, name="scorer", daemon=True) for _ in range(threads)
+            threading.Thread(target=self._work, name="batcher", daemon=True) for _ in range(threads)
         ]
         for thread in self._threads:
             thread.start()

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Meters:
+class ServiceMetrics:
     """Counters of one service; a registry of its own, so that two services in a process do not mix."""
 
     def __init__(self) -> None:

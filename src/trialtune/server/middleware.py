@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trialtune.server.metrics import Meters
+from trialtune.server.metrics import ServiceMetrics
 
 log = logging.getLogger("trialtune.server")
 
@@ -64,8 +64,8 @@ class Rules:
 class Guard:
     """ASGI middleware that reads a request's body within `rules` before the application sees it."""
 
-    def __init__(self, app: ASGIApp, *, rules: Rules, meters: Meters) -> None:
-        self._app, self._rules, self._meters = app, rules, meters
+    def __init__(self, app: ASGIApp, *, rules: Rules, metrics: ServiceMetrics) -> None:
+        self._app, self._rules, self._metrics = app, rules, metrics
         self._held = 0  # bytes of bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +97,7 @@ class Guard:
             self._held -= sum(map(len, parts))
             route = getattr(scope.get("route"), "path", "other")
             seconds = time.perf_counter() - began
-            self._meters.answered(route, status, seconds)
+            self._metrics.answered(route, status, seconds)
             fields = {"request": number, "method": scope["method"], "route": route, "status": status}
             log.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})
 

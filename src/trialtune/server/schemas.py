@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 from typing_extensions import TypedDict  # pydantic reads that one on Python 3.11, too
 
 from trialtune.classifier.explain import Span
+from trialtune.classifier.prediction import text_hash
 from trialtune.server.batcher import Answer
 from trialtune.server.model import Served
 from trialtune.tasks.task import LONGEST
@@ -58,13 +59,15 @@ class PredictRequest(_Request):
 
 # Plain dictionaries: thousands a second are made, and go to JSON as they are.
 class Prediction(TypedDict):
-    """What a classifier says of one text. One without text has null for its labels."""
+    """What a classifier says of one text, as `PREDICTION_SCHEMA` has it; null where there is no text."""
 
     nct_id: Annotated[str | None, Field(description="Of a record, where it has one.")]
-    text: Annotated[str, Field(description="What was read: the cleaned text, or the record's part.")]
-    labels: Annotated[list[str] | None, Field(description="The most probable first.")]
-    needs_review: Annotated[bool | None, Field(description="Whether the classifier is unsure.")]
+    text: Annotated[str | None, Field(description="What was read: the cleaned text, or the record's part.")]
+    labels: Annotated[list[str] | None, Field(description="In the task's order.")]
     probabilities: Annotated[dict[str, float] | None, Field(description="Calibrated, by label.")]
+    needs_review: Annotated[bool | None, Field(description="Whether the classifier is unsure.")]
+    classifier: Annotated[str, Field(description="The fingerprint of the classifier.")]
+    text_hash: Annotated[str | None, Field(description="Of what was read, as in `apply`'s tables.")]
 
 
 class PredictResponse(TypedDict):
@@ -142,7 +145,7 @@ class Status(BaseModel):
 
 def model_info(served: Served) -> ModelInfo:
     """A classifier as /v1/models shows it."""
-    thresholds = served.decision.thresholds or (None,) * len(served.labels)
+    thresholds = served.classifier.decision.thresholds or (None,) * len(served.labels)
     return ModelInfo(
         task=served.task.name,
         kind=served.task.kind,
@@ -151,22 +154,22 @@ def model_info(served: Served) -> ModelInfo:
             LabelInfo(name=name, definition=served.task.labels.get(name, ""), threshold=threshold)
             for name, threshold in zip(served.labels, thresholds, strict=True)
         ],
-        max_length=served.max_length,
-        review_below=served.decision.review_below,
+        max_length=served.task.max_length,
+        review_below=served.classifier.decision.review_below,
         fingerprint=served.fingerprint,
     )
 
 
-def prediction(served: Served, text: str, answer: Answer | None, nct_id: str | None) -> Prediction:
+def prediction(served: Served, text: str | None, answer: Answer | None, nct_id: str | None) -> Prediction:
     """One answer; `answer` is None where there was no text."""
-    if answer is None:
-        return Prediction(nct_id=nct_id, text=text, labels=None, needs_review=None, probabilities=None)
     return Prediction(
         nct_id=nct_id,
-        text=text,
-        labels=[served.labels[place] for place in answer.labels],
-        needs_review=answer.needs_review,
-        probabilities=dict(zip(served.labels, answer.probabilities, strict=True)),
+        text=text or None,
+        labels=[served.labels[place] for place in answer.labels] if answer else None,
+        probabilities=dict(zip(served.labels, answer.probabilities, strict=True)) if answer else None,
+        needs_review=answer.needs_review if answer else None,
+        classifier=served.fingerprint,
+        text_hash=text_hash(text) if text else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Label every trial of a snapshot with a classifier: in shards, resumable, only what is new or changed."""
+"""Label every trial of a snapshot, once, resumably, and only what is new the next time."""
 
 import shutil
 import tempfile
@@ -7,32 +7,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import Field
 
 from trialtune import __version__
-from trialtune.classifier.classifier import (
-    classifier_fingerprint,
-    describe_classifier,
-    open_classifier,
-    task_of,
-)
+from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.folder import ClassifierFolder
 from trialtune.errors import UsageError
-from trialtune.files import (
-    atomic_folder,
-    check_replaceable,
-    fingerprint,
-    recover,
-    sha256_of,
-    write_json,
-)
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
 from trialtune.labelling.shards import check_engine, score_shards
+from trialtune.labelling.summary import LabellingSummary, Named
 from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
 from trialtune.reports.labels import write_labels_page
-from trialtune.tasks.task import Task
+from trialtune.settings import Settings
 
 # A label and a total -> what takes the numbers of items done: `trialtune.console.bar` is one.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -43,25 +33,24 @@ def no_bar(label: str, total: int) -> AbstractContextManager[Callable[[int], Non
     return nullcontext(lambda count: None)
 
 
-@dataclass(frozen=True)
-class ApplySettings:
+class LabelSettings(Settings):
     """How a snapshot is labelled. With onnxruntime the labels depend on none of it.
 
     PyTorch in bfloat16 rounds a probability by up to 0.005 otherwise in another batch.
     """
 
-    engine: str = "local"
-    shard_rows: int = 8192  # texts between two moments at which a stopped run can go on
-    since: Path | None = None  # an earlier output; else what lies at `out`
+    engine: str = Field("local", description="local, or ray: an actor on every node of a cluster")
+    shard_rows: int = Field(8192, ge=1, description="texts a shard: a stopped run goes on with the next one")
+    since: Path | None = Field(
+        None, description="an earlier output whose scores are kept; else what lies at --out"
+    )
 
 
 @dataclass(frozen=True)
 class _Job:
     """What is asked: a classifier over a snapshot, with an earlier output to build on."""
 
-    classifier: Path
-    task: Task
-    fingerprint: str
+    classifier: ClassifierFolder
     snapshot: Path
     earlier: Labelled | None
     shard_rows: int
@@ -71,13 +60,11 @@ class _Job:
         """Equal for work that may be gone on with."""
         earlier = self.earlier and self.earlier.record
         data = sha256_of(snapshot_file(self.snapshot))
-        return fingerprint(
-            __version__, self.fingerprint, self.task.describe(), data, self.shard_rows, earlier
-        )
+        return fingerprint(__version__, self.classifier.fingerprint, data, self.shard_rows, earlier)
 
     def plan(self, folder: Path, key: str, progress: Callable[[int], None] | None) -> Plan:
         return make_plan(
-            self.task,
+            self.classifier.task,
             self.snapshot,
             folder,
             key=key,
@@ -86,40 +73,85 @@ class _Job:
             progress=progress,
         )
 
+    def summary(self, plan: Plan) -> LabellingSummary:
+        """All but what the labels say."""
+        origin = snapshot_metadata(self.snapshot)
+        classifier = self.classifier
+        return LabellingSummary(
+            version=__version__,
+            task=classifier.task.name,
+            kind=classifier.task.kind,
+            classifier=Named(name=classifier.path.resolve().name, fingerprint=classifier.fingerprint),
+            snapshot=Named(name=self.snapshot.name, data_timestamp=origin.get("data_timestamp", "")),
+            trials=plan.trials,
+            without_text=plan.without_text,
+            labelled=plan.labelled,
+            distinct_texts=plan.distinct,
+            reused=plan.reused,
+            scored=plan.to_score,
+            **count_changes(plan, self.earlier),
+        )
 
-def apply(
-    classifier: Path,
-    snapshot: Path,
-    out: Path,
+
+def label_registry(
+    classifier: Classifier | Path | str,
+    snapshot: Path | str,
+    out: Path | str,
     *,
-    settings: ApplySettings,
+    settings: LabelSettings | None = None,
+    dry_run: bool = False,
     tell: Callable[[str], None] = lambda line: None,
     bar: Bar = no_bar,
-) -> dict[str, Any]:
-    """Label the trials of `snapshot` that have a text of the classifier's task; returns the summary.
+) -> LabellingSummary:
+    """Label the trials of a snapshot.
 
-    `out` gets `labels/part-*.parquet` (nct_id, labels, probabilities, needs_review, classifier,
-    text_hash; a row a trial, in the order of NCT ids), `apply.json`, `summary.json` and
-    `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the
-    same call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
+    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`; a row a trial, in the order
+    of NCT ids, with nulls where the trial has no text of the task), `apply.json`, `summary.json` and
+    `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the same
+    call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
     however many trials have it; texts that an earlier output of the same classifier has
     (`settings.since`, else `out` itself) are not scored again.
 
-    Raises DataError for a classifier or snapshot that cannot be used or has no text of the task, and
-    UsageError when `out` holds other things, is being written, or the engine is not there.
+    Args:
+        classifier: A classifier, its folder, or its id on the Hugging Face Hub.
+        snapshot: A snapshot, or the folder of a sync.
+        out: The folder to write.
+        settings: See `LabelSettings`.
+        dry_run: Only count what there is to do; nothing stays written.
+        tell: Takes lines for a person.
+        bar: Makes progress bars.
+
+    Returns:
+        The counts that `summary.json` holds.
+
+    Raises:
+        DataError: The classifier or snapshot cannot be used, or no trial has a text of the task.
+        UsageError: `out` holds other things or is being written, or the engine is not there.
+
+    Example:
+        >>> from trialtune import label_registry
+        >>> summary = label_registry(folder, snapshot, out)
+        >>> summary.labelled + summary.without_text == summary.trials
+        True
     """
-    out = out.absolute()  # so that "." has a name
-    _check(classifier, snapshot, out, settings)
+    settings, snapshot = settings or LabelSettings(), Path(snapshot)
+    out = Path(out).absolute()  # so that "." has a name
+    folder = classifier.opened if isinstance(classifier, Classifier) else open_folder(classifier)
+    _check(folder, snapshot, out, settings)
+    if dry_run:
+        job = _job(folder, snapshot, out, settings, lambda line: None)
+        with tempfile.TemporaryDirectory() as aside:
+            return job.summary(job.plan(Path(aside), "", None))
     work = out.with_name(f".{out.name}.work")
     work.mkdir(exist_ok=True)
     try:
         with FileLock(work / ".lock", timeout=0):
             recover(out)
-            job = _job(classifier, snapshot, out, settings, tell)
+            opener = _opener(classifier, folder, settings.engine)
+            job = _job(folder, snapshot, out, settings, tell)
             plan = _planned(job, work, tell, bar)
-            open_ = partial(open_classifier, classifier.resolve())
             with bar("scoring texts", plan.to_score) as progress:
-                score_shards(plan, open_, engine=settings.engine, progress=progress)
+                score_shards(plan, opener, engine=settings.engine, progress=progress)
             summary = _finish(job, plan, out)
     except Timeout as error:
         raise UsageError(f"--out {out}: another apply is writing it; wait for it") from error
@@ -127,43 +159,44 @@ def apply(
     return summary
 
 
-def dry_run(classifier: Path, snapshot: Path, out: Path, *, settings: ApplySettings) -> dict[str, Any]:
-    """What `apply` would have to do: trials, distinct texts, texts to score. Nothing stays written."""
-    _check(classifier, snapshot, out, settings)
-    job = _job(classifier, snapshot, out, settings, lambda line: None)
-    with tempfile.TemporaryDirectory() as folder:
-        plan = job.plan(Path(folder), "", None)
-        changes = count_changes(plan, job.earlier)
-    return _about(job) | _counts(plan) | changes
-
-
-def _check(classifier: Path, snapshot: Path, out: Path, settings: ApplySettings) -> None:
+def _check(classifier: ClassifierFolder, snapshot: Path, out: Path, settings: LabelSettings) -> None:
     """What can be told before the work is told before anything is written."""
     check_engine(settings.engine)
-    check_replaceable(out, inputs=[classifier, snapshot])
+    check_replaceable(out, inputs=[classifier.path, snapshot])
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(f"--out {out}: holds no output of apply; give a new folder")
-    describe_classifier(classifier)
-    open_classifier(classifier)  # a missing file, or a wrong rule
     count_trials(snapshot)
     if settings.since:
         Labelled.open(settings.since)
 
 
+def _opener(
+    classifier: Classifier | Path | str, folder: ClassifierFolder, engine: str
+) -> Callable[[], Classifier]:
+    """Opens the classifier: once here and now, which tells a damaged one, or on each node of a cluster."""
+    if engine != "local":
+        return partial(Classifier.from_pretrained, folder.path.resolve())
+    opened = classifier if isinstance(classifier, Classifier) else Classifier.of(folder)
+    return lambda: opened
+
+
 def _job(
-    classifier: Path, snapshot: Path, out: Path, settings: ApplySettings, tell: Callable[[str], None]
+    classifier: ClassifierFolder,
+    snapshot: Path,
+    out: Path,
+    settings: LabelSettings,
+    tell: Callable[[str], None],
 ) -> _Job:
-    task, mark = task_of(classifier), classifier_fingerprint(classifier)
     earlier = None
     if settings.since or (out / RECORD).is_file():
         earlier = Labelled.open(settings.since or out)
-        if earlier.fingerprint != mark:
+        if earlier.fingerprint != classifier.fingerprint:
             tell(
                 f"{earlier.folder} was labelled by another classifier ({earlier.fingerprint}, this one is"
-                f" {mark}): every text is scored again"
+                f" {classifier.fingerprint}): every text is scored again"
             )
             earlier = None
-    return _Job(classifier, task, mark, snapshot, earlier, settings.shard_rows)
+    return _Job(classifier, snapshot, earlier, settings.shard_rows)
 
 
 def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Plan:
@@ -182,15 +215,14 @@ def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Pl
         return job.plan(work, key, progress)
 
 
-def _finish(job: _Job, plan: Plan, out: Path) -> dict[str, Any]:
-    labels = list(job.task.labels)
-    origin = snapshot_metadata(job.snapshot)
-    about = _about(job)
+def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
+    labels, mark = list(job.classifier.task.labels), job.classifier.fingerprint
+    summary = job.summary(plan)
     metadata = {
         "trialtune.version": __version__,
-        "trialtune.task": job.task.name,
-        "trialtune.classifier": job.fingerprint,
-        "trialtune.data_timestamp": origin.get("data_timestamp", ""),
+        "trialtune.task": summary.task,
+        "trialtune.classifier": mark,
+        "trialtune.data_timestamp": summary.snapshot.data_timestamp or "",
     }
     with atomic_folder(out) as folder:
         parts = folder / "labels"
@@ -199,35 +231,13 @@ def _finish(job: _Job, plan: Plan, out: Path) -> dict[str, Any]:
             job.earlier,
             parts,
             labels=labels,
-            classifier=job.fingerprint,
+            classifier=mark,
             metadata=metadata,
             shard_rows=job.shard_rows,
         )
-        counts = _counts(plan) | count_changes(plan, job.earlier)
-        write_json(folder / RECORD, {"format": 1, **about, "labels": labels, "parts": rows})
-        summary = {**about, **counts, **tally(plan, parts, labels)}
-        write_json(folder / "summary.json", summary)
+        named = summary.model_dump(include={"version", "task", "kind", "classifier", "snapshot"})
+        write_json(folder / RECORD, {"format": 1, **named, "labels": labels, "parts": rows})
+        summary = summary.model_copy(update=tally(plan, parts, labels))
+        write_json(folder / "summary.json", summary.model_dump(mode="json"))
         write_labels_page(summary, folder / "summary.html")
     return summary
-
-
-def _about(job: _Job) -> dict[str, Any]:
-    origin = snapshot_metadata(job.snapshot)
-    return {
-        "version": __version__,
-        "task": job.task.name,
-        "kind": job.task.kind,
-        "classifier": {"name": job.classifier.resolve().name, "fingerprint": job.fingerprint},
-        "snapshot": {"name": job.snapshot.name, "data_timestamp": origin.get("data_timestamp", "")},
-    }
-
-
-def _counts(plan: Plan) -> dict[str, int]:
-    return {
-        "trials": plan.trials,
-        "without_text": plan.without_text,
-        "labelled": plan.labelled,
-        "distinct_texts": plan.distinct,
-        "reused": plan.reused,
-        "scored": plan.to_score,
-    }

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from trialtune.classifier.classifier import describe_classifier, open_classifier
-from trialtune.classifier.predictor import Predictor
-from trialtune.dataset.columns import prepared, task_texts
+from trialtune.classifier.classifier import Classifier
+from trialtune.dataset.columns import ids_and_texts, prepared
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.tasks.catalog import load_task
@@ -29,16 +27,18 @@ class Scope:
     counts: dict[str, int]  # read = no_text + seen + to_score; field_empty are among those to score
 
 
-def scope(snapshot: pl.DataFrame, folder: Path, *, include_seen: bool = False) -> Scope:
-    """The trials with text that the sex classifier `folder` has not seen in training.
+def scope(snapshot: pl.DataFrame, classifier: Classifier, *, include_seen: bool = False) -> Scope:
+    """The trials with text that a sex classifier has not seen in training.
 
     Of those it has seen it may know the registry's answer by heart, so that its silence means little;
     `include_seen` takes them too. Raises UsageError for a classifier of another task, DataError for a
     table that is no snapshot or a sex that is none.
     """
     task = load_task("sex")
-    if (name := describe_classifier(folder)["task"]) != task.name:
-        raise UsageError(f"{folder} is a classifier for {name}; this audit needs one for {task.name}")
+    if (name := classifier.task.name) != task.name:
+        raise UsageError(
+            f"{classifier.folder} is a classifier for {name}; this audit needs one for {task.name}"
+        )
     snapshot = prepared(snapshot)
     if missing := {"nct_id", "sex", "brief_title"} - set(snapshot.columns):
         raise DataError(
@@ -49,10 +49,10 @@ def scope(snapshot: pl.DataFrame, folder: Path, *, include_seen: bool = False) -
         "nct_id",
         *(name for name in task.fields if name in snapshot.columns and name != "text"),
         pl.Series("registry", _registry_answers(snapshot), dtype=pl.String),
-        pl.Series("text", task_texts(task, snapshot), dtype=pl.String),
+        pl.Series("text", ids_and_texts(task, snapshot, where="the snapshot")[1], dtype=pl.String),
     )
-    with_text = rows.filter(pl.col("text").str.strip_chars() != "")
-    unseen, seen = drop_seen(with_text, folder)
+    with_text = rows.filter(pl.col("text").is_not_null())
+    unseen, seen = drop_seen(with_text, classifier.folder)
     chosen = with_text if include_seen else unseen
     counts = {
         "read": len(rows),
@@ -84,7 +84,7 @@ def find_statements(rows: pl.DataFrame, *, progress: Callable[[int], None] | Non
 
 def audit_sex(
     statements: pl.DataFrame,
-    folder: Path,
+    classifier: Classifier,
     *,
     min_probability: float = MIN_PROBABILITY,
     progress: Callable[[int], None] | None = None,
@@ -96,18 +96,18 @@ def audit_sex(
     answer a calibrated probability of at least `min_probability` with the whole text, and a raw one
     of 0.5 with the sentence alone. Of several sentences the one is told whose probability `alone` is highest.
     """
-    predictor, decision, _ = open_classifier(folder)
-    stated = decision.calibrate(predictor.probabilities(statements["text"].to_list(), progress=progress))
-    column = {label: index for index, label in enumerate(predictor.labels)}
+    labels = classifier.labels
+    stated = classifier.decide(statements["text"].to_list(), progress=progress).probabilities
+    column = {label: index for index, label in enumerate(labels)}
     places = [column[label] for label in statements["stated"]]
     judged = statements.with_columns(
         pl.col("brief_title").alias("title"),
-        pl.Series("model", [predictor.labels[index] for index in stated.argmax(axis=1)], dtype=pl.String),
+        pl.Series("model", [labels[index] for index in stated.argmax(axis=1)], dtype=pl.String),
         pl.Series("probability", stated[np.arange(len(places)), places], dtype=pl.Float32),
     )
     agreed = judged.filter((pl.col("model") == pl.col("stated")) & (pl.col("probability") >= min_probability))
     return (
-        _with_sentence(agreed, predictor)
+        _with_sentence(agreed, classifier)
         .filter(pl.col("alone") >= _ALONE)
         .select(COLUMNS)
         .sort("probability", "nct_id", descending=[True, False])
@@ -126,11 +126,11 @@ def _registry_answers(snapshot: pl.DataFrame) -> list[str | None]:
     return [known[answer] for answer in answers]
 
 
-def _with_sentence(agreed: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
+def _with_sentence(agreed: pl.DataFrame, classifier: Classifier) -> pl.DataFrame:
     """`agreed` with the most telling `sentence` of each trial and its raw probability `alone`."""
-    column = {label: index for index, label in enumerate(predictor.labels)}
+    column = {label: index for index, label in enumerate(classifier.labels)}
     pairs = agreed.select("nct_id", "model", sentence="said").explode("sentence")
-    scores = predictor.probabilities(pairs["sentence"].to_list())
+    scores = classifier.raw_probabilities(pairs["sentence"].to_list())
     places = [column[label] for label in pairs["model"]]
     alone = pl.Series("alone", scores[np.arange(len(places)), places], dtype=pl.Float32)
     best = (

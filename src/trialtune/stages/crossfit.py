@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.classifier import Classifier
 from trialtune.dataset.label_arrays import multi_hot, with_answers
 from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects
@@ -52,11 +52,11 @@ def cross_fit(
         if not done.is_file():
             folder = out / "folds" / f"{key}-{number}"
             finetune(task, train, encoder, folder, settings=settings, adapter=adapter, report=report)
-            predictor, decision, _ = open_classifier(folder)
-            decided = decision.apply(predictor.probabilities(test["text"].to_list()))
+            classifier = Classifier.from_pretrained(folder)
+            decided = classifier.decide(test["text"].to_list())
             with atomic_file(done) as path:
                 numbered = test.with_columns(pl.lit(number, dtype=pl.Int8).alias("fold"))
-                answers = with_answers(numbered, predictor.labels, decided.labels, decided.probabilities)
+                answers = with_answers(numbered, classifier.labels, decided.labels, decided.probabilities)
                 answers.write_parquet(path)
             shutil.rmtree(folder)
         scored.append(pl.read_parquet(done))

@@ -1,14 +1,13 @@
 """The worst errors of a classifier, class by class, with the words that mattered."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from trialtune.classifier.classifier import open_classifier
-from trialtune.classifier.explain import Question, Span, occlude
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.explain import Question, Span
 from trialtune.dataset.label_arrays import multi_hot
 
 FILE_NAME = "errors.json"
@@ -20,9 +19,13 @@ _LIKELY = 0.05
 
 
 def find_errors(
-    folder: Path, rows: pl.DataFrame, *, each: int = _EACH, progress: Callable[[int], None] | None = None
+    classifier: Classifier,
+    rows: pl.DataFrame,
+    *,
+    each: int = _EACH,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """What the classifier `folder` got most wrong on `rows`, as a JSON-able dict.
+    """What the classifier got most wrong on `rows`, as a JSON-able dict.
 
     `rows` are scored ones: `nct_id`, `text`, `labels`, `predicted`, `probabilities`, as `evaluate`
     returns them. For each class, `each` false positives (the wrong label with the highest probability)
@@ -30,8 +33,7 @@ def find_errors(
     characters around what mattered, with the words' `importance` for the label in question: what
     each adds to its probability, by occlusion.
     """
-    predictor, _, task = open_classifier(folder)
-    labels = predictor.labels
+    labels = classifier.labels
     gold, predicted = (multi_hot(rows[name], labels) for name in ("labels", "predicted"))
     stated = np.array(rows["probabilities"].to_list()).reshape(gold.shape)
     chosen = [
@@ -41,7 +43,9 @@ def find_errors(
         for row in _worst(gold[:, index], predicted[:, index], stated[:, index], kind)[:each]
     ]
     texts = rows["text"].to_list()
-    answers = occlude(predictor, [Question(texts[row], label) for label, _, row in chosen], progress=progress)
+    answers = classifier.explain_all(
+        [Question(texts[row], label) for label, _, row in chosen], progress=progress
+    )
     classes: dict[str, Any] = {
         label: {
             "false_positives": {"count": int((predicted & ~gold)[:, index].sum()), "worst": []},
@@ -62,7 +66,13 @@ def find_errors(
             }
         )
     wrong = int((gold != predicted).any(axis=1).sum())
-    return {"task": task, "classifier": folder.name, "n": len(rows), "wrong": wrong, "classes": classes}
+    return {
+        "task": classifier.task.name,
+        "classifier": classifier.folder.name,
+        "n": len(rows),
+        "wrong": wrong,
+        "classes": classes,
+    }
 
 
 def cut(text: str, spans: Sequence[Span], *, shown: int = _SHOWN) -> list[dict[str, Any]]:

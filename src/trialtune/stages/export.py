@@ -12,35 +12,31 @@ import numpy as np
 import polars as pl
 
 from trialtune import __version__
-from trialtune.classifier.backends import GRAPH_FILE, seal
-from trialtune.classifier.classifier import (
-    classifier_fingerprint,
-    describe_classifier,
-    open_classifier,
-    task_of,
-)
+from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.folder import CARD_FILE, GRAPH_FILE, TRAINING_FILE, ClassifierFolder
+from trialtune.classifier.onnx_backend import seal
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError, UsageError
+from trialtune.evaluation.decision import DECISION_FILE, Decided
 from trialtune.evaluation.metrics import score
-from trialtune.evaluation.thresholds import FILE_NAME, Decided
 from trialtune.files import atomic_folder, check_replaceable, write_json
 from trialtune.models.onnx_export import write_graph
-from trialtune.models.sequence_classifier import load_classifier, save_classifier
+from trialtune.models.sequence_classifier import load_classifier
 from trialtune.reports.card import write_exported_card
-from trialtune.tasks.task import TASK_FILE, Task
+from trialtune.tasks.task import TASK_FILE
 
 FORMATS = ("safetensors", "onnx", "onnx-int8")
 MOST_LOST = 0.005  # micro-F1 that int8 may cost
 _MOST_OFF = 1e-3  # probability by which a graph in fp32 may be off: above, its tracing went wrong
-_BESIDE = (FILE_NAME, TASK_FILE, "training.json", "seen.parquet")
+_BESIDE = (DECISION_FILE, TASK_FILE, TRAINING_FILE, "seen.parquet")
 
 
 @dataclass(frozen=True)
 class _Answers:
     """What a classifier says of some texts, and the labels they have, when known."""
 
-    labels: list[str]
+    labels: tuple[str, ...]
     kind: str
     decided: Decided
     gold: np.ndarray | None
@@ -52,7 +48,7 @@ class _Answers:
 
 
 def export(
-    classifier: Path,
+    classifier: Path | str,
     out: Path,
     *,
     form: str,
@@ -72,45 +68,44 @@ def export(
     """
     if form not in FORMATS:
         raise UsageError(f"--format {form}: choose one of {', '.join(FORMATS)}")
-    if form != "safetensors" and not (find_spec("onnx") and find_spec("onnxruntime")):
-        raise UsageError(f"--format {form} needs onnx and onnxruntime: pip install 'trialtune[onnx]'")
+    if form != "safetensors" and not find_spec("onnx"):
+        raise UsageError(f"--format {form} needs onnx: pip install 'trialtune[train]'")
     if form == "onnx-int8" and examples is None and not force:
         raise UsageError("int8 is checked on labelled rows: give --data FILE, or --force to do without")
-    describe_classifier(classifier)
-    check_replaceable(out, inputs=[classifier])
-    task = task_of(classifier)
-    texts, gold, seen = _texts(task, classifier, examples)
+    opened = open_folder(classifier)
+    check_replaceable(out, inputs=[opened.path])
+    texts, gold, seen = _texts(opened, examples)
     with atomic_folder(out) as folder:
-        _write(classifier, folder, form)
-        before, after = (_answers(part, texts, gold, progress) for part in (classifier, folder))
+        _write(opened.path, folder, form)
+        before, after = (_answers(part, texts, gold, progress) for part in (opened.path, folder))
         report = {
             "version": __version__,
             "format": form,
             "classifier": {
-                "name": classifier.resolve().name,
-                "fingerprint": classifier_fingerprint(classifier),
+                "name": opened.path.resolve().name,
+                "fingerprint": opened.fingerprint,
             },
             "megabytes": round(sum(file.stat().st_size for file in folder.glob("model.*")) / 1e6, 1),
             "parity": {"texts": len(texts), "seen_left_out": seen, **_compare(before, after)},
         }
         _check(report, force)
         write_json(folder / "export.json", report)
-        if (card := classifier / "README.md").is_file():
+        if (card := opened.path / CARD_FILE).is_file():
             write_exported_card(card, folder, report)
     return report
 
 
 def _texts(
-    task: Task, classifier: Path, examples: pl.DataFrame | None
+    classifier: ClassifierFolder, examples: pl.DataFrame | None
 ) -> tuple[list[str], pl.Series | None, int]:
     if examples is None:
-        definitions = [f"{label}: {text}" for label, text in task.labels.items()]
+        definitions = [f"{label}: {text}" for label, text in classifier.task.labels.items()]
         # One long text, too: of several windows.
-        return [*task.labels, *definitions, " ".join(definitions)], None, 0
-    unseen, seen = drop_seen(examples, classifier)
+        return [*classifier.task.labels, *definitions, " ".join(definitions)], None, 0
+    unseen, seen = drop_seen(examples, classifier.path)
     if unseen.is_empty():
         raise DataError(
-            f"{classifier} has seen all {len(examples)} rows in training; give others with --data"
+            f"{classifier.path} has seen all {len(examples)} rows in training; give others with --data"
         )
     return unseen["text"].to_list(), unseen["labels"], len(seen)
 
@@ -121,7 +116,8 @@ def _write(classifier: Path, folder: Path, form: str) -> None:
         if (classifier / name).is_file():
             shutil.copyfile(classifier / name, folder / name)
     if form == "safetensors":
-        save_classifier(model, tokenizer, folder)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         return
     model.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -139,12 +135,12 @@ def _write(classifier: Path, folder: Path, form: str) -> None:
 def _answers(
     folder: Path, texts: list[str], labels: pl.Series | None, progress: Callable[[int], None] | None
 ) -> _Answers:
-    predictor, decision, _ = open_classifier(folder, precision="fp32")
+    classifier = Classifier.from_pretrained(folder, precision="fp32")
     return _Answers(
-        predictor.labels,
-        predictor.kind,
-        decision.apply(predictor.probabilities(texts, progress=progress)),
-        None if labels is None else multi_hot(labels, predictor.labels),
+        classifier.labels,
+        classifier.task.kind,
+        classifier.decide(texts, progress=progress),
+        None if labels is None else multi_hot(labels, classifier.labels),
     )
 
 

@@ -14,16 +14,17 @@ from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from trialtune.classifier.classifier import open_classifier
-from trialtune.classifier.predictor import Predictor
-from trialtune.classifier.windows import encode
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.folder import TRAINING_FILE, write_classifier_folder
+from trialtune.classifier.torch_backend import predictor_of
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import add_seen, write_seen
 from trialtune.dataset.splits import split_examples
 from trialtune.errors import DataError
+from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import log_loss, score
 from trialtune.evaluation.prior_shift import log_prior_shift
-from trialtune.evaluation.thresholds import Decision, tune_decision
+from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.models.kernels import prepare_training
@@ -31,10 +32,10 @@ from trialtune.models.lora import LoraSettings, add_lora
 from trialtune.models.sequence_classifier import (
     build_classifier,
     learning_rates,
-    save_classifier,
     shift_bias,
     start_bias,
 )
+from trialtune.models.tokens import encode
 from trialtune.settings import Settings
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
@@ -123,13 +124,18 @@ def finetune(
     if not PartialState().is_main_process:
         return summary
     with atomic_folder(out) as folder:
-        save_classifier(making.model, making.tokenizer, folder)
-        decision.save(folder)
+        write_classifier_folder(
+            folder,
+            making.model,
+            making.tokenizer,
+            task=task,
+            decision=decision,
+            max_length=making.max_length,
+        )
         write_seen(examples, folder)
         for teacher in teachers:
             add_seen(teacher, folder)
-        task.save(folder)
-        write_json(folder / "training.json", summary)
+        write_json(folder / TRAINING_FILE, summary)
     return summary
 
 
@@ -226,7 +232,7 @@ class _Making:
 
     def _probabilities(self) -> np.ndarray:
         """Of the calibration rows, by the model as it stands."""
-        predictor = Predictor.of(
+        predictor = predictor_of(
             self.model, self.tokenizer, max_length=self.max_length, precision=self.settings.precision
         )
         return predictor.probabilities(self.calibration_rows["text"].to_list())
@@ -234,10 +240,10 @@ class _Making:
 
 def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     """A teacher's calibrated probabilities [texts, labels]; DataError when it has others."""
-    predictor, decision, _ = open_classifier(teacher)
-    if predictor.labels != labels:
-        raise DataError(f"{teacher}: its labels ({', '.join(predictor.labels)}) are not {', '.join(labels)}")
-    return decision.calibrate(predictor.probabilities(texts))
+    classifier = Classifier.from_pretrained(teacher)
+    if list(classifier.labels) != labels:
+        raise DataError(f"{teacher}: its labels ({', '.join(classifier.labels)}) are not {', '.join(labels)}")
+    return classifier.decide(texts).probabilities
 
 
 def _choose_weights(model: PreTrainedModel, settings: FinetuneSettings) -> None:

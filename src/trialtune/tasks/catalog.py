@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ def task_from_spec(spec: TaskSpec) -> Task:
 
 
 def task_from_description(described: Mapping[str, Any]) -> Task:
-    """The task that `Task.describe` described; raises pydantic's ValidationError for anything else."""
-    name = described.get("name")
-    if described.get("shipped") and name in TASKS:
-        return TASKS[name]
-    return task_from_spec(TaskSpec.model_validate(described))
+    """The task that `Task.save` described; raises pydantic's ValidationError for anything else."""
+    shipped = TASKS.get(str(described.get("name"))) if described.get("shipped") else None
+    if shipped:
+        return replace(shipped, max_length=int(described.get("max_length", shipped.max_length)))
+    return task_from_spec(TaskSpec.model_validate({k: v for k, v in described.items() if k != "format"}))

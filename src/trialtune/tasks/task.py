@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["multi_label", "multi_class"]
 LONGEST = 1_000_000  # characters of a field
-TASK_FILE = "task.json"
+TASK_FILE, FORMAT = "task.json", 1  # of a classifier folder; another version has another number
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Task:
         return any(len(record[column] or "") > LONGEST for column in columns)
 
     def describe(self) -> dict[str, Any]:
-        """The task as JSON: all of a user's own but its data file, the name and labels of a shipped one."""
-        if self.spec:
-            return self.spec.model_dump(mode="json", exclude={"data"})
-        return {"name": self.name, "kind": self.kind, "labels": dict(self.labels), "shipped": True}
+        """The task as JSON: all of a user's own but its data file; what decides the text of a shipped one."""
+        named = {"name": self.name, "kind": self.kind, "labels": dict(self.labels), "shipped": True}
+        described = self.spec.model_dump(mode="json", exclude={"data"}) if self.spec else named
+        return {**described, "max_length": self.max_length}
 
     def save(self, folder: Path) -> None:
         """Write `task.json`, so that a classifier's folder needs no other file."""
-        write_json(folder / TASK_FILE, self.describe())
+        write_json(folder / TASK_FILE, {"format": FORMAT, **self.describe()})
 
 
 @lru_cache(maxsize=256)

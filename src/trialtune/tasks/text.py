@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 
 
-def text_hash(text: str) -> str:
+def wording_hash(text: str) -> str:
     """12 hex digits of the SHA-256 of the normalized text: same wording, same hash."""
     return hashlib.sha256(normalize_text(text).encode()).hexdigest()[:12]
 

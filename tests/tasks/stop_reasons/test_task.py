@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from trialtune.tasks.stop_reasons.task import LABELS, build_text, load_gold
-from trialtune.tasks.text import text_hash
+from trialtune.tasks.text import wording_hash
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_gold.py"
 
@@ -28,8 +28,8 @@ def test_the_shipped_labels_are_whole():
 
 
 def test_layout_does_not_change_a_text_s_hash_and_words_do():
-    assert text_hash("Slow   accrual.") == text_hash(build_text({"why_stopped": "slow\naccrual"}))
-    assert text_hash("Slow accrual") != text_hash("No accrual")
+    assert wording_hash("Slow   accrual.") == wording_hash(build_text({"why_stopped": "slow\naccrual"}))
+    assert wording_hash("Slow accrual") != wording_hash("No accrual")
 
 
 def test_the_tool_rebuilds_the_shipped_file(shared_data, tmp_path):

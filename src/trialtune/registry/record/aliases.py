@@ -32,7 +32,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "sex": ("sex", "gender"),
     "minimum_age": ("minimumage", "minage"),
     "maximum_age": ("maximumage", "maxage"),
-    "text": ("text", "fulltext", "trialtext", "document", "content"),
+    "text": ("text", "fulltext", "trialtext", "document", "content", "input"),
     "source": ("source",),
     "data_timestamp": ("datatimestamp",),
 }

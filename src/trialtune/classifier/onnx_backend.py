@@ -1,0 +1,72 @@
+"""A classifier's graph in onnxruntime, on the cores of this machine."""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from trialtune.classifier.backends import Batches, Scores
+from trialtune.errors import DataError
+from trialtune.files import sha256_of
+from trialtune.models.onnx_signature import INPUTS, OUTPUT
+from trialtune.workers import cores
+
+_MEND = "write it again with `trialtune export`"
+
+
+class OnnxBackend:
+    """An ONNX graph on the cores of this machine, a batch a core: they need not wait for one another."""
+
+    tokens = 256  # one core gains nothing from more, and little padding is left
+
+    def __init__(self, graph: Path, *, labels: int, workers: int | None = None) -> None:
+        """Raises DataError when the file is no graph of such a classifier, or damaged."""
+        self.workers = workers or cores()
+        self._session = _open(graph)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if {one.name for one in inputs} != set(INPUTS) or [one.name for one in outputs] != [OUTPUT]:
+            raise DataError(f"{graph}: takes {', '.join(one.name for one in inputs)}; {_MEND}")
+        if outputs[0].shape[-1] != labels:
+            raise DataError(f"{graph}: gives {outputs[0].shape[-1]} labels, config.json {labels}; {_MEND}")
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="onnx")
+
+    def score(self, batches: Batches) -> Scores:
+        waiting: deque[tuple[list[int], Future[np.ndarray]]] = deque()
+        for rows, batch in batches:
+            waiting.append((rows, self._pool.submit(self._run, batch)))
+            if len(waiting) > 2 * self.workers:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+    def _run(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        logits: np.ndarray = self._session.run([OUTPUT], batch)[0]
+        return logits
+
+
+def seal(graph: Path) -> None:
+    """Write a graph's checksum beside it, in the form of `sha256sum`; it is checked when it is opened."""
+    _seal_of(graph).write_text(f"{sha256_of(graph)}  {graph.name}\n")
+
+
+def _seal_of(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}.sha256")
+
+
+def _open(graph: Path) -> Any:
+    sealed = _seal_of(graph)
+    if sealed.is_file() and sealed.read_text().split()[:1] != [sha256_of(graph)]:
+        raise DataError(f"{graph}: is damaged, its checksum is not that of {sealed.name}; {_MEND}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # no two batches have the same shape
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # it has a dozen kinds, which share no base
+        raise DataError(f"{graph}: is no whole ONNX graph ({str(error)[:200]}); {_MEND}") from error

@@ -1,0 +1,101 @@
+"""What a classifier says of a text, and the table that every command writes of it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trialtune.evaluation.decision import Decided
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: The columns of predictions, in order: `predict`, `apply` and `evaluate` write them, `serve` answers them.
+PREDICTION_SCHEMA = (
+    "nct_id",  # null where it is not known
+    "text",  # as the classifier read it; where the record has none all is null but nct_id and classifier
+    "labels",  # list of names, in the task's order
+    "probabilities",  # struct: label -> calibrated probability, to six decimals
+    "needs_review",
+    "classifier",  # its fingerprint
+    "text_hash",
+)
+DIGITS = 6  # the same text in another batch gives another last digit
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a classifier says of one text; all is None where there is no text.
+
+    `labels` are in the task's order, `probabilities` (label -> 0 to 1) are calibrated, and
+    `needs_review` says that the classifier is unsure.
+    """
+
+    labels: tuple[str, ...] | None
+    probabilities: dict[str, float] | None
+    needs_review: bool | None
+
+    @classmethod
+    def all_of(cls, decided: Decided, labels: Sequence[str]) -> "list[Prediction]":
+        """The predictions of a batch, one a row."""
+        return [
+            cls(
+                tuple(label for label, given in zip(labels, row, strict=True) if given),
+                dict(zip(labels, stated, strict=True)),
+                review,
+            )
+            for row, stated, review in zip(
+                decided.labels.tolist(),
+                decided.probabilities.astype(float).round(DIGITS).tolist(),
+                decided.needs_review.tolist(),
+                strict=True,
+            )
+        ]
+
+
+NO_TEXT = Prediction(None, None, None)
+
+
+def text_hash(text: str) -> str:
+    """16 hex digits of the SHA-256 of a text as the classifier reads it.
+
+    Not of its normalized wording: a cased encoder may answer two spellings differently, and which of
+    them stood first in a snapshot must not matter.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def prediction_schema(labels: Sequence[str]) -> "dict[str, pl.DataType]":
+    """`PREDICTION_SCHEMA` with its Polars types."""
+    import polars as pl  # noqa: PLC0415 - labelling one text starts without it
+
+    types: dict[str, Any] = {
+        **dict.fromkeys(PREDICTION_SCHEMA, pl.String()),
+        "labels": pl.List(pl.String()),
+        "probabilities": pl.Struct({label: pl.Float32() for label in labels}),
+        "needs_review": pl.Boolean(),
+    }
+    return types
+
+
+def prediction_frame(
+    predictions: Sequence[Prediction],
+    *,
+    nct_ids: Sequence[str | None],
+    texts: Sequence[str | None],
+    labels: Sequence[str],
+    classifier: str,
+) -> "pl.DataFrame":
+    """Predictions as a table of `PREDICTION_SCHEMA`, a row each, in order."""
+    import polars as pl  # noqa: PLC0415
+
+    columns = {
+        "nct_id": nct_ids,
+        "text": texts,
+        "labels": [one.labels for one in predictions],
+        "probabilities": [one.probabilities for one in predictions],
+        "needs_review": [one.needs_review for one in predictions],
+        "classifier": [classifier] * len(predictions),
+        "text_hash": [text if text is None else text_hash(text) for text in texts],
+    }
+    return pl.DataFrame(columns, schema=prediction_schema(labels))

@@ -1,0 +1,63 @@
+"""A classifier's weights in PyTorch, on any device."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from trialtune.classifier.backends import Batches, Scores
+from trialtune.classifier.predictor import Predictor
+from trialtune.models.kernels import prepare_scoring
+from trialtune.models.precision import autocast_type
+from trialtune.models.sequence_classifier import load_classifier
+
+
+class TorchBackend:
+    """A `transformers` model where it stands."""
+
+    workers = 1
+
+    def __init__(self, model: PreTrainedModel, *, precision: str = "auto") -> None:
+        self._model, self._type = model.eval(), autocast_type(precision, model.device)
+        # A CPU computes fastest on what its caches hold; an accelerator wants enough to do.
+        self.tokens = 2048 if model.device.type == "cpu" else 32_768
+
+    def score(self, batches: Batches) -> Scores:
+        device = self._model.device
+        # One autocast for all batches, so that the weights are cast once; torch's decorator of
+        # generators would have them cast for each.
+        with torch.autocast(device.type, dtype=self._type, enabled=self._type is not None):
+            for rows, batch in batches:
+                inputs = {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
+                with torch.inference_mode():
+                    logits = self._model(**inputs).logits.float().cpu().numpy()
+                yield rows, logits
+
+
+def open_weights(folder: Path, *, max_length: int, precision: str) -> Predictor:
+    """A predictor of the weights in a classifier folder, on a GPU if there; raises DataError for none."""
+    model, tokenizer = load_classifier(folder)
+    prepare_scoring(model, tokens=max_length)
+    if torch.accelerator.is_available():
+        model = model.to(torch.accelerator.current_accelerator())
+    return predictor_of(model, tokenizer, max_length=max_length, precision=precision)
+
+
+def predictor_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    max_length: int,
+    precision: str = "auto",
+) -> Predictor:
+    """A predictor of a model in memory."""
+    config = model.config
+    return Predictor(
+        TorchBackend(model, precision=precision),
+        Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),  # a copy, whose truncation is ours to set
+        pad_id=tokenizer.pad_token_id,
+        labels=[config.id2label[index] for index in range(config.num_labels)],
+        kind="multi_label" if config.problem_type == "multi_label_classification" else "multi_class",
+        max_length=max_length,
+    )

@@ -1,0 +1,3 @@
+"""What a classifier's graph takes and gives, by name: int64 [batch, tokens] each, and [batch, labels]."""
+
+INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
