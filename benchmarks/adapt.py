@@ -48,7 +48,7 @@ from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import LoraSettings, add_lora
 from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
 from trialtune.registry.sample import SampleSettings, write_sample
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.loop import train
 from trialtune.training.settings import TrainSettings
@@ -165,7 +165,7 @@ def score(trained: nn.Module, fresh: PreTrainedModel, heldout: Blocks, masker: M
 def make_corpus(folder: Path) -> Path:
     """A corpus of made-up trials."""
     write_sample(folder / "sample", SampleSettings(studies=2400))
-    import_source(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
+    import_trials(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
     build_corpus(
         folder / "snapshot.parquet",
         load_tokenizer(EMBEDDED),

@@ -60,12 +60,12 @@ def make_inputs(folder: Path, source: Path | None, sizes: list[int]) -> None:
     """Snapshots of every size, and the composed texts of the second, which the library is given."""
     from trialtune.corpus.documents import compose
     from trialtune.registry.sample import SampleSettings, write_sample
-    from trialtune.registry.snapshot.build import import_source
+    from trialtune.registry.snapshot.build import import_trials
 
     if source is None:
         write_sample(folder / "sample", SampleSettings(studies=SAMPLE))
         source = folder / "sample" / "studies.jsonl.gz"
-    import_source(source, folder / "trials.parquet")
+    import_trials(source, folder / "trials.parquet")
     trials = pl.read_parquet(folder / "trials.parquet")
     for size in sizes:
         make_snapshot(trials, size, folder / f"{size}.parquet")

@@ -34,6 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
+from trialtune.stages.evaluate import evaluate
 from turns import in_turns, peak_mb, print_machine
 
 from trialtune.classifier.predictor import Predictor
@@ -45,8 +46,7 @@ from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
 from trialtune.models.sequence_classifier import build_classifier
 from trialtune.registry.sample import SampleSettings, write_sample
-from trialtune.registry.snapshot.build import import_source
-from trialtune.stages.evaluate import evaluate
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.stages.finetune import FinetuneSettings, finetune
 from trialtune.tasks.catalog import load_task
 
@@ -182,7 +182,7 @@ def prepare(data: Path | None, rows: int, folder: Path) -> None:
     """Write train.parquet, test.parquet (distinct texts, nothing shared) and stream.parquet into `folder`."""
     if data is None:
         write_sample(folder / "sample", SampleSettings(studies=6000))
-        import_source(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
+        import_trials(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
         source, labels = folder / "snapshot.parquet", folder / "sample" / "stop_reasons.parquet"
         stream = pl.read_parquet(source).filter(pl.col("why_stopped") != "").select(text="why_stopped")
     else:

@@ -64,16 +64,16 @@ Call = Callable[[], int]
 
 
 def import_v2(folder: Path) -> Call:
-    from trialtune.registry.snapshot.build import import_source
+    from trialtune.registry.snapshot.build import import_trials
 
     out = folder / "snapshot.parquet"
-    return lambda: import_source(folder / "v2.jsonl", out, workers=CORES).kept
+    return lambda: import_trials(folder / "v2.jsonl", out, workers=CORES).kept
 
 
 def import_aact(folder: Path) -> Call:
-    from trialtune.registry.snapshot.build import import_source
+    from trialtune.registry.snapshot.build import import_trials
 
-    return lambda: import_source(folder / "aact", folder / "aact.parquet", workers=CORES).kept
+    return lambda: import_trials(folder / "aact", folder / "aact.parquet", workers=CORES).kept
 
 
 def diff(folder: Path) -> Call:

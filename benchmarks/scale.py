@@ -30,7 +30,7 @@ from turns import peak_mb, print_machine
 from trialtune.classifier.classifier import task_of
 from trialtune.experiment.environment import machine, versions
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.write import SnapshotWriter
 
 WHOLE = 581_000  # trials in the registry, 2026
@@ -43,7 +43,7 @@ def real_rows(task: str, data: Path, work: Path) -> tuple[list[dict[str, Any]], 
     if task == "stop-reasons":
         texts = pl.read_parquet(data / "stop_reasons_silver.parquet")["text"].drop_nulls()
         return [{**empty, "why_stopped": text} for text in texts], "why_stopped"
-    import_source(data / "trials.parquet", work / "real.parquet")
+    import_trials(data / "trials.parquet", work / "real.parquet")
     return pl.read_parquet(work / "real.parquet").to_dicts(), "brief_title"
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,12 @@ import pytest
 import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrainedTokenizerFast
+
+from trialtune.classifier.folder import write_classifier_folder
+from trialtune.evaluation.decision import Decision
+from trialtune.models.sequence_classifier import build_classifier
+from trialtune.tasks.catalog import load_task
+from trialtune.tasks.task import Task
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -75,3 +82,33 @@ def tiny_encoder(tiny_tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pyte
     BertForMaskedLM(config).save_pretrained(folder)
     tiny_tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+MakeClassifier = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_classifier(tiny_encoder: str, tiny_tokenizer: PreTrainedTokenizerFast) -> MakeClassifier:
+    """Writes a classifier folder with random answers: `make(task, folder, decision=..., seed=1)`."""
+
+    def make(
+        task: str | Task,
+        folder: Path,
+        *,
+        decision: Decision | None = None,
+        seed: int = 1,
+        max_length: int = 32,
+    ) -> Path:
+        task = load_task(task) if isinstance(task, str) else task
+        labels = tuple(task.labels)
+        model = build_classifier(tiny_encoder, labels, kind=task.kind, seed=seed)
+        torch.nn.init.normal_(model.classifier.weight, std=2.0)
+        thresholds = (0.6,) * len(labels) if task.kind == "multi_label" else ()
+        rule = decision or Decision(task.kind, labels, thresholds, review_below=0.6)
+        folder.mkdir(parents=True)
+        write_classifier_folder(
+            folder, model, tiny_tokenizer, task=task, decision=rule, max_length=max_length
+        )
+        return folder
+
+    return make

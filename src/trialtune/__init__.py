@@ -1,3 +1,72 @@
-"""Adapt a BERT encoder to ClinicalTrials.gov text, prove whether it helped, label the registry."""
+"""Adapt a BERT encoder to ClinicalTrials.gov text, prove whether it helped, label the registry.
+
+What stands here is imported when it is first used, so that labelling a text needs no more than it uses.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from trialtune.classifier.classifier import Classifier
+    from trialtune.classifier.prediction import PREDICTION_SCHEMA, Prediction
+    from trialtune.experiment.comparison import compare
+    from trialtune.registry.snapshot.build import import_trials
+    from trialtune.registry.snapshot.read import read_snapshot
+    from trialtune.registry.sync.run import sync
+    from trialtune.stages.adapt import adapt
+    from trialtune.stages.apply import label_registry
+    from trialtune.stages.cross_validate import cross_validate
+    from trialtune.stages.diff import diff
+    from trialtune.stages.finetune import finetune
+    from trialtune.tasks.catalog import load_task
+    from trialtune.tasks.task import Task
+
+_PLACES = {
+    "Classifier": "classifier.classifier",
+    "PREDICTION_SCHEMA": "classifier.prediction",
+    "Prediction": "classifier.prediction",
+    "Task": "tasks.task",
+    "adapt": "stages.adapt",
+    "compare": "experiment.comparison",
+    "cross_validate": "stages.cross_validate",
+    "diff": "stages.diff",
+    "finetune": "stages.finetune",
+    "import_trials": "registry.snapshot.build",
+    "label_registry": "stages.apply",
+    "load_task": "tasks.catalog",
+    "read_snapshot": "registry.snapshot.read",
+    "sync": "registry.sync.run",
+}
+
+__all__ = [
+    "PREDICTION_SCHEMA",
+    "Classifier",
+    "Prediction",
+    "Task",
+    "__version__",
+    "adapt",
+    "compare",
+    "cross_validate",
+    "diff",
+    "finetune",
+    "import_trials",
+    "label_registry",
+    "load_task",
+    "read_snapshot",
+    "sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'trialtune' has no attribute {name!r}")
+    from trialtune.extras import needing_extras  # noqa: PLC0415
+
+    with needing_extras():
+        return getattr(import_module(f"trialtune.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

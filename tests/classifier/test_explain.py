@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModel
 
 from trialtune.classifier.explain import Question, occlude
-from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.torch_backend import predictor_of
 from trialtune.experiment.frozen_features import mean_pooled
 from trialtune.models.encoders import load_model, load_tokenizer
 from trialtune.models.sequence_classifier import build_classifier
@@ -15,10 +15,10 @@ from trialtune.models.sequence_classifier import build_classifier
 class Words:
     """A classifier whose probability of `a` is 0.2, and 0.5 more when the text says funding."""
 
-    def __init__(self) -> None:
-        self.labels, self.calls = ["a", "b"], 0
+    labels = ("a", "b")
+    calls = 0
 
-    def probabilities(self, texts, *, progress=None):
+    def __call__(self, texts):
         self.calls += 1
         return np.array([[0.2 + 0.5 * ("funding" in text), 0.1] for text in texts]).reshape(-1, 2)
 
@@ -30,7 +30,7 @@ def said(text: str, spans) -> dict[str, float]:
 def test_the_deciding_word_has_all_the_importance() -> None:
     text = "No funding, and slow start-up"
     model = Words()
-    first, second = occlude(model, [Question(text, "a"), Question(text, "b")])
+    first, second = occlude(model, model.labels, [Question(text, "a"), Question(text, "b")])
     assert said(text, first) == {"No": 0, "funding": 0.5, "and": 0, "slow": 0, "start-up": 0}
     assert set(said(text, second).values()) == {0}
     assert model.calls <= 2
@@ -40,22 +40,24 @@ def test_a_long_text_is_searched_sentence_by_sentence() -> None:
     sentences = [f"sentence {number} says nothing much of the reason" for number in range(30)]
     sentences[17] = "they had no funding left"
     text = ". ".join(sentences) + "."
-    [spans] = occlude(Words(), [Question(text, "a")])
+    [spans] = occlude(Words(), Words.labels, [Question(text, "a")])
     found = said(text, spans)
     assert found["funding"] == 0.5
     assert 5 <= len(found) <= 40
 
 
 def test_nothing_asked_nothing_answered() -> None:
-    assert occlude(Words(), []) == []
-    assert occlude(Words(), [Question("...", "a")]) == [[]]
+    assert occlude(Words(), Words.labels, []) == []
+    assert occlude(Words(), Words.labels, [Question("...", "a")]) == [[]]
 
 
 def test_a_real_classifier_gives_what_leaving_the_word_out_changes(tiny_encoder, tiny_tokenizer) -> None:
     model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_label", seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=0.5)
-    predictor = Predictor.of(model, tiny_tokenizer, max_length=32, precision="fp32")
-    [spans] = occlude(predictor, [Question("slow recruitment of patients", "b")])
+    predictor = predictor_of(model, tiny_tokenizer, max_length=32, precision="fp32")
+    [spans] = occlude(
+        predictor.probabilities, predictor.labels, [Question("slow recruitment of patients", "b")]
+    )
     whole, without = predictor.probabilities(["slow recruitment of patients", "slow of patients"])
     assert spans[1].importance == pytest.approx(whole[1] - without[1], abs=1e-6)
 

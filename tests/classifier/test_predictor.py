@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from trialtune.classifier.onnx_backend import OnnxBackend
 from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.torch_backend import open_weights
 from trialtune.errors import DataError
 from trialtune.models.onnx_export import write_graph
 from trialtune.models.sequence_classifier import (
     build_classifier,
     load_classifier,
-    save_classifier,
     shift_bias,
     start_bias,
 )
@@ -24,12 +26,13 @@ TEXTS = ["slow recruitment", "funding ran out " * 9, "", "slow recruitment", "ad
 def folder(request, tiny_encoder, tiny_tokenizer, tmp_path):
     model = build_classifier(tiny_encoder, LABELS, kind=request.param, seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=0.5)
-    save_classifier(model, tiny_tokenizer, tmp_path)
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
     return tmp_path
 
 
 def test_equals_the_plain_forward_pass(folder) -> None:
-    predictor = Predictor.load(folder, max_length=32, precision="fp32")
+    predictor = open_weights(folder, max_length=32, precision="fp32")
     ours = predictor.probabilities(TEXTS)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -41,7 +44,7 @@ def test_equals_the_plain_forward_pass(folder) -> None:
 
 
 def test_plain_pipeline_gives_the_same_scores(folder) -> None:
-    predictor = Predictor.load(folder, max_length=128, precision="fp32")
+    predictor = open_weights(folder, max_length=128, precision="fp32")
     plain = pipeline("text-classification", model=str(folder), top_k=None)
     texts = [text for text in TEXTS if text]
     for text, row in zip(texts, predictor.probabilities(texts), strict=True):
@@ -56,7 +59,12 @@ def test_long_texts_are_read_whole_and_progress_counts_texts(folder, graph) -> N
     if graph:
         model, _ = load_classifier(folder)
         write_graph(model, folder / "model.onnx")
-    predictor = Predictor.load(folder, max_length=16, precision="fp32")
+        backend = OnnxBackend(folder / "model.onnx", labels=len(LABELS))
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        kind = open_weights(folder, max_length=16, precision="fp32").kind
+        predictor = Predictor(backend, tokenizer, pad_id=0, labels=LABELS, kind=kind, max_length=16)
+    else:
+        predictor = open_weights(folder, max_length=16, precision="fp32")
     texts = ["slow recruitment " * 40 + "safety", "slow recruitment " * 40, *TEXTS, "SLOW recruitment"] * 20
     counts: list[int] = []
     found = predictor.probabilities(texts, progress=counts.append)
@@ -70,17 +78,17 @@ def test_long_texts_are_read_whole_and_progress_counts_texts(folder, graph) -> N
 
 def test_odd_texts_are_scored(folder) -> None:
     texts = ["", " ", "\0", "a\0b", "سبب التوقف", "🧪" * 50, "\u200f", "x" * 1_000_000, "word " * 200_000]
-    found = Predictor.load(folder, max_length=32).probabilities(texts)
+    found = open_weights(folder, max_length=32, precision="auto").probabilities(texts)
     assert np.isfinite(found).all() and found.shape == (len(texts), 3)
 
 
 def test_nothing_in_nothing_out(folder) -> None:
-    assert Predictor.load(folder, max_length=32).probabilities([]).shape == (0, 3)
+    assert open_weights(folder, max_length=32, precision="auto").probabilities([]).shape == (0, 3)
 
 
 def test_a_folder_that_is_no_classifier(tmp_path) -> None:
     with pytest.raises(DataError, match="finetune"):
-        Predictor.load(tmp_path, max_length=32)
+        open_weights(tmp_path, max_length=32, precision="auto")
 
 
 def test_base_and_adapted_start_from_the_same_head(tiny_encoder) -> None:

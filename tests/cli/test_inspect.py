@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trialtune.cli import app
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def snapshots(tmp_path: Path) -> tuple[Path, Path]:
             "title": [title if n < 6 else "z" for n in numbers],
         }
         pl.DataFrame(rows).with_columns(start_date=pl.lit("2021-01")).write_csv(tmp_path / f"{name}.csv")
-        import_source(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet")
+        import_trials(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet")
         paths.append(tmp_path / f"{name}.parquet")
     return paths[0], paths[1]
 

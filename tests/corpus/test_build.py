@@ -14,7 +14,7 @@ from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES, compose
 from trialtune.corpus.folder import Corpus, corpus_trials, read_blocks
 from trialtune.corpus.tokenize import is_heldout
 from trialtune.errors import DataError
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 
 SETTINGS = CorpusSettings(block_size=32, heldout=0.2)
 
@@ -94,7 +94,7 @@ def real(shared_data, tmp_path_factory):
     """A snapshot of 600 real trials, of every origin."""
     folder = tmp_path_factory.mktemp("real")
     pl.read_parquet(shared_data / "trials.parquet").gather_every(31).write_parquet(folder / "trials.parquet")
-    import_source(folder / "trials.parquet", folder / "snapshot.parquet")
+    import_trials(folder / "trials.parquet", folder / "snapshot.parquet")
     return folder / "snapshot.parquet"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trialtune.dataset.columns import prepared, task_texts
+from trialtune.dataset.columns import ids_and_texts
 from trialtune.dataset.examples import load_examples
 from trialtune.dataset.tables import check_table_name
 from trialtune.errors import DataError, UsageError
@@ -28,19 +28,19 @@ def test_the_same_text_as_in_training(name) -> None:
             "labels": [[next(iter(task.labels))]] * 3,
         }
     )
-    read = [text for text in task_texts(task, prepared(rows)) if text]
+    read = [text for text in ids_and_texts(task, rows)[1] if text]
     assert read == load_examples(task, rows, where="rows").frame["text"].to_list()
 
 
 def test_a_field_far_too_long_is_no_text() -> None:
     rows = pl.DataFrame({"text": ["slow", "x" * (LONGEST + 1)]})
-    assert task_texts(load_task("stop-reasons"), rows) == ["slow", None]
+    assert ids_and_texts(load_task("stop-reasons"), rows)[1] == ["slow", None]
 
 
 def test_wrong_columns_and_names_are_refused() -> None:
     with pytest.raises(DataError, match="why_stopped"):
-        task_texts(load_task("stop-reasons"), pl.DataFrame({"title": ["a"]}))
+        ids_and_texts(load_task("stop-reasons"), pl.DataFrame({"title": ["a"]}))
     with pytest.raises(DataError, match="must hold text"):
-        task_texts(load_task("stop-reasons"), pl.DataFrame({"text": [3]}))
+        ids_and_texts(load_task("stop-reasons"), pl.DataFrame({"text": [3]}))
     with pytest.raises(UsageError, match="xlsx"):
         check_table_name(Path("out.xlsx"))

@@ -180,19 +180,10 @@ def test_a_broken_file_is_refused_by_name(tmp_path, change, named):
     assert "decision.json" in str(caught.value)
 
 
-def test_a_file_of_an_earlier_version_decides_as_it_did(tmp_path):
-    old = {"kind": "multi_label", "labels": ["x", "y"], "thresholds": [0.3, 0.6], "at_least_one": True}
-    (tmp_path / "decision.json").write_text(json.dumps({**old, "temperature": 1.0}))
-    decided = Decision.load(tmp_path).apply(np.array([[0.4, 0.5], [0.1, 0.5]]))
-    assert decided.labels.tolist() == [[True, False], [False, True]]
-    assert decided.probabilities.tolist() == [[0.4, 0.5], [0.1, 0.5]]
-    assert not decided.needs_review.any()
-
-
 def test_a_missing_field_or_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"decision\.json"):
         Decision.load(tmp_path)
-    (tmp_path / "decision.json").write_text('{"kind": "multi_class"}')
+    (tmp_path / "decision.json").write_text('{"kind": "multi_class", "calibration": null}')
     with pytest.raises(DataError, match="labels"):
         Decision.load(tmp_path)
     (tmp_path / "decision.json").write_text("[]")

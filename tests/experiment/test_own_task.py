@@ -1,17 +1,14 @@
 """A classifier of a user's own task, scored and used from its folder alone."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 
-from trialtune.classifier.classifier import task_of
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.evaluate import evaluate
 from trialtune.dataset.examples import load_examples
 from trialtune.errors import DataError
-from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import FinetuneSettings, finetune
-from trialtune.stages.predict import predict
 from trialtune.tasks.catalog import load_task
 
 YAML = "{name: own, kind: multi_class, labels: [Slow, Toxic, None], text: [Why, More], max_length: 24}"
@@ -30,19 +27,19 @@ def table(count: int, seed: int) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_encoder, tmp_path_factory) -> Path:
+def classifier(tiny_encoder, tmp_path_factory) -> Classifier:
     work = tmp_path_factory.mktemp("own")
     (work / "own.yaml").write_text(YAML)
     task = load_task(work / "own.yaml")
     rows = load_examples(task, table(120, seed=1), where="train").frame
     finetune(task, rows, tiny_encoder, work / "clf", settings=FinetuneSettings(epochs=1))
     (work / "own.yaml").unlink()
-    return work / "clf"
+    return Classifier.from_pretrained(work / "clf")
 
 
-def test_a_class_without_examples_is_shown_as_such(folder) -> None:
-    rows = load_examples(task_of(folder), table(30, seed=2), where="test").frame
-    metrics, scored = evaluate(folder, rows)
+def test_a_class_without_examples_is_shown_as_such(classifier) -> None:
+    rows = load_examples(classifier.task, table(30, seed=2), where="test").frame
+    metrics, scored = evaluate(classifier, rows)
     assert metrics["per_class"]["None"] == {"precision": None, "recall": None, "f1": None, "support": 0}
     f1 = [metrics["per_class"][label]["f1"] for label in ("Slow", "Toxic")]
     assert metrics["macro_f1"] == pytest.approx(np.mean(f1))
@@ -50,21 +47,21 @@ def test_a_class_without_examples_is_shown_as_such(folder) -> None:
     assert len(scored) == 30
 
 
-def test_near_duplicates_of_training_rows_are_counted_and_scored_apart(folder) -> None:
-    task = task_of(folder)
+def test_near_duplicates_of_training_rows_are_counted_and_scored_apart(classifier) -> None:
+    task = classifier.task
     near = table(120, seed=1).head(4).with_columns(pl.col("More") + " x")
     rows = load_examples(task, pl.concat([table(30, seed=3), near]), where="test").frame
-    metrics, _ = evaluate(folder, rows)
+    metrics, _ = evaluate(classifier, rows)
     assert metrics["near_duplicates"] == 4
-    others, _ = evaluate(folder, rows.head(30))
+    others, _ = evaluate(classifier, rows.head(30))
     assert metrics["without_near_duplicates"] == {
         name: others[name] for name in ("n", "micro_f1", "macro_f1")
     }
     with pytest.raises(DataError, match="1 of 1 rows were seen"):
-        evaluate(folder, load_examples(task, table(120, seed=1).head(1), where="test").frame)
+        evaluate(classifier, load_examples(task, table(120, seed=1).head(1), where="test").frame)
 
 
-def test_a_folder_alone_predicts_its_own_task(folder) -> None:
-    predicted = predict(folder, table(3, seed=4))
+def test_a_folder_alone_predicts_its_own_task(classifier) -> None:
+    predicted = classifier.predict_frame(table(3, seed=4))
     assert predicted["text"][1].startswith("slow accrual. ")
     assert set(predicted["labels"].explode()) <= {"Slow", "Toxic", "None"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 
 MakeSnapshot = Callable[[Path, Mapping[int, Mapping[str, Any]]], Path]
 
@@ -21,7 +21,7 @@ def make_snapshot() -> MakeSnapshot:
         source = path.with_suffix(".jsonl")
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text("\n".join(map(json.dumps, trials)), encoding="utf-8")
-        import_source(source, path, data_timestamp="2024-01-01T00:00:00Z")
+        import_trials(source, path, data_timestamp="2024-01-01T00:00:00Z")
         return path
 
     return make

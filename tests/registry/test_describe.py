@@ -14,7 +14,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.registry.describe import TextSize, describe_snapshot
 from trialtune.registry.lookup import find_trial
 from trialtune.registry.query import export_sql, run_sql
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot
 
 MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
@@ -53,7 +53,7 @@ def test_a_description_counts(trials: Path) -> None:
 
 def test_real_trials_are_described(tmp_path: Path, shared_data: Path) -> None:
     path = tmp_path / "snapshot.parquet"
-    import_source(shared_data / "registry_v2_studies.jsonl.gz", path)
+    import_trials(shared_data / "registry_v2_studies.jsonl.gz", path)
     described, rows = describe_snapshot(path), read_snapshot(path)
     assert all(sum(counts.values()) == len(rows) for counts in described.groups.values())
     lengths = rows["eligibility_criteria"].drop_nulls().str.len_chars()

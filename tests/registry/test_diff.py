@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.diff import diff_snapshots
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot
 
 MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
@@ -246,7 +246,7 @@ def test_a_diff_accounts_for_every_trial(
 
 def test_real_snapshots_diff_and_cut(tmp_path: Path, shared_data: Path) -> None:
     joined, studies = tmp_path / "joined.parquet", tmp_path / "studies.parquet"
-    import_source(shared_data / "trials.parquet", joined)
-    import_source(shared_data / "registry_v2_studies.jsonl.gz", studies)
+    import_trials(shared_data / "trials.parquet", joined)
+    import_trials(shared_data / "registry_v2_studies.jsonl.gz", studies)
     summary = diff_snapshots(studies, joined, tmp_path / "diff")
     assert summary.total == 1327 == summary.new + (summary.changed or 0) + summary.unchanged

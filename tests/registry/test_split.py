@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.split import Cut, split_by_cut
 
 MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
@@ -69,7 +69,7 @@ def test_a_cut_is_one_thing() -> None:
 
 def test_real_trials_are_cut(tmp_path: Path, shared_data: Path) -> None:
     joined = tmp_path / "joined.parquet"
-    import_source(shared_data / "trials.parquet", joined)
+    import_trials(shared_data / "trials.parquet", joined)
     cut = split_by_cut(joined, Cut(nct_id="NCT04000000"), tmp_path / "cut")
     assert cut.base + cut.new == 18549
     assert (

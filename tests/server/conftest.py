@@ -10,31 +10,23 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import torch
 
 from trialtune.evaluation.decision import Decision
-from trialtune.files import write_json
-from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.server.app import ServiceSettings, build_app
 from trialtune.server.run import bind, make_server
 from trialtune.tasks.catalog import load_task
 
 
 @pytest.fixture(scope="session")
-def classifiers(tiny_encoder, tiny_tokenizer, tmp_path_factory) -> list[Path]:
+def classifiers(make_classifier, tmp_path_factory) -> list[Path]:
     """Folders of a classifier of stop reasons and one of sex eligibility."""
     folders = []
     for name in ("stop-reasons", "sex"):
-        task, folder = load_task(name), tmp_path_factory.mktemp("classifier") / name
-        model = build_classifier(tiny_encoder, list(task.labels), kind=task.kind, seed=1)
-        torch.nn.init.normal_(model.classifier.weight, std=2.0)
-        folder.mkdir()
-        save_classifier(model, tiny_tokenizer, folder)
+        task = load_task(name)
         cuts = np.random.default_rng(0).uniform(0.2, 0.5, len(task.labels))
         thresholds = tuple(cuts.tolist()) if task.kind == "multi_label" else ()
-        Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9).save(folder)
-        write_json(folder / "training.json", {"task": name, "max_length": 32})
-        folders.append(folder)
+        rule = Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9)
+        folders.append(make_classifier(task, tmp_path_factory.mktemp("classifier") / name, decision=rule))
     return folders
 
 

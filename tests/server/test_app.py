@@ -13,17 +13,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import httpx
-import polars as pl
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.prediction import PREDICTION_SCHEMA
 from trialtune.errors import DataError, UsageError
 from trialtune.server.app import ServiceSettings, build_app
 from trialtune.server.middleware import JsonFormatter
 from trialtune.server.run import bind, read_token
-from trialtune.stages.predict import predict
 
 TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of efficacy", "sponsor decision"]
 EXAMPLES = int(os.environ.get("TRIALTUNE_SCHEMA_EXAMPLES", "15"))  # requests made up for each operation
@@ -40,13 +40,14 @@ def test_the_same_answers_as_predict(service, classifiers) -> None:
     told = service.post("/v1/predict", json={"texts": [*TEXTS, " "]}).json()["results"]
     assert list(told) == ["stop-reasons", "sex"]
     for folder, rows in zip(classifiers, told.values(), strict=True):
-        expected = predict(folder, pl.DataFrame({"text": [*TEXTS, " "]})).to_dicts()
+        expected = Classifier.from_pretrained(folder).predict_frame({"text": [*TEXTS, " "]}).to_dicts()
         for row, right in zip(rows, expected, strict=True):
-            assert (row["labels"] is None) == (right["labels"] is None)
-            assert set(row["labels"] or []) == set(right["labels"] or [])
-            assert row["needs_review"] == right["needs_review"]
+            assert list(row) == list(PREDICTION_SCHEMA)
+            for name in ("labels", "needs_review", "text", "classifier", "text_hash"):
+                assert row[name] == right[name]
             for label, probability in (row["probabilities"] or {}).items():
-                assert probability == pytest.approx(right[label], abs=1e-2)  # bf16, in other batches
+                # bf16, in other batches
+                assert probability == pytest.approx(right["probabilities"][label], abs=1e-2)
 
 
 def test_records_of_the_registry_and_flat_ones(service) -> None:
@@ -63,7 +64,7 @@ def test_records_of_the_registry_and_flat_ones(service) -> None:
     told = service.post("/v1/predict", content=body, headers=PLAIN).json()["results"]
     ids = [row["nct_id"] for row in told["stop-reasons"]]
     assert ids[:3] == ["NCT00000001", "NCT00000002", None]
-    assert [row["text"] for row in told["stop-reasons"]] == ["Slow & costly", "funding", "", "x"]
+    assert [row["text"] for row in told["stop-reasons"]] == ["Slow & costly", "funding", None, "x"]
     assert "pregnant women" in told["sex"][0]["text"]
     assert told["stop-reasons"][2]["labels"] is None
 
@@ -174,9 +175,9 @@ def test_watching(service) -> None:
 
 def test_a_full_queue_says_when_to_come_back(classifiers, serving) -> None:
     with serving(classifiers[:1], max_queue=4, max_texts=4) as client:
-        scorer = client.app.state.served["stop-reasons"].scorer
-        decide = scorer._decide
-        scorer._decide = lambda texts: time.sleep(0.1) or decide(texts)
+        batcher = client.app.state.served["stop-reasons"].batcher
+        decide = batcher._decide
+        batcher._decide = lambda texts: time.sleep(0.1) or decide(texts)
 
         def new(number: int) -> httpx.Response:
             return client.post("/v1/predict", json={"texts": [f"{text} {number}" for text in TEXTS[:4]]})
@@ -191,12 +192,12 @@ def test_a_full_queue_says_when_to_come_back(classifiers, serving) -> None:
 
 def test_slow_answers_and_slow_bodies_are_given_up(classifiers, serving) -> None:
     with serving(classifiers[:1], timeout=0.3) as client:
-        scorer = client.app.state.served["stop-reasons"].scorer
-        decide, scorer._decide = scorer._decide, lambda texts: time.sleep(0.8) or decide(texts)
+        batcher = client.app.state.served["stop-reasons"].batcher
+        decide, batcher._decide = batcher._decide, lambda texts: time.sleep(0.8) or decide(texts)
         assert client.post("/v1/predict", json={"texts": ["a"]}).status_code == 504
         why = {"task": "stop-reasons", "text": "a b", "label": "Success"}
         assert client.post("/v1/explain", json=why).status_code == 504
-        scorer._decide = decide
+        batcher._decide = decide
         with socket.create_connection((client.base_url.host, client.base_url.port)) as hanging:
             hanging.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
             assert b"408" in hanging.recv(100)
@@ -234,9 +235,9 @@ def test_many_large_bodies_at_once_are_too_many(classifiers, serving) -> None:
 
 def test_explanations_do_not_hold_up_the_page(classifiers, serving) -> None:
     with serving(classifiers[:1]) as client:
-        scorer = client.app.state.served["stop-reasons"].scorer
-        decide, go = scorer._decide, threading.Event()
-        scorer._decide = lambda texts: go.wait(60) and decide(texts)
+        batcher = client.app.state.served["stop-reasons"].batcher
+        decide, go = batcher._decide, threading.Event()
+        batcher._decide = lambda texts: go.wait(60) and decide(texts)
         why = {"task": "stop-reasons", "text": "a b", "label": "Success"}
         with ThreadPoolExecutor(8) as pool:
             asked = [pool.submit(client.post, "/v1/explain", json=why) for _ in range(8)]
@@ -319,9 +320,9 @@ def test_a_process_that_is_told_to_stop_finishes_its_work(classifiers, tmp_path)
 
 def test_who_leaves_frees_the_queue(classifiers, serving) -> None:
     with serving(classifiers[:1], max_queue=8, max_texts=8) as client:
-        scorer = client.app.state.served["stop-reasons"].scorer
-        decide, go = scorer._decide, threading.Event()
-        scorer._decide = lambda texts: go.wait(60) and decide(texts)
+        batcher = client.app.state.served["stop-reasons"].batcher
+        decide, go = batcher._decide, threading.Event()
+        batcher._decide = lambda texts: go.wait(60) and decide(texts)
         where = (client.base_url.host, client.base_url.port)
         body = json.dumps({"texts": [f"{text} alone" for text in TEXTS]}).encode()
         head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -332,7 +333,7 @@ def test_who_leaves_frees_the_queue(classifiers, serving) -> None:
                 time.sleep(0.05)
         with ThreadPoolExecutor(1) as pool:
             staying = pool.submit(ask, client, TEXTS)
-            while scorer.waiting != len(TEXTS) and not staying.done():
+            while batcher.waiting != len(TEXTS) and not staying.done():
                 time.sleep(0.01)
             go.set()
             assert len(staying.result(20)) == len(TEXTS)
@@ -341,17 +342,17 @@ def test_who_leaves_frees_the_queue(classifiers, serving) -> None:
 def test_failures_show_nothing_and_logs_hold_no_texts(classifiers, serving, caplog) -> None:
     secret = "Jane Doe of Springfield"
     with serving(classifiers[:1]) as client, caplog.at_level(logging.INFO, "trialtune.server"):
-        scorer = client.app.state.served["stop-reasons"].scorer
-        decide = scorer._decide
+        batcher = client.app.state.served["stop-reasons"].batcher
+        decide = batcher._decide
 
         def fail(texts):
             raise RuntimeError(f"cannot read {texts}")
 
-        scorer._decide = fail
+        batcher._decide = fail
         reply = client.post("/v1/predict", json={"texts": [secret]})
         assert reply.status_code == 500 and reply.headers["x-request-id"] in reply.json()["detail"]
         assert "RuntimeError" not in reply.text and secret not in reply.text
-        scorer._decide = decide
+        batcher._decide = decide
         ask(client, [secret])
     lines = [JsonFormatter().format(record) for record in caplog.records if record.name == "trialtune.server"]
     assert not any("Jane" in line for line in lines)
@@ -387,4 +388,4 @@ def test_the_schema_holds(classifiers) -> None:
 
         check()
     for one in app.state.served.values():
-        one.scorer.close()
+        one.batcher.close()

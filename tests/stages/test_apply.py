@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,34 +16,15 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import torch
-from trialtune.stages.predict import predict
 
-from trialtune.classifier.classifier import classifier_fingerprint
+from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.errors import DataError, UsageError
-from trialtune.evaluation.decision import Decision
-from trialtune.files import write_json
 from trialtune.labelling import plan
-from trialtune.models.sequence_classifier import build_classifier, save_classifier
-from trialtune.registry.snapshot.build import import_source
-from trialtune.stages.apply import ApplySettings, apply, dry_run
-from trialtune.tasks.catalog import load_task
+from trialtune.registry.snapshot.build import import_trials
+from trialtune.stages.apply import LabelSettings, label_registry
 
 WORDS = "slow recruitment funding ran out safety concern lack of efficacy sponsor decision adverse".split()
-SMALL = ApplySettings(shard_rows=7)
-
-
-def make_classifier(name: str, folder: Path, encoder: str, tokenizer: object, *, seed: int = 1) -> Path:
-    """A classifier folder with random answers."""
-    task = load_task(name)
-    model = build_classifier(encoder, list(task.labels), kind=task.kind, seed=seed)
-    torch.nn.init.normal_(model.classifier.weight, std=2.0)
-    folder.mkdir()
-    save_classifier(model, tokenizer, folder)
-    thresholds = (0.6,) * len(task.labels) if task.kind == "multi_label" else ()
-    Decision(task.kind, tuple(task.labels), thresholds, review_below=0.6).save(folder)
-    write_json(folder / "training.json", {"task": name, "max_length": 32})
-    return folder
+SMALL = LabelSettings(shard_rows=7)
 
 
 def make_snapshot(path: Path, reasons: dict[int, str]) -> Path:
@@ -58,7 +40,7 @@ def make_snapshot(path: Path, reasons: dict[int, str]) -> Path:
         for number, reason in sorted(reasons.items(), key=lambda item: -item[0])
     ]
     pl.DataFrame(rows).write_csv(path.with_suffix(".csv"))
-    import_source(path.with_suffix(".csv"), path, data_timestamp="2026-01-01T00:00:00Z")
+    import_trials(path.with_suffix(".csv"), path, data_timestamp="2026-01-01T00:00:00Z")
     return path
 
 
@@ -80,9 +62,9 @@ def content(out: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_encoder, tiny_tokenizer, tmp_path_factory) -> Path:
+def classifier(make_classifier, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("classifier") / "clf"
-    return make_classifier("stop-reasons", folder, tiny_encoder, tiny_tokenizer)
+    return make_classifier("stop-reasons", folder)
 
 
 @pytest.fixture
@@ -91,8 +73,8 @@ def snapshot(tmp_path: Path) -> Path:
 
 
 def test_a_large_snapshot_is_read_by_several_processes(classifier, snapshot, tmp_path, monkeypatch) -> None:
-    apply(classifier, snapshot, tmp_path / "one", settings=SMALL)
-    for name, value in (("_LARGE", 10), ("_READ_ROWS", 9), ("cores", lambda: 2)):
+    label_registry(classifier, snapshot, tmp_path / "one", settings=SMALL)
+    for name, value in (("LARGE", 10), ("READ_ROWS", 9), ("cores", lambda: 2)):
         monkeypatch.setattr(plan, name, value)
     totals: dict[str, int] = {}
 
@@ -103,28 +85,31 @@ def test_a_large_snapshot_is_read_by_several_processes(classifier, snapshot, tmp
         assert sum(counts) == total
         totals[label] = total
 
-    summary = apply(classifier, snapshot, tmp_path / "two", settings=SMALL, bar=bar)
+    summary = label_registry(classifier, snapshot, tmp_path / "two", settings=SMALL, bar=bar)
     assert content(tmp_path / "one") == content(tmp_path / "two")
-    assert totals == {"reading trials": summary["trials"], "scoring texts": summary["scored"]}
+    assert totals == {"reading trials": summary.trials, "scoring texts": summary.scored}
 
 
 def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path) -> None:
-    summary = apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
-    found = labelled(tmp_path / "out")
+    summary = label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    every = labelled(tmp_path / "out")
+    assert every["nct_id"].to_list() == [f"NCT{number:08d}" for number in sorted(reasons())]
+    found = every.filter(pl.col("text").is_not_null())
+    assert every.filter(pl.col("text").is_null())["labels"].null_count() == summary.without_text
     with_reason = {f"NCT{number:08d}": reason for number, reason in reasons().items() if reason}
     assert found["nct_id"].to_list() == sorted(with_reason)
-    plain = predict(classifier, pl.DataFrame({"text": [with_reason[key] for key in sorted(with_reason)]}))
+    texts = [with_reason[key] for key in sorted(with_reason)]
+    plain = Classifier.from_pretrained(classifier).predict_frame(pl.DataFrame({"text": texts}))
     assert found["labels"].to_list() == plain["labels"].to_list()
     assert found["needs_review"].to_list() == plain["needs_review"].to_list()
-    labels = list(load_task("stop-reasons").labels)
-    ours = found["probabilities"].struct.unnest().select(labels).to_numpy()
-    np.testing.assert_allclose(ours, plain.select(labels).to_numpy(), atol=0.02)  # bf16, other batches
+    ours, theirs = (frame["probabilities"].struct.unnest().to_numpy() for frame in (found, plain))
+    np.testing.assert_allclose(ours, theirs, atol=0.02)  # bf16, other batches
     distinct = len(set(with_reason.values()))
-    assert found["text_hash"].n_unique() == summary["distinct_texts"] == summary["scored"] == distinct
-    assert distinct < summary["labelled"] == summary["trials"] - summary["without_text"]
-    assert sum(row["trials"] for row in summary["year"].values()) == summary["labelled"]
-    assert sum(summary["label"].values()) == found["labels"].list.len().sum()
-    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert found["text_hash"].n_unique() == summary.distinct_texts == summary.scored == distinct
+    assert distinct < summary.labelled == summary.trials - summary.without_text
+    assert sum(row["trials"] for row in summary.year.values()) == summary.labelled
+    assert sum(summary.label.values()) == found["labels"].list.len().sum()
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary.model_dump(mode="json")
     assert "<svg" in (tmp_path / "out" / "summary.html").read_text()
     record = json.loads((tmp_path / "out" / "apply.json").read_text())
     assert found["classifier"].unique().to_list() == [record["classifier"]["fingerprint"]]
@@ -134,14 +119,14 @@ def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path
 
 
 def test_duckdb_reads_the_struct(classifier, snapshot, tmp_path) -> None:
-    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     glob = tmp_path / "out" / "labels" / "*.parquet"
     query = f"select count(*) from '{glob}' where probabilities.Negative between 0 and 1 and len(labels) > 0"
-    assert duckdb.sql(query).fetchall() == [(len(labelled(tmp_path / "out")),)]
+    assert duckdb.sql(query).fetchall() == [(len(labelled(tmp_path / "out").drop_nulls("labels")),)]
 
 
 def test_a_kill_between_shards_changes_no_byte(classifier, snapshot, tmp_path) -> None:
-    apply(classifier, snapshot, tmp_path / "whole", settings=SMALL)
+    label_registry(classifier, snapshot, tmp_path / "whole", settings=SMALL)
     # The command itself, slowed between shards so that the signal meets it there.
     script = (
         "import sys, time\n"
@@ -162,27 +147,28 @@ def test_a_kill_between_shards_changes_no_byte(classifier, snapshot, tmp_path) -
     scored = len(list(work.glob("scores-*.parquet")))
     assert scored >= 2 and not (tmp_path / "out").exists()
     told: list[str] = []
-    summary = apply(classifier, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
+    summary = label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
     assert f"{scored} shards are scored" in told[0]
-    assert summary["scored"] > 7 * scored
+    assert summary.scored > 7 * scored
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_a_kill_between_two_renames_loses_nothing(classifier, snapshot, tmp_path) -> None:
-    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     (tmp_path / "out").rename(tmp_path / ".out.1.old")
     (tmp_path / ".out.1.tmp").mkdir()
-    assert apply(classifier, snapshot, tmp_path / "out", settings=SMALL)["scored"] == 0
+    assert label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL).scored == 0
     assert {entry.name for entry in tmp_path.iterdir()} == {"out", "snapshot.csv", "snapshot.parquet"}
 
 
-def test_a_note_beside_the_weights_makes_no_other_classifier(tiny_encoder, tiny_tokenizer, tmp_path) -> None:
-    folder = make_classifier("stop-reasons", tmp_path / "clf", tiny_encoder, tiny_tokenizer)
-    before = classifier_fingerprint(folder)
+def test_a_note_beside_the_weights_makes_no_other_classifier(make_classifier, tmp_path) -> None:
+    folder = make_classifier("stop-reasons", tmp_path / "clf")
+    before = open_folder(folder).fingerprint
     (folder / "scores.json").write_text("{}")
-    assert classifier_fingerprint(folder) == before
-    Decision("multi_label", ("a",), (0.5,), review_below=0.1).save(folder)
-    assert classifier_fingerprint(folder) != before
+    assert open_folder(folder).fingerprint == before
+    decision = open_folder(folder).decision
+    replace(decision, review_below=0.1).save(folder)
+    assert open_folder(folder).fingerprint != before
 
 
 def test_only_what_is_new_or_changed_is_scored(classifier, tmp_path) -> None:
@@ -191,95 +177,91 @@ def test_only_what_is_new_or_changed_is_scored(classifier, tmp_path) -> None:
     now |= {7: "funding changed", 90: "a new sponsor decision", 91: old[8]}
     first = make_snapshot(tmp_path / "old.parquet", old)
     second = make_snapshot(tmp_path / "new.parquet", now)
-    apply(classifier, first, tmp_path / "out", settings=SMALL)
-    full = apply(classifier, second, tmp_path / "full", settings=SMALL)
-    since = ApplySettings(shard_rows=7, since=tmp_path / "out")
-    counted = dry_run(classifier, second, tmp_path / "next", settings=since)
+    label_registry(classifier, first, tmp_path / "out", settings=SMALL)
+    full = label_registry(classifier, second, tmp_path / "full", settings=SMALL)
+    since = LabelSettings(shard_rows=7, since=tmp_path / "out")
+    counted = label_registry(classifier, second, tmp_path / "next", settings=since, dry_run=True)
     assert not (tmp_path / "next").exists()
-    apply(classifier, second, tmp_path / "next", settings=since)
-    summary = apply(classifier, second, tmp_path / "out", settings=SMALL)
-    assert summary["scored"] == counted["scored"] == 2
-    assert (summary["new"], summary["changed"], summary["gone"]) == (
+    label_registry(classifier, second, tmp_path / "next", settings=since)
+    summary = label_registry(classifier, second, tmp_path / "out", settings=SMALL)
+    assert summary.scored == counted.scored == 2
+    assert (summary.new, summary.changed, summary.gone) == (
         2,
         1,
         sum(map(bool, list(old.values())[:4])),
     )
     assert content(tmp_path / "next" / "labels") == content(tmp_path / "out" / "labels")
-    assert [summary[key] for key in ("label", "year", "phase")] == [
-        full[key] for key in ("label", "year", "phase")
-    ]
+    assert (summary.label, summary.year, summary.phase) == (full.label, full.year, full.phase)
     ours, theirs = labelled(tmp_path / "out"), labelled(tmp_path / "full")
     assert ours.drop("probabilities").equals(theirs.drop("probabilities"))
     numbers = [frame["probabilities"].struct.unnest().to_numpy() for frame in (ours, theirs)]
     np.testing.assert_allclose(*numbers, atol=0.02)
-    again = apply(classifier, second, tmp_path / "out", settings=SMALL)
-    assert again["scored"] == 0 and labelled(tmp_path / "out").equals(ours)
+    again = label_registry(classifier, second, tmp_path / "out", settings=SMALL)
+    assert again.scored == 0 and labelled(tmp_path / "out").equals(ours)
 
 
-def test_another_classifier_scores_all_again(
-    classifier, snapshot, tmp_path, tiny_encoder, tiny_tokenizer
-) -> None:
-    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
-    other = make_classifier("stop-reasons", tmp_path / "other", tiny_encoder, tiny_tokenizer, seed=2)
+def test_another_classifier_scores_all_again(classifier, snapshot, tmp_path, make_classifier) -> None:
+    label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    other = make_classifier("stop-reasons", tmp_path / "other", seed=2)
     told: list[str] = []
-    summary = apply(other, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
-    assert "another classifier" in told[0] and summary["reused"] == 0
+    summary = label_registry(other, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
+    assert "another classifier" in told[0] and summary.reused == 0
 
 
-def test_sex_is_asked_of_every_trial(tiny_encoder, tiny_tokenizer, snapshot, tmp_path) -> None:
-    sex = make_classifier("sex", tmp_path / "sex", tiny_encoder, tiny_tokenizer)
-    summary = apply(sex, snapshot, tmp_path / "out", settings=SMALL)
-    assert summary["labelled"] == summary["trials"] == sum(summary["label"].values())
+def test_sex_is_asked_of_every_trial(make_classifier, snapshot, tmp_path) -> None:
+    sex = make_classifier("sex", tmp_path / "sex")
+    summary = label_registry(sex, snapshot, tmp_path / "out", settings=SMALL)
+    assert summary.labelled == summary.trials == sum(summary.label.values())
 
 
-def test_bad_input_is_told_before_the_work(
-    classifier, snapshot, tmp_path, tiny_encoder, tiny_tokenizer
-) -> None:
+def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_classifier) -> None:
     out = tmp_path / "out"
     nothing = make_snapshot(tmp_path / "nothing.parquet", {1: "", 2: ""})
     with pytest.raises(DataError, match="none of its 2 trials has a text"):
-        apply(classifier, nothing, out, settings=SMALL)
+        label_registry(classifier, nothing, out, settings=SMALL)
     (tmp_path / "table.csv").write_text("wrong\n1\n")
     with pytest.raises(DataError, match="not a Parquet file"):
-        apply(classifier, tmp_path / "table.csv", tmp_path / "out", settings=SMALL)
+        label_registry(classifier, tmp_path / "table.csv", tmp_path / "out", settings=SMALL)
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "wrong.parquet")
     with pytest.raises(DataError, match="not a snapshot, it has no column"):
-        apply(classifier, tmp_path / "wrong.parquet", out, settings=SMALL)
+        label_registry(classifier, tmp_path / "wrong.parquet", out, settings=SMALL)
     with pytest.raises(DataError, match=r"no output of `trialtune apply`"):
-        apply(classifier, snapshot, out, settings=ApplySettings(since=tmp_path))
+        label_registry(classifier, snapshot, out, settings=LabelSettings(since=tmp_path))
     with pytest.raises(UsageError, match="did not make"):
-        apply(classifier, snapshot, tmp_path, settings=SMALL)
-    other = make_classifier("sex", tmp_path / "other", tiny_encoder, tiny_tokenizer)
+        label_registry(classifier, snapshot, tmp_path, settings=SMALL)
+    other = make_classifier("sex", tmp_path / "other")
     (other / ".trialtune").touch()
     for mine, said in ((other, "would replace"), (classifier, "holds no output of apply")):
         with pytest.raises(UsageError, match=said):
-            apply(mine, snapshot, other, settings=SMALL)
+            label_registry(mine, snapshot, other, settings=SMALL)
     with pytest.raises(UsageError, match="choose one of local, ray"):
-        apply(classifier, snapshot, out, settings=ApplySettings(engine="spark"))
-    broken = make_classifier("stop-reasons", tmp_path / "broken", tiny_encoder, tiny_tokenizer)
-    for name in ("model.safetensors", "decision.json", "training.json"):
+        label_registry(classifier, snapshot, out, settings=LabelSettings(engine="spark"))
+    broken = make_classifier("stop-reasons", tmp_path / "broken")
+    for name in ("model.safetensors", "decision.json", "task.json"):
         kept = (broken / name).read_bytes()
         (broken / name).unlink()
         with pytest.raises(DataError, match="broken"):
-            apply(broken, snapshot, out, settings=SMALL)
+            label_registry(broken, snapshot, out, settings=SMALL)
         (broken / name).write_bytes(kept)
     assert not out.exists()
 
 
 def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:
-    apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     next((tmp_path / "out" / "labels").glob("*.parquet")).unlink()
     with pytest.raises(DataError, match="not whole"):
-        apply(classifier, snapshot, tmp_path / "out", settings=SMALL)
+        label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
 
 
 def test_ray_gives_the_same(classifier, snapshot, tmp_path) -> None:
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
-    apply(classifier, snapshot, tmp_path / "local", settings=SMALL)
+    label_registry(classifier, snapshot, tmp_path / "local", settings=SMALL)
     ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
     try:
-        apply(classifier, snapshot, tmp_path / "ray", settings=ApplySettings(engine="ray", shard_rows=7))
+        label_registry(
+            classifier, snapshot, tmp_path / "ray", settings=LabelSettings(engine="ray", shard_rows=7)
+        )
     finally:
         ray.shutdown()
     assert content(tmp_path / "ray") == content(tmp_path / "local")
@@ -288,4 +270,4 @@ def test_ray_gives_the_same(classifier, snapshot, tmp_path) -> None:
 def test_without_ray_the_extra_is_named(classifier, snapshot, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"trialtune\[ray\]"):
-        apply(classifier, snapshot, tmp_path / "out", settings=ApplySettings(engine="ray"))
+        label_registry(classifier, snapshot, tmp_path / "out", settings=LabelSettings(engine="ray"))

@@ -9,17 +9,14 @@ import polars as pl
 import pytest
 import torch
 from transformers import AutoTokenizer, pipeline
-from trialtune.stages.evaluate import evaluate
-from trialtune.stages.predict import predict
 from typer.testing import CliRunner
 
-from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.classifier import Classifier
 from trialtune.cli import app
+from trialtune.dataset.label_arrays import label_lists
 from trialtune.dataset.seen import write_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import Decision
-from trialtune.files import write_json
-from trialtune.models.sequence_classifier import build_classifier, save_classifier
 from trialtune.stages import export as stage
 from trialtune.stages.export import export
 from trialtune.tasks.catalog import load_task
@@ -34,16 +31,11 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module", params=["stop-reasons", "sex"])
-def classifier(request, tiny_encoder, tiny_tokenizer, tmp_path_factory):
+def classifier(request, make_classifier, tmp_path_factory):
     task, folder = load_task(request.param), tmp_path_factory.mktemp("classifier") / "clf"
-    folder.mkdir()
-    model = build_classifier(tiny_encoder, list(task.labels), kind=task.kind, seed=1)
-    torch.nn.init.normal_(model.classifier.weight, std=2.0)
-    save_classifier(model, tiny_tokenizer, folder)
     thresholds = (0.4,) * len(task.labels) if task.kind == "multi_label" else ()
-    Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9).save(folder)
-    write_json(folder / "training.json", {"task": task.name, "max_length": 32})
-    task.save(folder)
+    rule = Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9)
+    make_classifier(task, folder, decision=rule)
     (folder / "README.md").write_text('library_name: transformers\npipeline("text-classification", FOLDER)\n')
     return folder
 
@@ -51,12 +43,9 @@ def classifier(request, tiny_encoder, tiny_tokenizer, tmp_path_factory):
 @pytest.fixture
 def examples(classifier) -> pl.DataFrame:
     """Rows labelled by the classifier itself: before scores 1."""
-    predictor, decision, _ = open_classifier(classifier, precision="fp32")
+    opened = Classifier.from_pretrained(classifier, precision="fp32")
     texts = [f"{text} {number}" for text in TEXTS for number in range(20)]
-    decided = decision.apply(predictor.probabilities(texts))
-    labels = [
-        [name for name, yes in zip(predictor.labels, row, strict=True) if yes] for row in decided.labels
-    ]
+    labels = label_lists(opened.decide(texts).labels, opened.labels)
     ids = [f"NCT{number:08}" for number in range(len(texts))]
     return pl.DataFrame({"nct_id": ids, "text": texts, "labels": labels})
 
@@ -68,36 +57,30 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
     found = report["parity"]
     assert found["texts"] == len(examples) and found["before"]["micro_f1"] == 1
     assert found["max_probability_difference"] < (0.2 if form == "onnx-int8" else 1e-4)
-    old, new = (predict(folder, examples) for folder in (classifier, tmp_path / "out"))
-    label = next(iter(load_task(report_task(classifier)).labels))
-    # The original scores in bf16 where that is native.
-    np.testing.assert_allclose(old[label], new[label], atol=0.2)
-    assert new["labels"].null_count() == 0
-    metrics, _ = evaluate(tmp_path / "out", examples)
+    opened = [Classifier.from_pretrained(folder) for folder in (classifier, tmp_path / "out")]
+    old, new = (one.predict_proba(examples["text"]) for one in opened)
+    np.testing.assert_allclose(old, new, atol=0.2)  # the original scores in bf16 where that is native
+    metrics = opened[1].evaluate(examples)
     card = (tmp_path / "out" / "README.md").read_text()
     assert ("InferenceSession(" in card) == (form != "safetensors") != ("pipeline(" in card)
     assert f"Written as {form} " in card and "Micro-F1 there: 1.000 before, " in card
     assert metrics["micro_f1"] == pytest.approx(found["after"]["micro_f1"], abs=0.05)
 
 
-def report_task(classifier) -> str:
-    return json.loads((classifier / "training.json").read_text())["task"]
-
-
 def test_the_files_open_with_plain_libraries(classifier, tmp_path) -> None:
     export(classifier, tmp_path / "plain", form="safetensors")
     export(classifier, tmp_path / "onnx", form="onnx")
-    predictor, _, _ = open_classifier(classifier, precision="fp32")
+    opened = Classifier.from_pretrained(classifier, precision="fp32")
     plain = pipeline("text-classification", model=str(tmp_path / "plain"), top_k=None)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
-    for text, expected in zip(TEXTS[2:], predictor.probabilities(TEXTS[2:]), strict=True):
+    for text, expected in zip(TEXTS[2:], opened.raw_probabilities(TEXTS[2:]), strict=True):
         scores = {one["label"]: one["score"] for one in plain([text])[0]}
-        np.testing.assert_allclose([scores[name] for name in predictor.labels], expected, atol=1e-5)
+        np.testing.assert_allclose([scores[name] for name in opened.labels], expected, atol=1e-5)
         inputs = tokenizer(text, return_tensors="np")
         given = {one.name: inputs[one.name] for one in session.get_inputs()}
         logits = torch.from_numpy(session.run(None, given)[0][0])
-        odds = logits.sigmoid() if predictor.kind == "multi_label" else logits.softmax(0)
+        odds = logits.sigmoid() if opened.task.kind == "multi_label" else logits.softmax(0)
         np.testing.assert_allclose(odds, expected, atol=1e-4)
 
 
@@ -131,22 +114,22 @@ def test_damaged_graphs_are_told(classifier, tmp_path) -> None:
     whole = graph.read_bytes()
     graph.write_bytes(whole[:9000] + bytes(9000) + whole[18000:])
     with pytest.raises(DataError, match="is damaged, its checksum"):
-        open_classifier(tmp_path / "out")
+        Classifier.from_pretrained(tmp_path / "out")
     (tmp_path / "out" / "model.onnx.sha256").unlink()  # as in a folder that someone else made
     for broken in (whole[: len(whole) // 2], b"", b"no graph" * 99):
         graph.write_bytes(broken)
         with pytest.raises(DataError, match=r"model\.onnx: is no whole ONNX graph .*; write it again"):
-            open_classifier(tmp_path / "out")
+            Classifier.from_pretrained(tmp_path / "out")
     graph.write_bytes(whole)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     config["id2label"]["99"] = "More"
     config.pop("num_labels", None)
     (tmp_path / "out" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(DataError, match=r"model\.onnx: gives \d+ labels"):
-        open_classifier(tmp_path / "out")
+    with pytest.raises(DataError, match=r"config\.json: id2label"):
+        Classifier.from_pretrained(tmp_path / "out")
     graph.unlink()
     with pytest.raises(DataError, match="not a classifier folder"):
-        open_classifier(tmp_path / "out")
+        Classifier.from_pretrained(tmp_path / "out")
 
 
 def test_a_graph_is_not_exported_again(classifier, tmp_path) -> None:

@@ -3,11 +3,10 @@
 import polars as pl
 import pytest
 
-from trialtune.classifier.classifier import task_of
 from trialtune.dataset.examples import load_examples
-from trialtune.errors import DataError, UsageError
-from trialtune.files import write_json
-from trialtune.tasks.catalog import TASKS, load_task
+from trialtune.errors import UsageError
+from trialtune.files import read_json
+from trialtune.tasks.catalog import TASKS, load_task, task_from_description
 
 
 @pytest.mark.parametrize("name", ["stop-reasons", "sex"])
@@ -117,18 +116,10 @@ def test_a_classifier_folder_says_its_task(tmp_path, name):
     folder.mkdir()
     task.save(folder)
     (tmp_path / "own.yaml").unlink(missing_ok=True)
-    opened = task_of(folder)
+    described = read_json(folder / "task.json")
+    assert described["format"] == 1
+    opened = task_from_description(described)
     row = {"brief_title": "Iron", "why_stopped": "slow", "eligibility_criteria": "Women"}
     assert opened.describe() == task.describe()
     assert opened.text_of(row) == task.text_of(row) != ""
     assert str(tmp_path) not in (folder / "task.json").read_text()
-
-
-def test_a_folder_of_an_older_version_says_the_name_of_its_task(tmp_path):
-    with pytest.raises(DataError, match="not a classifier folder"):
-        task_of(tmp_path)
-    write_json(tmp_path / "training.json", {"task": "sex"})
-    assert task_of(tmp_path) is load_task("sex")
-    write_json(tmp_path / "training.json", {"task": "sexes"})
-    with pytest.raises(DataError, match=r"training\.json: describes no task"):
-        task_of(tmp_path)

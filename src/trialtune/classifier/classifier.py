@@ -15,6 +15,7 @@ from trialtune.classifier.prediction import NO_TEXT, Prediction, prediction_fram
 from trialtune.classifier.predictor import Predictor
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import Decided, Decision
+from trialtune.extras import needing_extras
 from trialtune.files import atomic_folder, check_replaceable
 from trialtune.tasks.task import Task
 
@@ -203,7 +204,8 @@ class Classifier:
         Raises:
             DataError: A row was seen in training, a label is unknown, or no row has one.
         """
-        from trialtune.classifier.evaluate import evaluate  # noqa: PLC0415 - needs an extra
+        with needing_extras():
+            from trialtune.classifier.evaluate import evaluate  # noqa: PLC0415 - an extra
         from trialtune.dataset.examples import load_examples  # noqa: PLC0415
         from trialtune.dataset.frames import as_polars  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ from trialtune import __version__
 from trialtune.classifier.predictor import Predictor
 from trialtune.errors import DataError
 from trialtune.evaluation.decision import DECISION_FILE, Decision
+from trialtune.extras import needing_extras
 from trialtune.files import fingerprint, read_json, sha256_of
 from trialtune.tasks.catalog import task_from_description
 from trialtune.tasks.task import FORMAT, TASK_FILE, Task
@@ -72,8 +73,8 @@ class ClassifierFolder:
         """
         if (self.path / GRAPH_FILE).is_file():
             return self._graph()
-        from trialtune.classifier.torch_backend import open_weights  # noqa: PLC0415 - an extra
-
+        with needing_extras():
+            from trialtune.classifier.torch_backend import open_weights  # noqa: PLC0415 - an extra
         return open_weights(self.path, max_length=self.task.max_length, precision=precision)
 
     def _graph(self) -> Predictor:

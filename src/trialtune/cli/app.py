@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -44,11 +45,10 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def quieten() -> None:
     """Leave the libraries' notes to --debug: fresh heads and adapters are what we ask them for."""
-    import transformers
-
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    # By the environment, since most commands never import them.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", module=r"(transformers|peft|torch|accelerate)\b")
 
 

@@ -5,12 +5,14 @@ import errno
 from pydantic import ValidationError
 
 from trialtune.errors import TrialtuneError, UsageError
+from trialtune.extras import MissingExtraError
 
 INTERRUPTED = 130  # the shells' code for Ctrl-C
 
 
 def explain(error: BaseException) -> tuple[str, int]:
     """One message with the mend, and the exit code: 2 for usage, 1 for data and the machine."""
+    error = MissingExtraError.of(error) or error
     if isinstance(error, TrialtuneError):
         return f"error: {error}", error.exit_code
     if isinstance(error, ValidationError):

@@ -35,11 +35,11 @@ def import_(
 ) -> None:
     """Read trials of any supported form into one snapshot: a Parquet row a trial."""
     from trialtune.console import bar, console
-    from trialtune.registry.snapshot.build import import_source
+    from trialtune.registry.snapshot.build import import_trials
     from trialtune.workers import cores
 
     with bar("importing trials") as progress:
-        summary = import_source(
+        summary = import_trials(
             source,
             out,
             encoding=encoding,
@@ -78,11 +78,10 @@ def diff(
     """Find the trials that are new, changed or gone against a base."""
     from rich.console import Console
 
-    from trialtune.registry.diff import diff_snapshots
-    from trialtune.reports.diff import diff_to_rich, write_diff_page
+    from trialtune.reports.diff import diff_to_rich
+    from trialtune.stages.diff import diff as run
 
-    summary = diff_snapshots(new, base, out).as_dict()
-    write_diff_page(summary, out / "summary.html")
+    summary = run(new, base, out).as_dict()
 
     def show(result: dict[str, Any]) -> None:
         Console(highlight=False).print(diff_to_rich(result))

@@ -24,15 +24,10 @@ def serve(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")] = 30,
 ) -> None:
     """Serve classifiers over HTTP, with a page to try them at `/` and the API's documentation at `/docs`."""
-    from trialtune.errors import UsageError
-
-    try:
-        from trialtune.server.app import ServiceSettings, build_app
-        from trialtune.server.middleware import log_as_json
-        from trialtune.server.run import bind, make_server, read_token
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'trialtune[serve]'") from error
     from trialtune.console import tell
+    from trialtune.server.app import ServiceSettings, build_app
+    from trialtune.server.middleware import log_as_json
+    from trialtune.server.run import bind, make_server, read_token
 
     token = read_token(token_file) if token_file else None
     settings = ServiceSettings(max_queue=max_queue, max_texts=max_texts, remember=remember, timeout=timeout)

@@ -41,13 +41,19 @@ def check_table_name(path: Path) -> None:
 
 
 def write_table(rows: pl.DataFrame, path: Path) -> None:
-    """Write .parquet, .jsonl or .csv (lists joined by `|`); raises UsageError for another suffix."""
+    """Write predictions as .parquet, .jsonl or .csv; raises UsageError for another suffix.
+
+    CSV has the labels joined by `|` and a column `probability_LABEL` for each label.
+    """
     check_table_name(path)
     with atomic_file(path) as temporary:
         match path.suffix.lower():
             case ".parquet":
                 rows.write_parquet(temporary)
             case ".csv":
-                rows.with_columns(pl.col("labels").list.join("|")).write_csv(temporary)
+                stated = pl.col("probabilities").struct
+                rows.with_columns(
+                    pl.col("labels").list.join("|"), stated.unnest().name.prefix("probability_")
+                ).drop("probabilities").write_csv(temporary)
             case _:
                 rows.write_ndjson(temporary)

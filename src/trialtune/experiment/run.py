@@ -22,7 +22,7 @@ from trialtune.experiment.step import RECORD, Step
 from trialtune.files import read_json, sha256_of, write_json
 from trialtune.models.encoders import encoder_digest, load_tokenizer, locate
 from trialtune.registry.sample import write_sample
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.split import split_by_cut
 from trialtune.reports.report import write_report
@@ -138,7 +138,7 @@ class Experiment:
     def _import(self) -> dict[str, Any]:
         source = self._files().registry
         with bar("importing trials") as progress:
-            summary = import_source(source, self._snapshot, progress=progress)
+            summary = import_trials(source, self._snapshot, progress=progress)
         digest = snapshot_metadata(self._snapshot).get("source_sha256")
         return {**summary.as_dict(), "source": str(source), "source_sha256": digest}
 

@@ -24,8 +24,8 @@ _TRIALS = pa.schema(
     [("nct_id", pa.string()), ("year", pa.string()), ("phase", pa.string()), ("text_hash", pa.string())]
 )
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
-_READ_ROWS = 2048
-_LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
+READ_ROWS = 2048
+LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def make_plan(
     """
     fields = _fields(task, snapshot)
     columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
-    workers = cores() if count_trials(snapshot) > _LARGE else 1
+    workers = cores() if count_trials(snapshot) > LARGE else 1
     trials = without = 0
     with (
         atomic_file(folder / "trials.parquet") as trials_path,
@@ -176,7 +176,7 @@ def count_trials(snapshot: Path) -> int:
 
 def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     with open_parquet(snapshot_file(snapshot)) as file:
-        yield from file.iter_batches(batch_size=_READ_ROWS, columns=columns)
+        yield from file.iter_batches(batch_size=READ_ROWS, columns=columns)
 
 
 def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str | None]]:

@@ -13,7 +13,7 @@ from trialtune.errors import DataError
 from trialtune.registry.readers.aact import aact_tables
 from trialtune.registry.readers.source import read_rows
 from trialtune.registry.record.schema import CONTENT_FIELDS
-from trialtune.registry.snapshot.build import ImportSummary, import_source
+from trialtune.registry.snapshot.build import ImportSummary, import_trials
 from trialtune.registry.snapshot.read import read_snapshot
 
 STAMP = "2024-01-01T00:00:00Z"
@@ -48,7 +48,7 @@ STUDIES = [study(n) for n in (5, 3, 9)]
 
 def imported(source: Path) -> tuple[ImportSummary, pl.DataFrame]:
     out = source.parent / "snap.parquet"
-    summary = import_source(source, out, data_timestamp=STAMP)
+    summary = import_trials(source, out, data_timestamp=STAMP)
     assert summary.read == summary.kept + summary.quarantined
     assert sum(summary.reasons.values()) == summary.quarantined
     return summary, read_snapshot(out)
@@ -57,7 +57,7 @@ def imported(source: Path) -> tuple[ImportSummary, pl.DataFrame]:
 def from_json(folder: Path, studies: list[dict[str, Any]]) -> pl.DataFrame:
     source = folder / "studies.jsonl"
     source.write_text("".join(json.dumps(s) + "\n" for s in studies))
-    import_source(source, folder / "json.parquet", data_timestamp=STAMP)
+    import_trials(source, folder / "json.parquet", data_timestamp=STAMP)
     return read_snapshot(folder / "json.parquet").sort("nct_id")
 
 
@@ -90,7 +90,7 @@ def test_the_number_of_processes_does_not_show(
     monkeypatch.setattr("trialtune.registry.snapshot.build._SHARED_BYTES", 0)
     source = trial_files.write_zip(tmp_path / "aact.zip", trial_files.aact_of([*STUDIES, STUDIES[0]]))
     for workers in (1, 2):
-        summary = import_source(source, tmp_path / f"{workers}.parquet", workers=workers)
+        summary = import_trials(source, tmp_path / f"{workers}.parquet", workers=workers)
         assert summary.reasons == {"duplicate NCT id, same content": 1, "second row of a trial": 3}
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 

@@ -16,7 +16,7 @@ import pytest
 
 from trialtune.errors import DataError
 from trialtune.registry.sample import SampleSettings, write_sample
-from trialtune.registry.snapshot.build import ImportSummary, import_source
+from trialtune.registry.snapshot.build import ImportSummary, import_trials
 from trialtune.registry.snapshot.read import read_snapshot
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "registry_v2_studies.jsonl.gz"
@@ -89,7 +89,7 @@ def spoil(content: bytearray, rng: random.Random) -> None:
 def check(source: Path) -> ImportSummary:
     """Import, and hold the result to its promises."""
     out = source.parent / "snap.parquet"
-    summary = import_source(source, out)
+    summary = import_trials(source, out)
     assert summary.read == summary.kept + summary.quarantined
     assert sum(summary.reasons.values()) == summary.quarantined
     frame = read_snapshot(out)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, scan_snapshot, snapshot_metadata
 
 
@@ -45,7 +45,7 @@ def test_counts_add_up_and_the_quarantine_says_why(tmp_path: Path) -> None:
     ]
     source = write_jsonl(tmp_path / "a.jsonl", rows)
     told: list[int] = []
-    summary = import_source(source, tmp_path / "out" / "snap.parquet", progress=told.append)
+    summary = import_trials(source, tmp_path / "out" / "snap.parquet", progress=told.append)
     assert (summary.read, summary.kept, summary.quarantined) == (7, 2, 5)
     assert sum(told) == 7
     assert summary.reasons == {
@@ -68,9 +68,9 @@ def test_counts_add_up_and_the_quarantine_says_why(tmp_path: Path) -> None:
 
 def test_a_clean_import_leaves_no_quarantine(tmp_path: Path) -> None:
     out = tmp_path / "snap.parquet"
-    summary = import_source(write_jsonl(tmp_path / "a.jsonl", [flat(1), {}]), out)
+    summary = import_trials(write_jsonl(tmp_path / "a.jsonl", [flat(1), {}]), out)
     assert summary.quarantine is not None
-    summary = import_source(write_jsonl(tmp_path / "a.jsonl", [flat(1)]), out)
+    summary = import_trials(write_jsonl(tmp_path / "a.jsonl", [flat(1)]), out)
     assert summary.quarantine is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "snap.parquet"]
 
@@ -80,11 +80,11 @@ def test_nothing_usable_is_an_error_and_no_snapshot(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"none of its 2 rows is usable: no NCT id \(2\).*snap.quarantine.jsonl"
     ):
-        import_source(write_jsonl(tmp_path / "a.jsonl", [{}, {"text": "words"}]), out)
+        import_trials(write_jsonl(tmp_path / "a.jsonl", [{}, {"text": "words"}]), out)
     assert not out.exists()
     assert (tmp_path / "snap.quarantine.jsonl").read_text().count("\n") == 2
     with pytest.raises(DataError, match="holds no trial"):
-        import_source(write_jsonl(tmp_path / "b.jsonl", []), out)
+        import_trials(write_jsonl(tmp_path / "b.jsonl", []), out)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -93,7 +93,7 @@ def test_a_source_that_breaks_leaves_nothing(tmp_path: Path) -> None:
     lines = "".join(json.dumps(flat(n)) + "\n" for n in range(5_000)) + "{}\n"
     source.write_bytes(gzip.compress(lines.encode())[:-500])
     with pytest.raises(DataError, match="cut short after"):
-        import_source(source, tmp_path / "snap.parquet")
+        import_trials(source, tmp_path / "snap.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl.gz"]
 
 
@@ -103,15 +103,15 @@ def test_a_file_mostly_undecodable_has_another_encoding(tmp_path: Path) -> None:
         b"nct_id,text\n" + b"".join(b"NCT%08d,caf\xe9\n" % n for n in range(5)) + b"NCT00000009,x\n"
     )
     with pytest.raises(DataError, match=r"5 of 6 rows do not decode.*--encoding"):
-        import_source(source, tmp_path / "snap.parquet")
-    assert import_source(source, tmp_path / "snap.parquet", encoding="cp1252").kept == 6
+        import_trials(source, tmp_path / "snap.parquet")
+    assert import_trials(source, tmp_path / "snap.parquet", encoding="cp1252").kept == 6
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", [flat(n, source="mine" if n else "") for n in range(3)])
     os.utime(source, (1e9, 1e9))
     for name in ("one.parquet", "two.parquet"):
-        import_source(source, tmp_path / name)
+        import_trials(source, tmp_path / name)
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     metadata = snapshot_metadata(tmp_path / "one.parquet")
     assert metadata["data_timestamp"] == "2001-09-09T01:46:40Z"
@@ -126,8 +126,8 @@ def test_a_snapshot_imports_into_itself_unchanged(tmp_path: Path) -> None:
     source = write_jsonl(
         tmp_path / "a.jsonl", [flat(n, conditions=["a", "b"], start_date="2024") for n in range(5)]
     )
-    import_source(source, tmp_path / "one.parquet", data_timestamp="2024-01-02T03:04:05")
-    import_source(tmp_path / "one.parquet", tmp_path / "two.parquet")
+    import_trials(source, tmp_path / "one.parquet", data_timestamp="2024-01-02T03:04:05")
+    import_trials(tmp_path / "one.parquet", tmp_path / "two.parquet")
     one, two = read_snapshot(tmp_path / "one.parquet"), read_snapshot(tmp_path / "two.parquet")
     assert one.equals(two)
     assert set(one["data_timestamp"]) == {"2024-01-02T03:04:05"}
@@ -135,7 +135,7 @@ def test_a_snapshot_imports_into_itself_unchanged(tmp_path: Path) -> None:
 
 def test_other_tools_open_a_snapshot_as_it_is(tmp_path: Path) -> None:
     out = tmp_path / "snap.parquet"
-    import_source(
+    import_trials(
         write_jsonl(tmp_path / "a.jsonl", [flat(n, conditions=["Cold", "Flu"]) for n in range(3)]), out
     )
     assert duckdb.sql(f"select nct_id, conditions[2] from '{out}' order by 1 limit 1").fetchall() == [
@@ -157,7 +157,7 @@ def test_what_is_not_a_snapshot_says_so(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=words) as caught:
             scan_snapshot(tmp_path / f"{name}.parquet")
         assert "run trialtune registry import first" in str(caught.value)
-    import_source(write_jsonl(tmp_path / "a.jsonl", [flat(1)]), tmp_path / "d.parquet")
+    import_trials(write_jsonl(tmp_path / "a.jsonl", [flat(1)]), tmp_path / "d.parquet")
     pl.read_parquet(tmp_path / "d.parquet").with_columns(phases=pl.lit("x")).write_parquet(
         tmp_path / "e.parquet"
     )
@@ -168,12 +168,12 @@ def test_what_is_not_a_snapshot_says_so(tmp_path: Path) -> None:
 def test_where_a_snapshot_cannot_be_written(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", [flat(1)])
     with pytest.raises(UsageError, match=r"ending in \.parquet"):
-        import_source(source, tmp_path / "snap.csv")
+        import_trials(source, tmp_path / "snap.csv")
     with pytest.raises(DataError, match="cannot be written"):
-        import_source(source, source / "snap.parquet")
-    import_source(source, tmp_path / "snap.parquet")
+        import_trials(source, source / "snap.parquet")
+    import_trials(source, tmp_path / "snap.parquet")
     with pytest.raises(UsageError, match="the source itself"):
-        import_source(tmp_path / "snap.parquet", tmp_path / "snap.parquet")
+        import_trials(tmp_path / "snap.parquet", tmp_path / "snap.parquet")
 
 
 def full_study() -> dict[str, Any]:
@@ -254,7 +254,7 @@ def check_import(folder: Path, studies: list[Any], as_lines: bool) -> None:
         source = folder / "a.json"
         source.write_text(json.dumps({"studies": studies}))
     out = folder / "snap.parquet"
-    summary = import_source(source, out)
+    summary = import_trials(source, out)
     assert summary.read == summary.kept + summary.quarantined == len(studies)
     assert sum(summary.reasons.values()) == summary.quarantined
     frame = read_snapshot(out)
@@ -281,7 +281,7 @@ def test_any_bytes_give_a_snapshot_or_a_clear_error(content: bytes, name: str) -
         source = Path(folder) / name
         source.write_bytes(content)
         with pytest.raises(DataError, match=name):
-            import_source(source, Path(folder) / "snap.parquet")
+            import_trials(source, Path(folder) / "snap.parquet")
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_damaged_real_studies(tmp_path: Path, real_studies: Callable[[int], list
 
 
 def test_real_studies_import_whole(tmp_path: Path, shared_data: Path) -> None:
-    summary = import_source(shared_data / "registry_v2_studies.jsonl.gz", tmp_path / "snap.parquet")
+    summary = import_trials(shared_data / "registry_v2_studies.jsonl.gz", tmp_path / "snap.parquet")
     assert (summary.kept, summary.quarantined) == (1327, 0)
     frame = read_snapshot(tmp_path / "snap.parquet")
     assert frame["eligibility_criteria"].null_count() <= 1
@@ -312,7 +312,7 @@ def test_real_studies_import_whole(tmp_path: Path, shared_data: Path) -> None:
 
 
 def test_the_joined_real_trials(tmp_path: Path, shared_data: Path) -> None:
-    summary = import_source(shared_data / "trials.parquet", tmp_path / "snap.parquet")
+    summary = import_trials(shared_data / "trials.parquet", tmp_path / "snap.parquet")
     assert (summary.kept, summary.quarantined) == (18549, 0)
     frame = read_snapshot(tmp_path / "snap.parquet")
     raw = pl.read_parquet(shared_data / "trials.parquet")

@@ -18,7 +18,7 @@ import pytest
 from trialtune.errors import DataError
 from trialtune.files import sha256_of
 from trialtune.registry.diff import diff_snapshots
-from trialtune.registry.snapshot.build import import_source
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.sync import merge
 from trialtune.registry.sync.merge import SYNC_SCHEMA
@@ -86,7 +86,7 @@ def test_a_sync_holds_what_an_import_holds(served, studies, tmp_path):
 
     source = tmp_path / "studies.jsonl"
     source.write_text("\n".join(map(json.dumps, studies)), encoding="utf-8")
-    import_source(source, tmp_path / "import.parquet")
+    import_trials(source, tmp_path / "import.parquet")
     diff = diff_snapshots(tmp_path / "sync", tmp_path / "import.parquet", tmp_path / "diff")
     assert (diff.new, diff.changed, diff.removed) == (0, 0, 0)
     assert list((tmp_path / "sync" / "parts").glob("*")) == []
@@ -100,7 +100,7 @@ def test_real_records(registry_server, shared_data, tmp_path):
             tmp_path / "sync", SyncRequest(base_url=url), FAST.model_copy(update={"page_size": 200})
         )
     assert summary.total == summary.read == len(real)
-    import_source(shared_data / "registry_v2_studies.jsonl.gz", tmp_path / "import.parquet")
+    import_trials(shared_data / "registry_v2_studies.jsonl.gz", tmp_path / "import.parquet")
     both = [
         pl.read_parquet(file, columns=["nct_id", "row_hash"]).sort("nct_id")
         for file in (tmp_path / "sync" / "snapshot.parquet", tmp_path / "import.parquet")

@@ -40,22 +40,41 @@ class ImportSummary:
         return {**vars(self), "out": str(self.out), "quarantine": quarantine}
 
 
-def import_source(
-    source: Path,
-    out: Path,
+def import_trials(
+    source: Path | str,
+    out: Path | str,
     *,
     encoding: str = "utf-8",
     data_timestamp: str | None = None,
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> ImportSummary:
-    """Import a file, a folder or a Hub data set of trials into a snapshot.
+    """Import trials into a snapshot; refused rows go to `<stem>.quarantine.jsonl`, with the reason.
 
-    Refused rows go to `<stem>.quarantine.jsonl`. `data_timestamp` says how old the data is (default: the
-    newest file's modification time, UTC); `progress` is told how many more rows were read. The same files
-    give the same bytes, whatever the number of processes (`workers`) that a large source is shared among.
-    Raises UsageError and DataError as `read_rows` does, and DataError when no row is usable.
+    The same files give the same bytes, whatever the number of processes.
+
+    Args:
+        source: A file, a folder, or the data set OWNER/NAME of the Hugging Face Hub; see `SUPPORTED`.
+        out: The Parquet file to write.
+        encoding: Of CSV and JSON files.
+        data_timestamp: How old the data is; the newest file's modification time (UTC) when not given.
+        workers: Processes that a large source is shared among.
+        progress: Takes numbers of rows that were read.
+
+    Returns:
+        The counts: read = kept + quarantined.
+
+    Raises:
+        UsageError: The source is missing or of an unknown kind, or `out` is not to be written.
+        DataError: A file cannot be read, or no row is usable.
+
+    Example:
+        >>> from trialtune import import_trials
+        >>> summary = import_trials(source, out / "snapshot.parquet")
+        >>> summary.read == summary.kept + summary.quarantined
+        True
     """
+    source, out = Path(source), Path(out)
     opened = open_source(source)
     if out.suffix != ".parquet" or out.is_dir():
         raise UsageError(f"{out}: a snapshot is a Parquet file; give --out a name ending in .parquet")

@@ -10,9 +10,24 @@ from trialtune.errors import DataError
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 
 
-def read_snapshot(path: Path) -> pl.DataFrame:
-    """The snapshot as a frame of `SNAPSHOT_SCHEMA`'s columns; DataError when the file is not a snapshot."""
-    return scan_snapshot(path).collect()
+def read_snapshot(path: Path | str) -> pl.DataFrame:
+    """A snapshot, or that of the folder of a sync, as a Polars frame.
+
+    Args:
+        path: The Parquet file, or the folder.
+
+    Returns:
+        A row a trial, with the columns of `SNAPSHOT_SCHEMA`.
+
+    Raises:
+        DataError: The file is missing, or no snapshot.
+
+    Example:
+        >>> from trialtune import read_snapshot
+        >>> read_snapshot(snapshot)["nct_id"].n_unique()
+        3
+    """
+    return scan_snapshot(Path(path)).collect()
 
 
 def snapshot_file(path: Path) -> Path:

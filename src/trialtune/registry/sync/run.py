@@ -81,8 +81,8 @@ class SyncPreview:
 
 
 def sync(
-    out: Path,
-    request: SyncRequest,
+    out: Path | str,
+    request: SyncRequest | None = None,
     settings: SyncSettings | None = None,
     *,
     progress: Callable[[int], None] = lambda count: None,
@@ -90,10 +90,28 @@ def sync(
     """Bring the sync folder `out` up to the registry's present state; a broken-off round is continued.
 
     Writes out/snapshot.parquet (sorted by nct_id, with `first_seen` and `last_changed`), removed.parquet
-    (nct_id, merged_into, removed_on) and snapshot.quarantine.jsonl. `progress` is told the studies read.
-    Raises UsageError when `out` holds another request's sync or is in use; DataError when the registry
-    does not answer, contradicts itself, or has lost a fifth of what it held.
+    (nct_id, merged_into, removed_on) and snapshot.quarantine.jsonl.
+
+    Args:
+        out: The folder.
+        request: Which trials; all of them when not given.
+        settings: How fast, how often tried again.
+        progress: Takes numbers of studies that were read.
+
+    Returns:
+        How many trials are new, changed, removed and in all.
+
+    Raises:
+        UsageError: `out` holds another request's sync, or is in use.
+        DataError: The registry does not answer, contradicts itself, or has lost a fifth of what it held.
+
+    Example:
+        >>> from trialtune import sync
+        >>> summary = sync(out, request)
+        >>> summary.total
+        3
     """
+    out, request = Path(out), request or SyncRequest()
     with writing(out / "manifest.json"), _locked(out, request) as folder:
         folder.tidy()
         with RegistryClient(request.base_url, settings) as client:
