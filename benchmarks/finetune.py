@@ -47,7 +47,8 @@ from trialtune.models.sequence_classifier import build_classifier
 from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot.build import import_source
 from trialtune.stages.evaluate import evaluate
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 ROWS = ("reference", "trimmed", "trialtune")

@@ -25,7 +25,7 @@ from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.intervals import compare
 from trialtune.models.encoders import EMBEDDED
 from trialtune.stages.crossfit import cross_fit
-from trialtune.stages.finetune import FinetuneSettings
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 TASK = load_task("stop-reasons")
@@ -36,8 +36,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "loss=weighted": {"loss": "weighted"},
     "loss=focal": {"loss": "focal"},
     "loss=asymmetric": {"loss": "asymmetric"},
-    "layer_decay=0.8": {"layer_decay": 0.8},
-    "head_rate=1": {"head_rate": 1.0},
+    "layerwise_lr_decay=0.8": {"layerwise_lr_decay": 0.8},
+    "head_lr_multiplier=1": {"head_lr_multiplier": 1.0},
     "method=lora": {"method": "lora", "learning_rate": 1e-3},
     "plain, seed 2": {"seed": 2},
     "plain, seed 3": {"seed": 3},

@@ -10,8 +10,9 @@ from transformers import AutoModel
 from trialtune.experiment.comparison import Comparison, System
 from trialtune.files import read_json
 from trialtune.models.encoders import load_model
-from trialtune.models.lora import LoraSettings, add_lora, save_adapter
-from trialtune.stages.finetune import FinetuneSettings
+from trialtune.models.lora import add_lora, save_adapter
+from trialtune.models.settings import LoraSettings
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 from trialtune.training.progress import training_bar
 
@@ -42,7 +43,7 @@ def rows(count: int, start: int) -> pl.DataFrame:
 def done(tiny_encoder, tmp_path_factory) -> tuple[Comparison, dict]:
     out = tmp_path_factory.mktemp("compare")
     torch.manual_seed(0)
-    model = add_lora(load_model(AutoModel, tiny_encoder), LoraSettings(r=2, alpha=4))
+    model = add_lora(load_model(AutoModel, tiny_encoder), LoraSettings(r=2, lora_alpha=4))
     for name, value in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.05)

@@ -10,8 +10,9 @@ from trialtune.classifier.classifier import task_of
 from trialtune.dataset.examples import load_examples
 from trialtune.errors import DataError
 from trialtune.stages.evaluate import evaluate
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
 from trialtune.stages.predict import predict
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 YAML = "{name: own, kind: multi_class, labels: [Slow, Toxic, None], text: [Why, More], max_length: 24}"

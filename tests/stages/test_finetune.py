@@ -13,7 +13,8 @@ from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.models.sequence_classifier import build_classifier, learning_rates
 from trialtune.stages.crossfit import cross_fit, summarise
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 TASK = load_task("stop-reasons")
@@ -22,7 +23,9 @@ REASONS = {
     "Business_Administrative": "funding ran out",
     "Safety_Sideeffects": "adverse events in patients",
 }
-QUICK = FinetuneSettings(epochs=2, batch_size=16, learning_rate=3e-3, head_rate=2, calibration=0.3)
+QUICK = FinetuneSettings(
+    epochs=2, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, calibration_share=0.3
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def test_a_student_learns_from_its_teacher_and_has_seen_what_it_saw(
     reasons, teacher, tiny_encoder, tmp_path
 ) -> None:
     half = reasons.head(45)
-    train(half, tiny_encoder, tmp_path / "student", teachers=[teacher], teaching=1.0)
+    train(half, tiny_encoder, tmp_path / "student", teachers=[teacher], distillation_alpha=1.0)
     assert read_json(tmp_path / "student" / "training.json")["teachers"] == [str(teacher)]
     unseen, seen = drop_seen(reasons, tmp_path / "student")
     assert unseen.is_empty() and len(seen) == len(reasons)
@@ -104,13 +107,15 @@ def test_a_teacher_of_another_task_is_refused(teacher, reasons, tiny_encoder, tm
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_pass(reasons, tiny_encoder, tmp_path) -> None:
-    summary = train(reasons, tiny_encoder, tmp_path / "c", epochs=30, patience=1, learning_rate=0.05)
+    summary = train(
+        reasons, tiny_encoder, tmp_path / "c", epochs=30, early_stopping_patience=1, learning_rate=0.05
+    )
     assert summary["kept_step"] < 30 * 4
 
 
 def test_rates_fall_layer_by_layer(tiny_encoder) -> None:
     model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_class")
-    rates = learning_rates(model, layer_decay=0.5, head=10)
+    rates = learning_rates(model, layerwise_lr_decay=0.5, head_lr_multiplier=10)
     assert rates.keys() == {name for name, _ in model.named_parameters()}
     assert rates["bert.encoder.layer.1.output.dense.weight"] == 1
     assert rates["bert.encoder.layer.0.output.dense.weight"] == 0.5

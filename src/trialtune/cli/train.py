@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trialtune.dataset.examples import Labelled
-    from trialtune.stages.finetune import FinetuneSettings
+    from trialtune.stages.settings import FinetuneSettings
 
 Sets = Annotated[
     list[str] | None,
@@ -225,7 +225,7 @@ def training_rows(labelled: "Labelled", count: int | None, *, seed: int) -> "pl.
 def finetune_settings(sets: list[str] | None) -> "FinetuneSettings":
     """The settings of a training, with what --set gives."""
     from trialtune.settings import set_value, validated
-    from trialtune.stages.finetune import FinetuneSettings
+    from trialtune.stages.settings import FinetuneSettings
 
     values: dict[str, Any] = {}
     for given in sets or []:

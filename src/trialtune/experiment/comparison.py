@@ -21,7 +21,8 @@ from trialtune.reports.card import write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
 from trialtune.stages.evaluate import evaluate
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 
@@ -82,7 +83,7 @@ class Comparison:
     def steps(self, *inputs: Any, bar: Bar) -> list[Step]:
         """Score baselines, train and score classifiers, compare; `inputs` are the keys of what they read."""
         baselines = self.baselines
-        depends = (*inputs, self.seeds[0], self.settings.calibration, self.settings.max_length)
+        depends = (*inputs, self.seeds[0], self.settings.calibration_share, self.settings.max_length)
         steps = [
             Step(
                 f"baseline {self.task.name} {name}",

@@ -15,7 +15,8 @@ from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
 from trialtune.files import atomic_file, fingerprint, folder_digest
 from trialtune.models.encoders import encoder_digest
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 

@@ -4,13 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from accelerate import PartialState
-from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -27,7 +26,7 @@ from trialtune.evaluation.thresholds import Decision, tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.models.kernels import prepare_training
-from trialtune.models.lora import LoraSettings, add_lora
+from trialtune.models.lora import add_lora
 from trialtune.models.sequence_classifier import (
     build_classifier,
     learning_rates,
@@ -35,35 +34,13 @@ from trialtune.models.sequence_classifier import (
     shift_bias,
     start_bias,
 )
-from trialtune.settings import Settings
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
 from trialtune.training.loop import Outcome, Progress, train
-from trialtune.training.losses import LossName, classification_loss
+from trialtune.training.losses import classification_loss
 from trialtune.training.settings import TrainSettings
-
-
-class FinetuneSettings(Settings):
-    """How a classifier is trained; base and adapted encoders get the same."""
-
-    epochs: float = Field(4.0, gt=0)
-    batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(2e-4, gt=0)
-    layer_decay: float = Field(1.0, gt=0, le=1, description="rate of a layer over that of the one above it")
-    head_rate: float = Field(10.0, gt=0, description="rate of the head over that of the encoder's last layer")
-    method: Literal["full", "lora"] = "full"
-    lora: LoraSettings = LoraSettings(r=16, alpha=32)
-    train_embeddings: bool = Field(False, description="half of a small encoder's weights, and slow")
-    loss: LossName = "plain"
-    patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a lower loss on the calibration rows"
-    )
-    teaching: float = Field(0.5, ge=0, le=1, description="share of the targets that teachers give")
-    max_length: int | None = Field(None, ge=8, description="tokens; the task's own default when not set")
-    calibration: float = Field(0.1, gt=0, lt=0.5, description="share of the rows that tunes the thresholds")
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    seed: int = 1
 
 
 def finetune(
@@ -137,7 +114,7 @@ def keep_aside(
     task: Task, rows: pl.DataFrame, settings: FinetuneSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows to train on and those that tune the decision; raises what `split_examples` raises."""
-    shares = {"train": 1 - settings.calibration, "calibration": settings.calibration}
+    shares = {"train": 1 - settings.calibration_share, "calibration": settings.calibration_share}
     parts = split_examples(rows, fractions=shares, seed=settings.seed, kind=task.kind)
     return parts["train"], parts["calibration"]
 
@@ -181,12 +158,16 @@ class _Making:
                 batch_size=settings.batch_size,
                 learning_rate=settings.learning_rate,
                 precision=settings.precision,
-                patience=settings.patience,
-                evaluate_every=batches.per_epoch,
+                early_stopping_patience=settings.early_stopping_patience,
+                eval_steps=batches.per_epoch,
                 seed=settings.seed,
             ),
-            evaluate=self._evaluate if settings.patience else None,
-            rates=learning_rates(self.model, layer_decay=settings.layer_decay, head=settings.head_rate),
+            evaluate=self._evaluate if settings.early_stopping_patience else None,
+            rates=learning_rates(
+                self.model,
+                layerwise_lr_decay=settings.layerwise_lr_decay,
+                head_lr_multiplier=settings.head_lr_multiplier,
+            ),
             checkpoints=checkpoints,
             report=report,
         )
@@ -214,7 +195,9 @@ class _Making:
         soft = [torch.from_numpy(_teach(teacher, texts, self.labels)).float() for teacher in teachers]
         return TextBatches(
             encode(texts, self.tokenizer, max_length=self.max_length),
-            torch.lerp(hard, torch.stack(soft).mean(dim=0), self.settings.teaching) if soft else hard,
+            torch.lerp(hard, torch.stack(soft).mean(dim=0), self.settings.distillation_alpha)
+            if soft
+            else hard,
             batch_size=self.settings.batch_size,
             pad_id=self.tokenizer.pad_token_id,
             seed=self.settings.seed,
