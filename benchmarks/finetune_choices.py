@@ -24,7 +24,7 @@ from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.intervals import compare
 from trialtune.models.encoders import EMBEDDED
-from trialtune.stages.crossfit import cross_fit
+from trialtune.stages.cross_validate import cross_validate
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
@@ -47,7 +47,8 @@ CHOICES: dict[str, dict[str, Any]] = {
 def out_of_fold(rows: pl.DataFrame, choice: dict[str, Any], out: Path, folds: int) -> pl.DataFrame:
     """`rows`, in their own order, with what classifiers of a choice say that had not seen them."""
     settings = FinetuneSettings(**PLAIN | choice)
-    scored = cross_fit(TASK, rows, EMBEDDED, out, settings=settings, folds=folds)
+    cross_validate(TASK, rows, EMBEDDED, out, settings=settings, folds=folds)
+    scored = pl.read_parquet(out / "out_of_fold.parquet")
     return rows.select("text").join(scored, on="text", how="left", maintain_order="left")
 
 

@@ -202,7 +202,7 @@ def test_what_is_wrong_is_said_in_one_message_with_the_right_exit_code(work, tin
         (1, "registry import", ("corpus", "build", "no_id.csv", "--encoder", tiny_encoder, "--out", "x")),
         (1, "corpus build", ("adapt", "empty", "--encoder", tiny_encoder, "--out", "x")),
         (2, "--tokens", ("adapt", "corpus", "--encoder", tiny_encoder, "--tokens", "1.5", "--out", "x")),
-        (2, "tensorboard", ("adapt", "corpus", "--encoder", tiny_encoder, "--tracker", "qq", "--out", "x")),
+        (2, "tensorboard", ("adapt", "corpus", "--encoder", tiny_encoder, "--report-to", "qq", "--out", "x")),
         (1, "not an encoder folder", ("adapt", "corpus", "--encoder", "empty", "--out", "x")),
         (
             2,

@@ -12,7 +12,7 @@ from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.models.sequence_classifier import build_classifier, learning_rates
-from trialtune.stages.crossfit import cross_fit, summarise
+from trialtune.stages.cross_validate import cross_validate
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
@@ -123,10 +123,11 @@ def test_rates_fall_layer_by_layer(tiny_encoder) -> None:
     assert rates["classifier.weight"] == rates["bert.pooler.dense.weight"] == 10
 
 
-def test_cross_fitting_scores_every_row_once_and_goes_on_where_it_was(
+def test_cross_validation_scores_every_row_once_and_goes_on_where_it_was(
     reasons, tiny_encoder, tmp_path
 ) -> None:
-    rows = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    summary = cross_validate(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    rows = pl.read_parquet(tmp_path / "out_of_fold.parquet")
     assert sorted(rows["nct_id"]) == sorted(reasons["nct_id"])
     assert set(rows["fold"]) == {1, 2, 3}
     probabilities = np.array(rows["probabilities"].to_list())
@@ -135,9 +136,8 @@ def test_cross_fitting_scores_every_row_once_and_goes_on_where_it_was(
     assert [part.suffix for part in parts] == [".parquet"] * 3  # the folds' classifiers are dropped
     before = [part.stat().st_mtime_ns for part in parts[:2]]
     parts[2].unlink()
-    again = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
-    assert again.equals(rows)
+    again = cross_validate(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    assert again == summary and pl.read_parquet(tmp_path / "out_of_fold.parquet").equals(rows)
     assert [part.stat().st_mtime_ns for part in parts[:2]] == before
-    summary = summarise(TASK, rows, tmp_path)
     assert summary["n"] == 90
     assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary["suspects"]

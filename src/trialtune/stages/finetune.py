@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trialtune.classifier.classifier import open_classifier
 from trialtune.classifier.predictor import Predictor
 from trialtune.classifier.windows import encode
+from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import add_seen, write_seen
 from trialtune.dataset.splits import split_examples
@@ -34,6 +35,7 @@ from trialtune.models.sequence_classifier import (
     shift_bias,
     start_bias,
 )
+from trialtune.reports.card import write_card
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
@@ -52,19 +54,24 @@ def finetune(
     settings: FinetuneSettings,
     adapter: Path | None = None,
     teachers: Sequence[Path] = (),
+    max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Train on `examples` (`nct_id`, `text`, `labels`) and write the classifier folder `out`.
 
+    With `max_train`, on so many of them at most, drawn evenly over the labels (see `draw_evenly`).
     With `teachers`, classifier folders of the same task, the targets are a mixture of the labels and
     of the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
 
     The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
-    `training.json` (settings and scores on the calibration rows) and `seen.parquet`, the hashes of
-    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them.
+    `training.json` (settings and scores on the calibration rows), `seen.parquet`, the hashes of
+    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them,
+    and `README.md`, its model card.
     """
     check_replaceable(out)
     check_length(load_config(encoder), settings.max_length or task.max_length)
+    if max_train:
+        examples = draw_evenly(examples, max_train, seed=settings.seed)
     train_rows, calibration_rows = keep_aside(task, examples, settings)
     making = _Making(
         task,
@@ -107,6 +114,7 @@ def finetune(
             add_seen(teacher, folder)
         task.save(folder)
         write_json(folder / "training.json", summary)
+        write_card(folder)
     return summary
 
 
