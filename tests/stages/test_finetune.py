@@ -62,11 +62,20 @@ def test_the_folder_opens_as_a_plain_transformers_model(reasons, tiny_encoder, t
     train(reasons, tiny_encoder, tmp_path / "c", method=method)
     model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "c", output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert "library_name: transformers" in (tmp_path / "c" / "README.md").read_text()
     start = build_classifier(tiny_encoder, list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
     layer = "bert.encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(model.get_parameter(layer), start.get_parameter(layer))
     words = "bert.embeddings.word_embeddings.weight"
     assert torch.equal(model.get_parameter(words), start.get_parameter(words))
+
+
+def test_rows_are_drawn_evenly_when_there_are_too_many(reasons, tiny_encoder, tmp_path) -> None:
+    rows = reasons.filter((pl.col("labels").list.first() == "Safety_Sideeffects") | (pl.int_range(90) < 60))
+    settings = QUICK.model_copy(update={"epochs": 1})
+    summary = finetune(TASK, rows, tiny_encoder, tmp_path / "c", settings=settings, max_train=50)
+    assert sum(summary["rows"].values()) == 50
+    assert len(pl.read_parquet(tmp_path / "c" / "seen.parquet")) == 50
 
 
 def test_embeddings_can_be_trained_too(reasons, tiny_encoder, tmp_path) -> None:
