@@ -38,15 +38,17 @@ from transformers import (
 from turns import in_turns, peak, peak_mb, print_machine
 
 from trialtune.corpus.blocks import Blocks, BlockSource
-from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.build import build_corpus
 from trialtune.corpus.folder import read_blocks
 from trialtune.corpus.masking import Masker
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
 from trialtune.models.kernels import prepare_training, set_dropout
-from trialtune.models.lora import LoraSettings, add_lora
+from trialtune.models.lora import add_lora
 from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
+from trialtune.models.settings import LoraSettings
 from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.training.batching import MaskedBatches
@@ -68,7 +70,7 @@ def load(encoder: str, blocks: BlockSource) -> PreTrainedModel:
     else:
         model, has_head = load_masked_lm(EMBEDDED)
         start_head_bias(model, token_counts(blocks, model.config.vocab_size))
-    add_lora(model, LoraSettings(r=8, alpha=16, target_modules=("query", "value")))
+    add_lora(model, LoraSettings(r=8, lora_alpha=16, target_modules=("query", "value")))
     if not has_head:
         unfreeze_head(model)
     return model

@@ -45,7 +45,8 @@ from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED
 from trialtune.models.sequence_classifier import load_classifier
 from trialtune.stages.export import export
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 ROWS = ("padded-177", "padded-longest", "pipeline", "trialtune-torch", "trialtune-onnx-int8")

@@ -19,7 +19,8 @@ from transformers import logging
 
 from trialtune.experiment.environment import machine
 from trialtune.models.encoders import EMBEDDED
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
+from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
 
 CHOICES: dict[str, dict[str, Any]] = {
@@ -31,7 +32,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 def measure(corpus: Path, choice: dict[str, Any], *, steps: int, seed: int) -> dict[str, float]:
     """Held-out accuracy and loss after training with a choice, and its speed."""
-    schedule = TrainSettings(steps=steps, evaluate_every=steps, checkpoint_every=steps, seed=seed)
+    schedule = TrainSettings(steps=steps, eval_steps=steps, save_steps=steps, seed=seed)
     settings = AdaptSettings(method="full", train=schedule, **choice)
     with tempfile.TemporaryDirectory() as folder:
         metrics = adapt(corpus, EMBEDDED, Path(folder) / "encoder", settings=settings)

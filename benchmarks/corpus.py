@@ -117,7 +117,8 @@ class Memory(threading.Thread):
 
 def measure(folder: Path, name: str, size: int) -> dict[str, Any]:
     """Run one row; returns tokens, seconds of wall and of CPU, peak memory and megabytes written."""
-    from trialtune.corpus.build import CorpusSettings, build_corpus
+    from trialtune.corpus.build import build_corpus
+    from trialtune.corpus.settings import CorpusSettings
     from trialtune.models.encoders import EMBEDDED, load_tokenizer
 
     tokenizer = load_tokenizer(EMBEDDED)

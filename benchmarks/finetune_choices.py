@@ -24,8 +24,8 @@ from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.intervals import compare
 from trialtune.models.encoders import EMBEDDED
-from trialtune.stages.crossfit import cross_fit
-from trialtune.stages.finetune import FinetuneSettings
+from trialtune.stages.cross_validate import cross_validate
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 TASK = load_task("stop-reasons")
@@ -36,8 +36,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "loss=weighted": {"loss": "weighted"},
     "loss=focal": {"loss": "focal"},
     "loss=asymmetric": {"loss": "asymmetric"},
-    "layer_decay=0.8": {"layer_decay": 0.8},
-    "head_rate=1": {"head_rate": 1.0},
+    "layerwise_lr_decay=0.8": {"layerwise_lr_decay": 0.8},
+    "head_lr_multiplier=1": {"head_lr_multiplier": 1.0},
     "method=lora": {"method": "lora", "learning_rate": 1e-3},
     "plain, seed 2": {"seed": 2},
     "plain, seed 3": {"seed": 3},
@@ -47,7 +47,8 @@ CHOICES: dict[str, dict[str, Any]] = {
 def out_of_fold(rows: pl.DataFrame, choice: dict[str, Any], out: Path, folds: int) -> pl.DataFrame:
     """`rows`, in their own order, with what classifiers of a choice say that had not seen them."""
     settings = FinetuneSettings(**PLAIN | choice)
-    scored = cross_fit(TASK, rows, EMBEDDED, out, settings=settings, folds=folds)
+    cross_validate(TASK, rows, EMBEDDED, out, settings=settings, folds=folds)
+    scored = pl.read_parquet(out / "out_of_fold.parquet")
     return rows.select("text").join(scored, on="text", how="left", maintain_order="left")
 
 

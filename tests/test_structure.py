@@ -52,8 +52,9 @@ def imports(path: Path, package: str = "trialtune") -> set[str]:
 
 # The same inside registry/.
 REGISTRY_ORDER = [
-    {"record", "sample"},
-    {"readers"},
+    {"record"},
+    {"settings"},
+    {"sample", "readers"},
     {"snapshot"},
     {"sync"},
     {"query", "lookup", "split", "diff_base"},

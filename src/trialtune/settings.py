@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
 
 from trialtune.errors import UsageError
 
@@ -14,6 +14,11 @@ class Settings(BaseModel):
     """Values a recipe or a command line may set; an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def panel(name: str) -> JsonDict:
+    """A field's `json_schema_extra`: the heading in --help of its option, or of those of its settings."""
+    return {"panel": name}
 
 
 _Model = TypeVar("_Model", bound=Settings)
@@ -33,6 +38,8 @@ def set_value(values: dict[str, Any], override: str) -> None:
 
     Raises UsageError when it is not of that form.
     """
+    import yaml  # noqa: PLC0415 - only here, and the command line reads this file at every start
+
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise UsageError(f"--set {override!r}: write key=value, for example --set adapt.lora.r=16")

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -16,6 +18,8 @@ from typer.testing import CliRunner
 
 from trialtune.cli import app, main
 from trialtune.cli.failures import explain
+from trialtune.models.settings import LoraSettings
+from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 COMMANDS = [
@@ -75,6 +79,32 @@ def test_every_command_has_help_with_an_example_and_json() -> None:
         assert "--json" in shown.output or command == ["serve"]  # which answers over HTTP
         names.add(command[0])
     assert set(typer.main.get_command(app).commands) == names
+
+
+def test_the_command_line_starts_without_what_only_commands_need() -> None:
+    code = "import sys, trialtune.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"torch", "transformers", "peft", "accelerate", "polars", "pyarrow", "yaml", "httpx"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_help_groups_the_options_and_gives_defaults_and_bounds() -> None:
+    shown = CliRunner().invoke(app, ["adapt", "--help"], env={"COLUMNS": "200"}).output
+    for said in (
+        "How long",
+        "LoRA",
+        "Watching",
+        "Machine",
+        "[default: 0.0005]",
+        "<float >0 <1>",
+        "[default: all-linear]",
+    ):
+        assert said in shown
+    assert "--no-" not in shown
+    said = CliRunner().invoke(app, ["compare", "--help"], env={"COLUMNS": "200"}).output
+    for name in FinetuneSettings.model_fields.keys() - {"lora"}:
+        assert f"{name}=" in said
+    assert "lora.lora_alpha=32" in said
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +232,11 @@ def test_what_is_wrong_is_said_in_one_message_with_the_right_exit_code(work, tin
         (1, "registry import", ("corpus", "build", "no_id.csv", "--encoder", tiny_encoder, "--out", "x")),
         (1, "corpus build", ("adapt", "empty", "--encoder", tiny_encoder, "--out", "x")),
         (2, "--tokens", ("adapt", "corpus", "--encoder", tiny_encoder, "--tokens", "1.5", "--out", "x")),
-        (2, "tensorboard", ("adapt", "corpus", "--encoder", tiny_encoder, "--tracker", "qq", "--out", "x")),
+        (2, "--steps", ("adapt", "corpus", "--encoder", tiny_encoder, "--steps", "0", "--out", "x")),
+        (2, "--dropout", ("adapt", "corpus", "--encoder", tiny_encoder, "--dropout", "much", "--out", "x")),
+        (2, "--folds", ("split", "sex", "--folds", 2, "--after", "2020-01-01", "--out", "x")),
+        (2, "--seeds", ("compare", "sex", "--encoder", "x", "--adapter", "y", "--seeds", "a", "--out", "x")),
+        (2, "tensorboard", ("adapt", "corpus", "--encoder", tiny_encoder, "--report-to", "qq", "--out", "x")),
         (1, "not an encoder folder", ("adapt", "corpus", "--encoder", "empty", "--out", "x")),
         (
             2,
@@ -232,6 +266,51 @@ def test_a_dry_run_says_how_much_would_be_trained(work, tiny_encoder) -> None:
     assert planned["epochs"] == pytest.approx(planned["steps"] * 16 / planned["blocks"])
     assert "1.0" in trialtune(*command, cwd=work).stdout  # without a limit, one pass
     assert not (work / "x").exists()
+
+
+def test_a_training_without_a_terminal_says_how_far_it_is(work, tiny_encoder) -> None:
+    command = ("adapt", "corpus", "--encoder", tiny_encoder, "--steps", "6", "--out", "logged")
+    done = subprocess.run(
+        [sys.executable, "-m", "trialtune", *command],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=work,
+        env={**os.environ, "TRIALTUNE_LOG_SECONDS": "0.001"},
+    )
+    form = r"adapting \(lora\): step 4 of 6 \(67%\), loss \d\.\d{3}, [\d,]+ tokens/s, \d+ s left"
+    assert re.search(form, done.stderr), done.stderr
+
+
+def test_settings_are_options_of_the_same_names(work, tiny_encoder) -> None:
+    given = (
+        *("--steps", "1e0", "--batch-size", 4, "--gradient-accumulation-steps", 2, "--dropout", "null"),
+        *(
+            "--lr-scheduler-type",
+            "cosine",
+            "--warmup-ratio",
+            0.5,
+            "--eval-steps",
+            "1_000",
+            "--eval-blocks",
+            4,
+        ),
+        *("--save-steps", 7, "--save-total-limit", 1, "--r", 2, "--lora-alpha", 4, "--lora-dropout", 0.1),
+        *("--target-modules", "query, value", "--use-rslora", "--whole-word-mask"),
+        *("--report-to", "tensorboard", "--early-stopping-patience", 3),
+    )
+    done = trialtune("adapt", "corpus", "--encoder", tiny_encoder, *given, "--out", "set", "--json", cwd=work)
+    assert done.returncode == 0, done.stderr
+    settings = AdaptSettings.model_validate(json.loads(done.stdout)["settings"])
+    train = settings.train
+    assert (train.steps, train.batch_size, train.gradient_accumulation_steps) == (1, 4, 2)
+    assert (train.lr_scheduler_type, train.warmup_ratio, train.eval_steps) == ("cosine", 0.5, 1000)
+    assert (train.save_steps, train.save_total_limit, train.early_stopping_patience) == (7, 1, 3)
+    assert train.report_to == ("tensorboard",)
+    lora = {"r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ("query", "value")}
+    assert settings.lora == LoraSettings(**lora, use_rslora=True)
+    assert settings.whole_word_mask and settings.dropout is None and not settings.compile
+    assert (settings.method, settings.eval_blocks, train.seed) == ("lora", 4, 13)
 
 
 def test_an_adapter_is_scored_by_section(work, tiny_encoder) -> None:

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 import torch
 
-from trialtune.corpus.build import CorpusSettings, build_corpus, tokenizer_fingerprint
+from trialtune.corpus.build import build_corpus, tokenizer_fingerprint
 from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES, compose
 from trialtune.corpus.folder import Corpus, corpus_trials, read_blocks
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.corpus.tokenize import is_heldout
 from trialtune.errors import DataError
 from trialtune.registry.snapshot.build import import_trials
@@ -159,7 +160,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from transformers import AutoTokenizer
-from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.build import build_corpus
+from trialtune.corpus.settings import CorpusSettings
 
 def wait(rows):
     print("working", flush=True)

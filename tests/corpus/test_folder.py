@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.build import build_corpus
 from trialtune.corpus.folder import Corpus, block_files, corpus_trials, read_blocks
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.corpus.shards import open_shards
 from trialtune.errors import DataError
 

@@ -38,7 +38,7 @@ def test_special_tokens_are_never_masked() -> None:
 
 def test_whole_words_are_masked_together() -> None:
     continuing = tuple(range(500, 1000))
-    masker = replace(MASKER, whole_words=True, continuing_ids=continuing, probability=0.3)
+    masker = replace(MASKER, whole_word_mask=True, continuing_ids=continuing, probability=0.3)
     ids = IDS.clone()
     ids[:, [0, 64]] = 1  # special tokens end a word
     _, labels = masker(ids, seed=5)
@@ -65,7 +65,7 @@ def test_pieces_of_byte_level_bpe() -> None:
     backend.train_from_iterator(["the trial was stopped because recruitment was slow"] * 9, vocab_size=300)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend._tokenizer, mask_token="<mask>")
     tokenizer.add_special_tokens({"mask_token": "<mask>"})
-    masker = replace(Masker.of(tokenizer), whole_words=True, probability=0.5)
+    masker = replace(Masker.of(tokenizer), whole_word_mask=True, probability=0.5)
     ids = torch.tensor([tokenizer(" the trial was stopped because recruitment was slow")["input_ids"]])
     starts = [token.startswith("Ġ") for token in tokenizer.convert_ids_to_tokens(ids[0].tolist())]
     assert not all(starts)

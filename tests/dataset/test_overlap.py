@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.build import build_corpus
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.dataset.overlap import check_no_overlap, drop_overlap, mlm_overlap, near_overlap
 from trialtune.errors import DataError
 

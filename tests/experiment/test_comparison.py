@@ -7,11 +7,13 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from trialtune.experiment.comparison import Comparison, System
+from trialtune.errors import DataError
+from trialtune.experiment.comparison import Comparison, System, compare
 from trialtune.files import read_json
 from trialtune.models.encoders import load_model
-from trialtune.models.lora import LoraSettings, add_lora, save_adapter
-from trialtune.stages.finetune import FinetuneSettings
+from trialtune.models.lora import add_lora, save_adapter
+from trialtune.models.settings import LoraSettings
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 from trialtune.training.progress import training_bar
 
@@ -42,7 +44,7 @@ def rows(count: int, start: int) -> pl.DataFrame:
 def done(tiny_encoder, tmp_path_factory) -> tuple[Comparison, dict]:
     out = tmp_path_factory.mktemp("compare")
     torch.manual_seed(0)
-    model = add_lora(load_model(AutoModel, tiny_encoder), LoraSettings(r=2, alpha=4))
+    model = add_lora(load_model(AutoModel, tiny_encoder), LoraSettings(r=2, lora_alpha=4))
     for name, value in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.05)
@@ -130,6 +132,22 @@ def test_another_system_leaves_the_others_steps_alone(done) -> None:
     alone = Comparison(**{**vars(comparison), "others": {}})
     names = {step.name for step in alone.steps("inputs", bar=training_bar) if not step.record()}
     assert names == {"errors stop-reasons", "compare stop-reasons"}
+
+
+def test_compare_reads_divides_trains_and_goes_on(done, tiny_encoder, tmp_path) -> None:
+    comparison, _ = done
+    settings = FinetuneSettings(epochs=1, max_length=32)
+    given = (comparison.task, comparison.train, tiny_encoder, comparison.adapter, tmp_path / "compared")
+    result = compare(*given, settings=settings, seeds=(3,))
+    assert result["seeds"] == [3] and result["n"] == len(pl.read_parquet(given[-1] / "examples/test.parquet"))
+    assert read_json(given[-1] / "comparison" / "comparison.json") == result
+    card = (given[-1] / "classifiers" / "adapted-seed-3" / "README.md").read_text()
+    assert f"{result['n']} test rows" in card
+    lines: list[str] = []
+    assert compare(*given, settings=settings, seeds=(3,), tell=lines.append) == result
+    assert lines and all(line.endswith("done before") for line in lines)
+    with pytest.raises(DataError, match="share"):
+        compare(*given, settings=settings, test=comparison.train)
 
 
 def test_a_test_row_in_training_is_refused(done, tmp_path) -> None:

@@ -21,10 +21,10 @@ sample: {studies: 500}
 encoder: ENCODER
 cut: {date: 2020-01-01}
 corpus: {block_size: 64}
-base: {method: full, evaluation_blocks: 20, train: {steps: 6, batch_size: 4, evaluate_every: 3}}
-adapt: {evaluation_blocks: 20, train: {steps: 8, batch_size: 4, evaluate_every: 4, checkpoint_every: 2}}
+base: {method: full, eval_blocks: 20, train: {steps: 6, batch_size: 4, eval_steps: 3}}
+adapt: {eval_blocks: 20, train: {steps: 8, batch_size: 4, eval_steps: 4, save_steps: 2}}
 variants:
-  qv: {evaluation_blocks: 20, lora: {target_modules: [query, value]}, train: {steps: 4, batch_size: 4}}
+  qv: {eval_blocks: 20, lora: {target_modules: [query, value]}, train: {steps: 4, batch_size: 4}}
 tasks:
   stop-reasons: {seeds: [1], finetune: {epochs: 1}}
   sex: {seeds: [1, 2], split: {max_train: 150, max_test: 60}, finetune: {epochs: 1, max_length: 64}}
@@ -154,9 +154,9 @@ def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_pa
             "base.train.steps=2",
             "adapt.train.steps=2",
             "variants.query-value.train.steps=2",
-            "base.evaluation_blocks=5",
-            "variants.query-value.evaluation_blocks=5",
-            "adapt.evaluation_blocks=5",
+            "base.eval_blocks=5",
+            "variants.query-value.eval_blocks=5",
+            "adapt.eval_blocks=5",
         ),
         *("tasks.stop-reasons.seeds=[1]", "tasks.stop-reasons.split.max_train=300"),
         *("tasks.sex.seeds=[1]", "tasks.sex.split={max_train: 200, max_test: 100}"),

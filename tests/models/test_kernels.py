@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from trialtune.models.kernels import hold_frozen_weights, prepare_training, set_dropout
-from trialtune.models.lora import LoraSettings, add_lora
+from trialtune.models.lora import add_lora
 from trialtune.models.mlm import MaskedLM, head_parameters, unfreeze_head
+from trialtune.models.settings import LoraSettings
 
 
 def loss_and_gradients(model: nn.Module, batch, precision: torch.dtype | None = None):

@@ -21,7 +21,8 @@ from transformers import (
 
 from trialtune.errors import DataError, UsageError
 from trialtune.models.adapters import merge_adapter, open_adapter
-from trialtune.models.lora import LoraSettings, add_lora, save_adapter
+from trialtune.models.lora import add_lora, save_adapter
+from trialtune.models.settings import LoraSettings
 
 IDS = torch.arange(5, 29).reshape(2, 12)
 KINDS = [AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification]
@@ -47,7 +48,7 @@ def train(peft_model, seed: int = 1) -> PeftModel:
 def trained(tiny_encoder, tmp_path_factory):
     """A LoRA model with weights that matter, and the folder it was saved to."""
     model = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
-    peft_model = train(add_lora(model, LoraSettings(r=4, alpha=8)))
+    peft_model = train(add_lora(model, LoraSettings(r=4, lora_alpha=8)))
     folder = tmp_path_factory.mktemp("adapter")
     save_adapter(peft_model, folder, encoder=tiny_encoder)
     return peft_model, folder
@@ -160,7 +161,7 @@ def test_ours_open_in_silence(auto_class, trained, tiny_encoder, caplog) -> None
 @pytest.mark.parametrize("variant", [{"use_rslora": True}, {"use_dora": True}], ids=["rslora", "dora"])
 def test_variants_round_trip(auto_class, variant, tiny_encoder, tmp_path) -> None:
     model = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
-    model = train(add_lora(model, LoraSettings(r=4, alpha=8, dropout=0.5, **variant)))
+    model = train(add_lora(model, LoraSettings(r=4, lora_alpha=8, lora_dropout=0.5, **variant)))
     save_adapter(model, tmp_path, encoder=tiny_encoder)
     plain = PeftModel.from_pretrained(auto_class.from_pretrained(tiny_encoder), tmp_path)
     torch.testing.assert_close(hidden(plain), hidden(model))

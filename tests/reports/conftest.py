@@ -199,8 +199,8 @@ def stage(
         "trainable_parameters": 22_700_000 if method == "full" else 442_368,
         "settings": {
             "method": method,
-            "train": {"steps": 400, "patience": None, "max_minutes": None},
-            "lora": lora or {"r": 16, "alpha": 32, "target_modules": ["all-linear"]},
+            "train": {"steps": 400, "early_stopping_patience": None, "max_minutes": None},
+            "lora": lora or {"r": 16, "lora_alpha": 32, "target_modules": ["all-linear"]},
         },
     }
 
@@ -220,7 +220,7 @@ def made_up_run() -> dict[str, Any]:
         "settings": {
             "data": {"source": "sample", "cut": "NCT03000000"},
             "encoder": "embedded:minilm-l6",
-            "adapt": {"rank": 16, "alpha": 32, "steps": 400, "targets": ["query", "value"]},
+            "adapt": {"rank": 16, "lora_alpha": 32, "steps": 400, "targets": ["query", "value"]},
             "tasks": {"stop-reasons": {"epochs": 3}, "sex": {"epochs": 2}},
             "seeds": [0, 1, 2],
         },

@@ -22,7 +22,7 @@ def test_a_long_stage_is_told_in_hours(run) -> None:
 @pytest.mark.parametrize(
     ("reason", "limit", "text"),
     [
-        ("patience", {"patience": 3}, "Stopped early: no better loss, with a patience of 3."),
+        ("patience", {"early_stopping_patience": 3}, "Stopped early: no better loss, with a patience of 3."),
         ("max_minutes", {"max_minutes": 30.0}, "Stopped early: its limit of 30 minutes was reached."),
     ],
 )

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from trialtune.cli import app
 from trialtune.errors import DataError
 from trialtune.stages.audit import COLUMNS, MIN_PROBABILITY, audit_sex, find_statements, scope
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 TITLES = {"ALL": "Patients with diabetes", "FEMALE": "Female adults, women", "MALE": "Healthy men"}
@@ -33,7 +34,9 @@ def classifier(tmp_path_factory, tiny_encoder) -> Path:
         for number, (label, text) in enumerate(list(TITLES.items()) * 60)
     ]
     folder = tmp_path_factory.mktemp("audit") / "clf"
-    settings = FinetuneSettings(epochs=12, batch_size=16, learning_rate=3e-3, head_rate=2, max_length=64)
+    settings = FinetuneSettings(
+        epochs=12, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, max_length=64
+    )
     finetune(load_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
     return folder
 

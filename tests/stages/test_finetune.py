@@ -12,8 +12,9 @@ from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.models.sequence_classifier import build_classifier, learning_rates
-from trialtune.stages.crossfit import cross_fit, summarise
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.cross_validate import cross_validate
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 TASK = load_task("stop-reasons")
@@ -22,7 +23,9 @@ REASONS = {
     "Business_Administrative": "funding ran out",
     "Safety_Sideeffects": "adverse events in patients",
 }
-QUICK = FinetuneSettings(epochs=2, batch_size=16, learning_rate=3e-3, head_rate=2, calibration=0.3)
+QUICK = FinetuneSettings(
+    epochs=2, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, calibration_share=0.3
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +62,20 @@ def test_the_folder_opens_as_a_plain_transformers_model(reasons, tiny_encoder, t
     train(reasons, tiny_encoder, tmp_path / "c", method=method)
     model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "c", output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert "library_name: transformers" in (tmp_path / "c" / "README.md").read_text()
     start = build_classifier(tiny_encoder, list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
     layer = "bert.encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(model.get_parameter(layer), start.get_parameter(layer))
     words = "bert.embeddings.word_embeddings.weight"
     assert torch.equal(model.get_parameter(words), start.get_parameter(words))
+
+
+def test_rows_are_drawn_evenly_when_there_are_too_many(reasons, tiny_encoder, tmp_path) -> None:
+    rows = reasons.filter((pl.col("labels").list.first() == "Safety_Sideeffects") | (pl.int_range(90) < 60))
+    settings = QUICK.model_copy(update={"epochs": 1})
+    summary = finetune(TASK, rows, tiny_encoder, tmp_path / "c", settings=settings, max_train=50)
+    assert sum(summary["rows"].values()) == 50
+    assert len(pl.read_parquet(tmp_path / "c" / "seen.parquet")) == 50
 
 
 def test_embeddings_can_be_trained_too(reasons, tiny_encoder, tmp_path) -> None:
@@ -78,7 +90,7 @@ def test_a_student_learns_from_its_teacher_and_has_seen_what_it_saw(
     reasons, teacher, tiny_encoder, tmp_path
 ) -> None:
     half = reasons.head(45)
-    train(half, tiny_encoder, tmp_path / "student", teachers=[teacher], teaching=1.0)
+    train(half, tiny_encoder, tmp_path / "student", teachers=[teacher], distillation_alpha=1.0)
     assert read_json(tmp_path / "student" / "training.json")["teachers"] == [str(teacher)]
     unseen, seen = drop_seen(reasons, tmp_path / "student")
     assert unseen.is_empty() and len(seen) == len(reasons)
@@ -104,13 +116,15 @@ def test_a_teacher_of_another_task_is_refused(teacher, reasons, tiny_encoder, tm
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_pass(reasons, tiny_encoder, tmp_path) -> None:
-    summary = train(reasons, tiny_encoder, tmp_path / "c", epochs=30, patience=1, learning_rate=0.05)
+    summary = train(
+        reasons, tiny_encoder, tmp_path / "c", epochs=30, early_stopping_patience=1, learning_rate=0.05
+    )
     assert summary["kept_step"] < 30 * 4
 
 
 def test_rates_fall_layer_by_layer(tiny_encoder) -> None:
     model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_class")
-    rates = learning_rates(model, layer_decay=0.5, head=10)
+    rates = learning_rates(model, layerwise_lr_decay=0.5, head_lr_multiplier=10)
     assert rates.keys() == {name for name, _ in model.named_parameters()}
     assert rates["bert.encoder.layer.1.output.dense.weight"] == 1
     assert rates["bert.encoder.layer.0.output.dense.weight"] == 0.5
@@ -118,10 +132,11 @@ def test_rates_fall_layer_by_layer(tiny_encoder) -> None:
     assert rates["classifier.weight"] == rates["bert.pooler.dense.weight"] == 10
 
 
-def test_cross_fitting_scores_every_row_once_and_goes_on_where_it_was(
+def test_cross_validation_scores_every_row_once_and_goes_on_where_it_was(
     reasons, tiny_encoder, tmp_path
 ) -> None:
-    rows = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    summary = cross_validate(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    rows = pl.read_parquet(tmp_path / "out_of_fold.parquet")
     assert sorted(rows["nct_id"]) == sorted(reasons["nct_id"])
     assert set(rows["fold"]) == {1, 2, 3}
     probabilities = np.array(rows["probabilities"].to_list())
@@ -130,9 +145,8 @@ def test_cross_fitting_scores_every_row_once_and_goes_on_where_it_was(
     assert [part.suffix for part in parts] == [".parquet"] * 3  # the folds' classifiers are dropped
     before = [part.stat().st_mtime_ns for part in parts[:2]]
     parts[2].unlink()
-    again = cross_fit(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
-    assert again.equals(rows)
+    again = cross_validate(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
+    assert again == summary and pl.read_parquet(tmp_path / "out_of_fold.parquet").equals(rows)
     assert [part.stat().st_mtime_ns for part in parts[:2]] == before
-    summary = summarise(TASK, rows, tmp_path)
     assert summary["n"] == 90
     assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary["suspects"]

@@ -5,10 +5,12 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.build import build_corpus
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.errors import DataError
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
 from trialtune.stages.mlm import score_mlm
+from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
 
 STEPS = TrainSettings(steps=10, batch_size=4, learning_rate=1e-2, precision="fp32")

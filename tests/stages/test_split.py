@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from trialtune.dataset.overlap import check_no_overlap
 from trialtune.files import read_json
-from trialtune.stages.split import PartSettings, write_split
+from trialtune.stages.settings import PartSettings
+from trialtune.stages.split import write_split
 from trialtune.tasks.catalog import load_task
 
 STOP = load_task("stop-reasons")

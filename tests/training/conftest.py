@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trialtune.corpus.build import CorpusSettings, build_corpus
+from trialtune.corpus.build import build_corpus
+from trialtune.corpus.settings import CorpusSettings
 
 
 @pytest.fixture(scope="module")

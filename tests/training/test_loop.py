@@ -14,7 +14,8 @@ from torch import nn
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import read_json
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
+from trialtune.stages.settings import AdaptSettings
 from trialtune.training.accelerator import refuse_sharding
 from trialtune.training.checkpoint import Checkpoints, RunState
 from trialtune.training.loop import Outcome, rate, train
@@ -24,7 +25,8 @@ from trialtune.training.settings import TrainSettings
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
+from trialtune.stages.settings import AdaptSettings
 
 def kill(progress):
     if progress.step == int(sys.argv[5]):
@@ -36,8 +38,8 @@ adapt(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), settings=settings, repo
 
 
 def settings(method: str) -> AdaptSettings:
-    steps = TrainSettings(steps=24, batch_size=4, evaluate_every=6, checkpoint_every=5, learning_rate=1e-2)
-    return AdaptSettings(method=method, train=steps, evaluation_blocks=10)
+    steps = TrainSettings(steps=24, batch_size=4, eval_steps=6, save_steps=5, learning_rate=1e-2)
+    return AdaptSettings(method=method, train=steps, eval_blocks=10)
 
 
 def run_killed(corpus: Path, encoder: str, out: Path, method: str, step: int) -> None:
@@ -89,7 +91,7 @@ def test_checkpoints_of_other_settings_or_data_are_not_used(corpus, tiny_encoder
 def test_a_run_goes_on_with_another_way_of_computing(corpus, tiny_encoder, tmp_path) -> None:
     whole = adapt(corpus, tiny_encoder, tmp_path / "whole", settings=settings("lora"))
     run_killed(corpus, tiny_encoder, tmp_path / "killed", "lora", 18)
-    other = settings("lora").train.model_copy(update={"accumulate": 2, "checkpoint_every": 3})
+    other = settings("lora").train.model_copy(update={"gradient_accumulation_steps": 2, "save_steps": 3})
     told = []
     resumed = adapt(
         corpus,
@@ -129,12 +131,14 @@ def test_a_killed_run_with_patience_keeps_the_same_best_weights(tmp_path) -> Non
         evaluate.calls = 0
         return evaluate
 
-    whole, outcome = fit(scores(None), patience=3)
+    whole, outcome = fit(scores(None), early_stopping_patience=3)
     checkpoints = Checkpoints(tmp_path / "c", fingerprint="f")
     with pytest.raises(Killed):
-        fit(scores(4), checkpoints, patience=3, checkpoint_every=4)
+        fit(scores(4), checkpoints, early_stopping_patience=3, save_steps=4)
     later = iter([4.2, 4.4])  # of steps 20 and 25: the checkpoint is that of step 16
-    resumed, again = fit(lambda model: {"loss": next(later)}, checkpoints, patience=3, checkpoint_every=4)
+    resumed, again = fit(
+        lambda model: {"loss": next(later)}, checkpoints, early_stopping_patience=3, save_steps=4
+    )
     assert again.history == outcome.history
     assert again.kept_step == outcome.kept_step == 10
     assert torch.equal(resumed.weight, whole.weight)
@@ -209,7 +213,7 @@ def finite_loss(model, batch) -> torch.Tensor:
 def test_what_is_no_number_stops_the_run_and_keeps_the_weights_before_it(loss_of, what, tmp_path) -> None:
     model = nn.Linear(1, 1)
     checkpoints = Checkpoints(tmp_path / "c", fingerprint="f", keep=1)
-    chosen = TrainSettings(steps=6, checkpoint_every=2, precision="fp32")
+    chosen = TrainSettings(steps=6, save_steps=2, precision="fp32")
     with pytest.raises(DataError, match=what + r" is no number at step 4.*the weights from before it are in"):
         train(model, Nonsense(), loss_of, settings=chosen, checkpoints=checkpoints)
     state, _ = checkpoints.restore(model, torch.optim.AdamW(model.parameters()))
@@ -218,13 +222,13 @@ def test_what_is_no_number_stops_the_run_and_keeps_the_weights_before_it(loss_of
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
-    linear = TrainSettings(steps=100, warmup=0.1)
+    linear = TrainSettings(steps=100, warmup_ratio=0.1)
     assert rate(0, linear) == pytest.approx(0.1)
     assert rate(10, linear) == 1.0
     assert rate(99, linear) < 0.02
-    cosine = linear.model_copy(update={"schedule": "cosine"})
+    cosine = linear.model_copy(update={"lr_scheduler_type": "cosine"})
     assert rate(55, cosine) == pytest.approx(0.5)
-    constant = linear.model_copy(update={"schedule": "constant"})
+    constant = linear.model_copy(update={"lr_scheduler_type": "constant"})
     assert rate(99, constant) == 1.0
 
 
@@ -249,15 +253,15 @@ def squared(model, batch) -> torch.Tensor:
 def fit(evaluate=None, checkpoints=None, loss_of=squared, **values) -> tuple[nn.Linear, Outcome]:
     torch.manual_seed(0)
     model = nn.Linear(1, 1)
-    told = {"steps": 40, "learning_rate": 0.05, "precision": "fp32", "evaluate_every": 5} | values
+    told = {"steps": 40, "learning_rate": 0.05, "precision": "fp32", "eval_steps": 5} | values
     chosen = TrainSettings(**told)
     return model, train(model, Line(), loss_of, settings=chosen, evaluate=evaluate, checkpoints=checkpoints)
 
 
-@pytest.mark.parametrize("accumulate", [2, 3, 8, 16])
-def test_accumulation_changes_nothing(accumulate) -> None:
+@pytest.mark.parametrize("gradient_accumulation_steps", [2, 3, 8, 16])
+def test_accumulation_changes_nothing(gradient_accumulation_steps) -> None:
     whole, _ = fit()
-    parts, _ = fit(accumulate=accumulate)
+    parts, _ = fit(gradient_accumulation_steps=gradient_accumulation_steps)
     torch.testing.assert_close(parts.weight, whole.weight)
     torch.testing.assert_close(parts.bias, whole.bias)
 
@@ -270,7 +274,7 @@ def test_patience_ends_the_run_and_keeps_the_best_weights(tmp_path) -> None:
         seen.append(model.weight.detach().clone())
         return {"loss": next(losses)}
 
-    model, outcome = fit(evaluate, Checkpoints(tmp_path / "c", fingerprint="f"), patience=2)
+    model, outcome = fit(evaluate, Checkpoints(tmp_path / "c", fingerprint="f"), early_stopping_patience=2)
     assert outcome.stopped == "patience"
     assert [entry["loss"] for entry in outcome.history] == [9.0, 5.0, 4.0, 4.5, 4.2]
     assert outcome.kept_step == outcome.history[2]["step"] == 10
@@ -305,9 +309,11 @@ def test_out_of_memory_names_the_accumulation_that_fits() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return squared(model, batch)
 
-    with pytest.raises(UsageError, match=r"8 rows of 1 tokens, in 1 part.*accumulate=4 should fit"):
+    with pytest.raises(
+        UsageError, match=r"8 rows of 1 tokens, in 1 part.*gradient_accumulation_steps=4 should fit"
+    ):
         fit(loss_of=greedy)
-    fit(loss_of=greedy, accumulate=4)
+    fit(loss_of=greedy, gradient_accumulation_steps=4)
 
 
 def test_out_of_memory_for_every_row() -> None:
@@ -353,7 +359,7 @@ def test_speed_is_told_as_a_share_of_the_machine() -> None:
 
 def test_trackers(tmp_path) -> None:
     model, batches = nn.Linear(1, 1), Line()
-    chosen = TrainSettings(steps=4, evaluate_every=2, trackers=("tensorboard",), precision="fp32")
+    chosen = TrainSettings(steps=4, eval_steps=2, report_to=("tensorboard",), precision="fp32")
     scores = {"loss": 2.5, "old": {"loss": 3.5}}
     train(model, batches, squared, settings=chosen, evaluate=lambda _: scores, logs=tmp_path / "logs")
     events = EventAccumulator(str(tmp_path / "logs" / "trialtune"))
@@ -365,9 +371,9 @@ def test_trackers(tmp_path) -> None:
 
 def test_a_tracker_that_is_not_there() -> None:
     with pytest.raises(UsageError, match=r"'tensorbord': choose from.*tensorboard"):
-        fit(trackers=("tensorbord",))
+        fit(report_to=("tensorbord",))
     with pytest.raises(UsageError, match="pip install comet_ml"):
-        fit(trackers=("comet_ml",))
+        fit(report_to=("comet_ml",))
 
 
 def test_sharded_models_are_refused() -> None:

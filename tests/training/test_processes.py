@@ -13,20 +13,21 @@ import torch
 from safetensors.torch import load_file
 
 from trialtune.files import read_json
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
+from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
 
 STEPS = 60
 SETTINGS = AdaptSettings(
-    evaluation_blocks=10,
+    eval_blocks=10,
     train=TrainSettings(
         steps=STEPS,
         batch_size=5,  # which two processes cannot share evenly
-        accumulate=2,
-        patience=9,
+        gradient_accumulation_steps=2,
+        early_stopping_patience=9,
         learning_rate=1e-2,
-        evaluate_every=20,
-        checkpoint_every=10,
+        eval_steps=20,
+        save_steps=10,
         precision="fp32",
     ),
 )
@@ -34,7 +35,8 @@ SETTINGS = AdaptSettings(
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
+from trialtune.stages.settings import AdaptSettings
 
 corpus, encoder, out, settings, pause = sys.argv[1:]
 adapt(

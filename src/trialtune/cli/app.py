@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from trialtune import __version__
-from trialtune.errors import UsageError
 
 app = typer.Typer(
     name="trialtune",
@@ -58,19 +57,6 @@ def emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]],
         typer.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
     else:
         show(result)
-
-
-def whole_number(option: str, text: str | None) -> int | None:
-    """A count that may be written 10_000_000, 10,000,000 or 1e7; raises UsageError for anything else."""
-    if text is None:
-        return None
-    try:
-        number = float(text.replace(",", ""))
-        if number < 1 or number != int(number):
-            raise ValueError
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{option} {text!r}: give a whole number, such as 10_000_000") from error
-    return int(number)
 
 
 def example(*lines: str) -> str:

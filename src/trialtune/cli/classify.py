@@ -11,7 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
+<<<<<<< HEAD
 from trialtune.cli.tasks import ClassifierName, Data, Labels, TaskData, TaskName, data_of, stdout
+=======
+from trialtune.cli.options import settings_options
+from trialtune.cli.tasks import Data, Labels, TaskData, TaskName, data_of, stdout
+from trialtune.stages.settings import PartSettings
+>>>>>>> settings
 
 
 @app.command(epilog=example("trialtune evaluate clf/ --data dev.parquet --out metrics.json"))
@@ -84,27 +90,22 @@ def errors(
 
 
 @app.command(epilog=example("trialtune split stop-reasons --data labelled.parquet --out parts/ --folds 5"))
+@settings_options
 def split(
     task: TaskName,
     out: Out,
+    settings: PartSettings,
     data: TaskData = None,
     labels: Labels = None,
-    folds: Annotated[int | None, typer.Option(help="So many folds for cross-validation.")] = None,
-    test_share: Annotated[float, typer.Option(help="Share of the rows that is held out.")] = 0.2,
-    after: Annotated[
-        str | None, typer.Option(help="Hold out the rows of this date and later, 2017-04-30.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 13,
     as_json: AsJson = False,
 ) -> None:
     """Divide labelled rows so that no trial and no wording, nor nearly one, is on both sides."""
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.scores import parts_to_rich
-    from trialtune.stages.split import PartSettings, write_split
+    from trialtune.stages.split import write_split
     from trialtune.tasks.catalog import load_task
 
     chosen = load_task(task)
-    settings = PartSettings(folds=folds, test_share=test_share, after=after, seed=seed)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     summary = {**write_split(chosen, labelled.frame, out, settings=settings), "data": labelled.counts}
@@ -124,7 +125,14 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
+<<<<<<< HEAD
     from trialtune.classifier.classifier import Classifier
+=======
+    import polars as pl
+
+    from trialtune.console import bar
+    from trialtune.dataset.tables import check_table_name, read_table, write_table
+>>>>>>> settings
     from trialtune.errors import UsageError
 
     if bool(texts) == bool(input_):

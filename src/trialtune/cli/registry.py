@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
+from trialtune.cli.options import settings_options
+from trialtune.registry.settings import SampleSettings
 
 registry = typer.Typer(help="Build snapshots of the registry and compare them.", no_args_is_help=True)
 app.add_typer(registry, name="registry")
@@ -91,18 +93,14 @@ def diff(
 
 
 @registry.command(epilog=example("trialtune registry sample --out sample/ --studies 500"))
-def sample(
-    out: Out,
-    studies: Annotated[int, typer.Option(min=50, help="How many trials to make up.")] = 2400,
-    seed: Annotated[int, typer.Option(help="Equal seeds make equal files.")] = 13,
-    as_json: AsJson = False,
-) -> None:
+@settings_options
+def sample(out: Out, settings: SampleSettings, as_json: AsJson = False) -> None:
     """Make up a sample registry, for trying things out without real data."""
-    from trialtune.registry.sample import SampleSettings, write_sample
+    from trialtune.registry.sample import write_sample
 
-    folder = write_sample(out, SampleSettings(studies=studies, seed=seed))
+    folder = write_sample(out, settings)
     emit(
-        {"out": str(folder), "studies": studies, "made_up": True},
+        {"out": str(folder), "studies": settings.studies, "made_up": True},
         as_json,
         lambda result: typer.echo(result["out"]),
     )

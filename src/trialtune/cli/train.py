@@ -1,33 +1,30 @@
 """`trialtune finetune`, `compare`, `crossfit`: training classifiers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
+from trialtune.cli.options import described, from_sets
 from trialtune.cli.tasks import Labels, TaskData, TaskName, data_of, stdout
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from trialtune.dataset.examples import Labelled
-    from trialtune.stages.finetune import FinetuneSettings
+from trialtune.stages.settings import FinetuneSettings
 
 Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="A setting of the training: epochs, batch_size, learning_rate, layer_decay, head_rate, method "
-        "(full, lora), loss (plain, weighted, focal, asymmetric), patience, max_length, seed...",
-    ),
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=described(FinetuneSettings))
 ]
 MaxTrain = Annotated[
     int | None,
     typer.Option(min=50, help="At most so many rows, drawn evenly over the labels; shares are mended."),
 ]
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: write whole numbers, for example 1,2,3") from error
 
 
 @app.command(
@@ -55,24 +52,23 @@ def finetune(
 
     from trialtune.console import console
     from trialtune.dataset.reading import read_examples
-    from trialtune.reports.card import write_card
     from trialtune.stages.finetune import finetune as run
     from trialtune.tasks.catalog import load_task
     from trialtune.training.progress import training_bar
 
-    settings, chosen = finetune_settings(sets), load_task(task)
+    settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    rows = training_rows(labelled, max_train, seed=settings.seed)
     with training_bar(chosen.name) as report:
         summary = run(
             chosen,
-            rows,
+            labelled.trainable,
             encoder,
             out,
             settings=settings,
             adapter=adapter,
             teachers=teacher or (),
+            max_train=max_train,
             report=report,
         )
     summary["data"] = labelled.counts
@@ -87,7 +83,6 @@ def finetune(
         typer.echo(f"written to {out}")
 
     if PartialState().is_main_process:
-        write_card(out)
         emit(summary, as_json, show)
 
 
@@ -105,66 +100,41 @@ def compare(
     data: TaskData = None,
     test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
     labels: Labels = None,
-    seeds: Annotated[str, typer.Option(help="Each trains two classifiers.")] = "1,2,3,4,5",
+    seeds: Annotated[
+        str, typer.Option(parser=_seeds, metavar="<int,...>", help="Each trains two classifiers.")
+    ] = "1,2,3,4,5",
     sets: Sets = None,
     drop_overlap: Annotated[
-        bool, typer.Option(help="Leave out training rows that are among the test rows instead of refusing.")
+        bool,
+        typer.Option(
+            "--drop-overlap", help="Leave out training rows that are among the test rows instead of refusing."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
-    from trialtune.console import tell
-    from trialtune.dataset.holdout import SplitSettings, divide
-    from trialtune.dataset.overlap import check_no_overlap
-    from trialtune.dataset.reading import read_examples
-    from trialtune.errors import UsageError
-    from trialtune.experiment.comparison import Comparison
-    from trialtune.files import folder_digest, sha256_of
-    from trialtune.models.adapters import check_adapter
-    from trialtune.models.encoders import encoder_digest
+    from trialtune.experiment.comparison import compare as run
     from trialtune.reports.tables import summary_to_rich, to_rich
     from trialtune.tasks.catalog import load_task
-    from trialtune.training.progress import training_bar
 
-    if not all(seed.strip().isdigit() for seed in seeds.split(",")):
-        raise UsageError(f"--seeds {seeds!r}: write whole numbers, for example 1,2,3")
-    check_adapter(adapter)
-    chosen = load_task(task)
-    examples = out / "examples"
-    quarantine = examples / "train.quarantine.jsonl"
-    labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    tested = (
-        read_examples(chosen, test, labels, quarantine=examples / "test.quarantine.jsonl").frame
-        if test
-        else None
+    settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
+    result = run(
+        chosen,
+        data_of(chosen, data),
+        encoder,
+        adapter,
+        out,
+        settings=settings,
+        test=test,
+        labels=labels,
+        seeds=[*map(int, seeds)],
+        drop_overlap=drop_overlap,
     )
-    if tested is not None and not drop_overlap:
-        check_no_overlap(labelled.trainable, tested, names=(str(data_of(chosen, data)), str(test)))
-    divide(chosen, labelled.trainable, tested, examples, settings=SplitSettings())
-    comparison = Comparison(
-        task=chosen,
-        train=examples / "train.parquet",
-        test=examples / "test.parquet",
-        encoder=encoder,
-        adapter=adapter,
-        out=out,
-        settings=finetune_settings(sets),
-        seeds=[int(seed) for seed in seeds.split(",")],
-    )
-    inputs = [
-        encoder_digest(encoder),
-        folder_digest(adapter),
-        sha256_of(comparison.train),
-        sha256_of(comparison.test),
-        chosen.describe(),
-    ]
-    for step in comparison.steps(*inputs, bar=training_bar):
-        record = step.run(tell)
 
     def show(result: dict[str, Any]) -> None:
         stdout().print(summary_to_rich(result), "", to_rich(result), "", result["verdict"])
 
-    emit(record["result"], as_json, show)
+    emit(result, as_json, show)
 
 
 @app.command(
@@ -187,19 +157,25 @@ def crossfit(
     """Cross-validate: scores to choose settings by, and the labels that are probably mistakes."""
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.summary import score_text
-    from trialtune.stages.crossfit import cross_fit, summarise
+    from trialtune.stages.cross_validate import cross_validate
     from trialtune.tasks.catalog import load_task
     from trialtune.training.progress import training_bar
 
-    settings, chosen = finetune_settings(sets), load_task(task)
+    settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     quarantine = out / "quarantine.jsonl"
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    rows = training_rows(labelled, max_train, seed=settings.seed)
     with training_bar(chosen.name) as report:
-        scored = cross_fit(
-            chosen, rows, encoder, out, settings=settings, folds=folds, adapter=adapter, report=report
+        summary = cross_validate(
+            chosen,
+            labelled.trainable,
+            encoder,
+            out,
+            settings=settings,
+            folds=folds,
+            adapter=adapter,
+            max_train=max_train,
+            report=report,
         )
-    summary = summarise(chosen, scored, out)
 
     def show(result: dict[str, Any]) -> None:
         table = Table("label", "F1", "given, probably wrong", "missing, probably right")
@@ -213,21 +189,3 @@ def crossfit(
         )
 
     emit(summary, as_json, show)
-
-
-def training_rows(labelled: "Labelled", count: int | None, *, seed: int) -> "pl.DataFrame":
-    """The rows that may be trained on: all, or `count` drawn evenly over the labels."""
-    from trialtune.dataset.holdout import draw_evenly
-
-    return draw_evenly(labelled.trainable, count, seed=seed) if count else labelled.trainable
-
-
-def finetune_settings(sets: list[str] | None) -> "FinetuneSettings":
-    """The settings of a training, with what --set gives."""
-    from trialtune.settings import set_value, validated
-    from trialtune.stages.finetune import FinetuneSettings
-
-    values: dict[str, Any] = {}
-    for given in sets or []:
-        set_value(values, given)
-    return validated(FinetuneSettings, values, where="--set")

@@ -8,29 +8,20 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
 from trialtune.corpus.documents import COLUMNS
 from trialtune.corpus.folder import TRIALS, Corpus
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.corpus.shards import BlockWriter
 from trialtune.corpus.tokenize import TRIALS_SCHEMA, Encoder
 from trialtune.errors import DataError
 from trialtune.files import atomic_folder, fingerprint, write_json
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
-from trialtune.settings import Settings
 from trialtune.workers import in_order
 
 _CHUNK_ROWS = 128  # about a tenth of a second's work for a worker, and 20 MB while it is tokenised
-
-
-class CorpusSettings(Settings):
-    """How a snapshot becomes blocks."""
-
-    block_size: int = Field(128, ge=16, le=8192, description="tokens a block, [CLS] and [SEP] included")
-    heldout: float = Field(0.05, gt=0, lt=1, description="share of trials kept out of training, to score on")
-    seed: int = 13
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:

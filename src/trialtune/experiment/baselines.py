@@ -17,7 +17,8 @@ from trialtune.evaluation.prior_shift import log_prior_shift, shift_priors
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.experiment.frozen_features import mean_pooled
 from trialtune.files import atomic_file, write_json
-from trialtune.stages.finetune import FinetuneSettings, keep_aside
+from trialtune.stages.finetune import keep_aside
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 
 TITLES = {
@@ -30,7 +31,7 @@ TITLES = {
 _TFIDF_STRENGTHS, _FROZEN_STRENGTHS = (3.0, 10.0, 30.0, 100.0), (0.001, 0.01, 0.1, 1.0)
 
 # Turns texts into features: fitted on the first (training) texts, then applied to the others.
-_Featurise = Callable[[Sequence[Sequence[str]]], list[Any]]
+_Featurize = Callable[[Sequence[Sequence[str]]], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class Baselines:
     ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Probabilities and decisions on the test rows, and how the model was chosen."""
         texts = [frame["text"].to_list() for frame in frames]
-        featurise = _tf_idf if name == "tf-idf" else self._frozen(name)
-        train, calibration, test = featurise(texts)
+        featurize = _tf_idf if name == "tf-idf" else self._frozen(name)
+        train, calibration, test = featurize(texts)
         model, strength = fit_linear(
             (train, golds[0]),
             (calibration, golds[1]),
@@ -99,11 +100,11 @@ class Baselines:
         decided = decision.apply(stated[1])
         return decided.probabilities, decided.labels, {"features": train.shape[1], "C": strength}
 
-    def _frozen(self, name: str) -> _Featurise:
+    def _frozen(self, name: str) -> _Featurize:
         adapter = self.adapter if name == "frozen-adapted" else None
         max_length = self.settings.max_length or self.task.max_length
 
-        def featurise(texts: Sequence[Sequence[str]]) -> list[Any]:
+        def featurize(texts: Sequence[Sequence[str]]) -> list[Any]:
             vectors = mean_pooled(
                 [text for part in texts for text in part], self.encoder, adapter, max_length=max_length
             )
@@ -111,7 +112,7 @@ class Baselines:
             scaler = StandardScaler().fit(parts[0])
             return [scaler.transform(part) for part in parts]
 
-        return featurise
+        return featurize
 
 
 def _tf_idf(texts: Sequence[Sequence[str]]) -> list[Any]:

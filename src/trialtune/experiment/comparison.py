@@ -10,25 +10,81 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+<<<<<<< HEAD
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
+=======
+from trialtune.console import tell as tell_person
+from trialtune.dataset.holdout import SplitSettings, divide
+>>>>>>> settings
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap, mlm_overlap, near_overlap
-from trialtune.evaluation.intervals import compare, score_intervals, score_seeds, verdict
+from trialtune.dataset.reading import read_examples
+from trialtune.evaluation.intervals import compare as compare_answers
+from trialtune.evaluation.intervals import score_intervals, score_seeds, verdict
 from trialtune.evaluation.slices import scores_by
 from trialtune.experiment.baselines import TITLES, Baselines
 from trialtune.experiment.step import Step
-from trialtune.files import atomic_file, read_json, write_json
+from trialtune.files import atomic_file, folder_digest, read_json, sha256_of, write_json
+from trialtune.models.adapters import check_adapter
+from trialtune.models.encoders import encoder_digest
 from trialtune.reports.card import write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
+<<<<<<< HEAD
 from trialtune.stages.finetune import FinetuneSettings, finetune
+=======
+from trialtune.stages.evaluate import evaluate
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
+>>>>>>> settings
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
+from trialtune.training.progress import training_bar
 
 SYSTEMS = ("base", "adapted")
 _SUMMARISED = ("micro_f1", "macro_f1", "accuracy", "ece", "reliability")
 Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+
+
+def compare(
+    task: Task,
+    data: Path,
+    encoder: str,
+    adapter: Path,
+    out: Path,
+    *,
+    settings: FinetuneSettings,
+    test: Path | None = None,
+    labels: Path | None = None,
+    seeds: Sequence[int] = (1, 2, 3, 4, 5),
+    drop_overlap: bool = False,
+    tell: Callable[[str], None] = tell_person,
+    bar: Bar = training_bar,
+) -> dict[str, Any]:
+    """Ask whether `adapter` is worth it: returns what `out/comparison/comparison.json` holds.
+
+    `data` and `test` are tables or snapshots with labelled rows; without `test`, a fifth of the rows of
+    `data` is held out. `labels`, a table of `nct_id` and `labels`, takes the place of the shipped ones.
+    Finished steps are skipped, told of by `tell`. Raises DataError when training rows are among the test
+    rows, unless `drop_overlap` leaves them out.
+    """
+    check_adapter(adapter)
+    rows = out / "examples"
+    trained = read_examples(task, data, labels, quarantine=rows / "train.quarantine.jsonl").trainable
+    tested = None
+    if test:
+        tested = read_examples(task, test, labels, quarantine=rows / "test.quarantine.jsonl").frame
+        if not drop_overlap:
+            check_no_overlap(trained, tested, names=(str(data), str(test)))
+    divide(task, trained, tested, rows, settings=SplitSettings())
+    train_file, test_file = rows / "train.parquet", rows / "test.parquet"
+    comparison = Comparison(task, train_file, test_file, encoder, adapter, out, settings, seeds)
+    files = (sha256_of(train_file), sha256_of(test_file))
+    inputs = (encoder_digest(encoder), folder_digest(adapter), *files, task.describe())
+    records = [step.run(tell) for step in comparison.steps(*inputs, bar=bar)]
+    result: dict[str, Any] = records[-1]["result"]
+    return result
 
 
 @dataclass(frozen=True)
@@ -83,7 +139,7 @@ class Comparison:
     def steps(self, *inputs: Any, bar: Bar) -> list[Step]:
         """Score baselines, train and score classifiers, compare; `inputs` are the keys of what they read."""
         baselines = self.baselines
-        depends = (*inputs, self.seeds[0], self.settings.calibration, self.settings.max_length)
+        depends = (*inputs, self.seeds[0], self.settings.calibration_share, self.settings.max_length)
         steps = [
             Step(
                 f"baseline {self.task.name} {name}",
@@ -172,7 +228,9 @@ class Comparison:
         }
         base, adapted = (answers[name] for name in SYSTEMS)
         stated = (base.probabilities or [], adapted.probabilities or [])
-        result = compare(gold, base.predicted, adapted.predicted, labels, kind=kind, probabilities=stated)
+        result = compare_answers(
+            gold, base.predicted, adapted.predicted, labels, kind=kind, probabilities=stated
+        )
         summary = {
             name: {"title": TITLES[name], "fine_tuned": False, **_summary(answer, gold, labels, kind)}
             for name in self.baselines.names

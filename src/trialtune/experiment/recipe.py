@@ -8,14 +8,13 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, Field
 
-from trialtune.corpus.build import CorpusSettings
+from trialtune.corpus.settings import CorpusSettings
 from trialtune.dataset.holdout import SplitSettings
 from trialtune.errors import UsageError
 from trialtune.registry.sample import SampleSettings
 from trialtune.registry.split import Cut
 from trialtune.settings import Settings, nearest, set_value, validated
-from trialtune.stages.adapt import AdaptSettings
-from trialtune.stages.finetune import FinetuneSettings
+from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.tasks.catalog import load_task
 from trialtune.tasks.task import Task
 

@@ -26,7 +26,8 @@ from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.split import split_by_cut
 from trialtune.reports.report import write_report
-from trialtune.stages.adapt import AdaptSettings, adapt
+from trialtune.stages.adapt import adapt
+from trialtune.stages.settings import AdaptSettings
 from trialtune.tasks.task import Task
 from trialtune.training.progress import training_bar
 from trialtune.workers import cores

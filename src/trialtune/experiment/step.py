@@ -9,6 +9,7 @@ from typing import Any
 from trialtune import __version__
 from trialtune.errors import DataError
 from trialtune.files import fingerprint, read_json, write_json
+from trialtune.reports.card import CARD
 
 RECORD = "step.json"
 
@@ -48,7 +49,8 @@ class Step:
         started = time.perf_counter()
         (self.folder / RECORD).unlink(missing_ok=True)
         result = self.build()
-        files = [file for file in self.folder.rglob("*") if file.is_file()]
+        # A classifier's card is written again when the comparison it is part of is done.
+        files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != CARD]
         record = {
             "key": self.key,
             "result": result,

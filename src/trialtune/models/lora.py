@@ -4,31 +4,19 @@ import re
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
-from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from trialtune.errors import UsageError
 from trialtune.models.encoders import locate
-from trialtune.settings import Settings
+from trialtune.models.settings import LoraSettings
 
 # A layer's place inside an encoder block: "encoder.layer.3.attention.self.query" -> "attention.self.query".
 IN_BLOCK = re.compile(r"(?:^|\.)layers?\.\d+\.(.+)$")
 
 TENSOR_FILE = "adapter_model.safetensors"
 ROOT = "base_model.model."  # PEFT's own wrappers, in front of the name of every tensor
-
-
-class LoraSettings(Settings):
-    """Shape of the adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
-
-    r: int = Field(8, ge=1)
-    alpha: int = Field(16, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: tuple[str, ...] = Field(("all-linear",), min_length=1)
-    use_rslora: bool = Field(False, description="scale by alpha / sqrt(r): https://arxiv.org/abs/2312.03732")
-    use_dora: bool = Field(False, description="weight-decomposed LoRA: https://arxiv.org/abs/2402.09353")
 
 
 def add_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
@@ -40,8 +28,8 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     targets = encoder_targets(model, settings.target_modules)
     config = LoraConfig(
         r=settings.r,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
         target_modules=targets,
         use_rslora=settings.use_rslora,
         use_dora=settings.use_dora,

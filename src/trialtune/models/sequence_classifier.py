@@ -47,22 +47,25 @@ def start_bias(model: PreTrainedModel, targets: torch.Tensor) -> None:
         _output_bias(model).copy_(share.logit() if multi_label else share.log())
 
 
-def learning_rates(model: PreTrainedModel, *, layer_decay: float, head: float) -> dict[str, float]:
+def learning_rates(
+    model: PreTrainedModel, *, layerwise_lr_decay: float, head_lr_multiplier: float
+) -> dict[str, float]:
     """The rate of each parameter relative to the encoder's last layer.
 
-    Each layer below learns `layer_decay` times as fast as the one above it, embeddings slowest
-    (Howard and Ruder, 2018, arXiv:1801.06146); what lies above the encoder learns `head` times as fast.
+    Each layer below learns `layerwise_lr_decay` times as fast as the one above it, embeddings slowest
+    (Howard and Ruder, 2018, arXiv:1801.06146); what lies above the encoder learns
+    `head_lr_multiplier` times as fast.
     """
     layers = model.config.num_hidden_layers
     rates = {}
     inside = f"{model.base_model_prefix}."
     for name, _ in model.named_parameters():
         if match := _LAYER.search(name):
-            rates[name] = layer_decay ** (layers - 1 - int(match[1]))
+            rates[name] = layerwise_lr_decay ** (layers - 1 - int(match[1]))
         elif name.startswith(inside) and "pooler" not in name:
-            rates[name] = layer_decay**layers
+            rates[name] = layerwise_lr_decay**layers
         else:
-            rates[name] = head
+            rates[name] = head_lr_multiplier
     return rates
 
 

@@ -47,7 +47,7 @@ def stage_text(result: Mapping[str, Any]) -> str:
     if result["fresh_head"]:
         sentences.append("The encoder had no head and got a fresh one.")
     if result["stopped"] == "patience":
-        patience = settings["train"]["patience"]
+        patience = settings["train"]["early_stopping_patience"]
         sentences.append(f"Stopped early: no better loss, with a patience of {patience}.")
     elif result["stopped"] == "max_minutes":
         minutes = settings["train"]["max_minutes"]

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from peft import PeftModel
-from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -21,30 +20,15 @@ from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_json
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.models.kernels import prepare_training, set_dropout
-from trialtune.models.lora import LoraSettings, add_lora, save_adapter
+from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.mlm import MaskedLM, load_masked_lm, save_head, start_head_bias, unfreeze_head
-from trialtune.settings import Settings
+from trialtune.stages.settings import AdaptSettings
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.checkpoint import Checkpoints
 from trialtune.training.loop import Progress, train
 from trialtune.training.prefetch import Batch
 from trialtune.training.progress import score_line
 from trialtune.training.settings import HOW, TrainSettings
-
-
-class AdaptSettings(Settings):
-    """How an encoder is trained further."""
-
-    method: Literal["lora", "full"] = Field("lora", description="full trains every weight")
-    train: TrainSettings = TrainSettings()
-    lora: LoraSettings = LoraSettings()
-    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of tokens masked in training")
-    whole_words: bool = Field(False, description="mask all pieces of a word together in training")
-    dropout: float | None = Field(0.0, ge=0, lt=1, description="while adapting; the encoder's own when null")
-    documents_apart: bool = Field(False, description="no attention between documents that share a block")
-    gradient_checkpointing: bool = Field(False, description="less memory, about a third slower")
-    compile: bool = Field(False, description="torch.compile the encoder; needs a C++ compiler")
-    evaluation_blocks: int = Field(300, ge=1, description="held-out blocks scored, at fixed 15% masks")
 
 
 @dataclass(frozen=True)
@@ -128,7 +112,7 @@ def adapt(
     when the corpus was built with another tokeniser.
     """
     check_replaceable(out)
-    texts = read_texts(corpus, encoder, heldout_blocks=settings.evaluation_blocks, old_corpus=old_corpus)
+    texts = read_texts(corpus, encoder, heldout_blocks=settings.eval_blocks, old_corpus=old_corpus)
     tokenizer = texts.tokenizer
     schedule, _ = plan(texts, settings)
     model, adapter, has_head = _open_model(encoder, texts, settings)
@@ -143,7 +127,7 @@ def adapt(
         MaskedLM(model, separator=tokenizer.sep_token_id if settings.documents_apart else None),
         MaskedBatches(
             texts.train,
-            replace(masker, probability=settings.mlm_probability, whole_words=settings.whole_words),
+            replace(masker, probability=settings.mlm_probability, whole_word_mask=settings.whole_word_mask),
             batch_size=schedule.batch_size,
             seed=schedule.seed,
         ),
@@ -163,7 +147,7 @@ def adapt(
                     for file in block_files(folder, "heldout")
                 ),
             ),
-            keep=schedule.keep_checkpoints,
+            keep=schedule.save_total_limit,
         ),
         report=report,
         logs=out.parent / "logs" / out.name,

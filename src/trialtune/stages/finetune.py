@@ -4,19 +4,25 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from accelerate import PartialState
-from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+<<<<<<< HEAD
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.folder import TRAINING_FILE, write_classifier_folder
 from trialtune.classifier.torch_backend import predictor_of
+=======
+from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.windows import encode
+from trialtune.dataset.holdout import draw_evenly
+>>>>>>> settings
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import add_seen, write_seen
 from trialtune.dataset.splits import split_examples
@@ -28,43 +34,26 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
 from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
 from trialtune.models.kernels import prepare_training
-from trialtune.models.lora import LoraSettings, add_lora
+from trialtune.models.lora import add_lora
 from trialtune.models.sequence_classifier import (
     build_classifier,
     learning_rates,
     shift_bias,
     start_bias,
 )
+<<<<<<< HEAD
 from trialtune.models.tokens import encode
 from trialtune.settings import Settings
+=======
+from trialtune.reports.card import write_card
+from trialtune.stages.settings import FinetuneSettings
+>>>>>>> settings
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
 from trialtune.training.loop import Outcome, Progress, train
-from trialtune.training.losses import LossName, classification_loss
+from trialtune.training.losses import classification_loss
 from trialtune.training.settings import TrainSettings
-
-
-class FinetuneSettings(Settings):
-    """How a classifier is trained; base and adapted encoders get the same."""
-
-    epochs: float = Field(4.0, gt=0)
-    batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(2e-4, gt=0)
-    layer_decay: float = Field(1.0, gt=0, le=1, description="rate of a layer over that of the one above it")
-    head_rate: float = Field(10.0, gt=0, description="rate of the head over that of the encoder's last layer")
-    method: Literal["full", "lora"] = "full"
-    lora: LoraSettings = LoraSettings(r=16, alpha=32)
-    train_embeddings: bool = Field(False, description="half of a small encoder's weights, and slow")
-    loss: LossName = "plain"
-    patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a lower loss on the calibration rows"
-    )
-    teaching: float = Field(0.5, ge=0, le=1, description="share of the targets that teachers give")
-    max_length: int | None = Field(None, ge=8, description="tokens; the task's own default when not set")
-    calibration: float = Field(0.1, gt=0, lt=0.5, description="share of the rows that tunes the thresholds")
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    seed: int = 1
 
 
 def finetune(
@@ -76,19 +65,24 @@ def finetune(
     settings: FinetuneSettings,
     adapter: Path | None = None,
     teachers: Sequence[Path] = (),
+    max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Train on `examples` (`nct_id`, `text`, `labels`) and write the classifier folder `out`.
 
+    With `max_train`, on so many of them at most, drawn evenly over the labels (see `draw_evenly`).
     With `teachers`, classifier folders of the same task, the targets are a mixture of the labels and
     of the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
 
     The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
-    `training.json` (settings and scores on the calibration rows) and `seen.parquet`, the hashes of
-    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them.
+    `training.json` (settings and scores on the calibration rows), `seen.parquet`, the hashes of
+    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them,
+    and `README.md`, its model card.
     """
     check_replaceable(out)
     check_length(load_config(encoder), settings.max_length or task.max_length)
+    if max_train:
+        examples = draw_evenly(examples, max_train, seed=settings.seed)
     train_rows, calibration_rows = keep_aside(task, examples, settings)
     making = _Making(
         task,
@@ -135,7 +129,13 @@ def finetune(
         write_seen(examples, folder)
         for teacher in teachers:
             add_seen(teacher, folder)
+<<<<<<< HEAD
         write_json(folder / TRAINING_FILE, summary)
+=======
+        task.save(folder)
+        write_json(folder / "training.json", summary)
+        write_card(folder)
+>>>>>>> settings
     return summary
 
 
@@ -143,7 +143,7 @@ def keep_aside(
     task: Task, rows: pl.DataFrame, settings: FinetuneSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows to train on and those that tune the decision; raises what `split_examples` raises."""
-    shares = {"train": 1 - settings.calibration, "calibration": settings.calibration}
+    shares = {"train": 1 - settings.calibration_share, "calibration": settings.calibration_share}
     parts = split_examples(rows, fractions=shares, seed=settings.seed, kind=task.kind)
     return parts["train"], parts["calibration"]
 
@@ -187,12 +187,16 @@ class _Making:
                 batch_size=settings.batch_size,
                 learning_rate=settings.learning_rate,
                 precision=settings.precision,
-                patience=settings.patience,
-                evaluate_every=batches.per_epoch,
+                early_stopping_patience=settings.early_stopping_patience,
+                eval_steps=batches.per_epoch,
                 seed=settings.seed,
             ),
-            evaluate=self._evaluate if settings.patience else None,
-            rates=learning_rates(self.model, layer_decay=settings.layer_decay, head=settings.head_rate),
+            evaluate=self._evaluate if settings.early_stopping_patience else None,
+            rates=learning_rates(
+                self.model,
+                layerwise_lr_decay=settings.layerwise_lr_decay,
+                head_lr_multiplier=settings.head_lr_multiplier,
+            ),
             checkpoints=checkpoints,
             report=report,
         )
@@ -220,7 +224,9 @@ class _Making:
         soft = [torch.from_numpy(_teach(teacher, texts, self.labels)).float() for teacher in teachers]
         return TextBatches(
             encode(texts, self.tokenizer, max_length=self.max_length),
-            torch.lerp(hard, torch.stack(soft).mean(dim=0), self.settings.teaching) if soft else hard,
+            torch.lerp(hard, torch.stack(soft).mean(dim=0), self.settings.distillation_alpha)
+            if soft
+            else hard,
             batch_size=self.settings.batch_size,
             pad_id=self.tokenizer.pad_token_id,
             seed=self.settings.seed,

@@ -14,7 +14,7 @@ from trialtune.stages.adapt import read_texts
 
 
 def score_mlm(
-    corpus: Path, encoder: str, *, adapter: Path | None = None, evaluation_blocks: int = 300
+    corpus: Path, encoder: str, *, adapter: Path | None = None, eval_blocks: int = 300
 ) -> dict[str, Any]:
     """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section.
 
@@ -22,7 +22,7 @@ def score_mlm(
     whole blocks, so only bf16's rounding separates the numbers. Raises DataError when neither the
     encoder nor the adapter brings a masked-language-model head.
     """
-    texts = read_texts(corpus, encoder, heldout_blocks=evaluation_blocks)
+    texts = read_texts(corpus, encoder, heldout_blocks=eval_blocks)
     if adapter:
         check_adapter(adapter)
     model, has_head = load_masked_lm(encoder)

@@ -4,28 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import Field, model_validator
 
 from trialtune.dataset.overlap import check_no_overlap, near_overlap
 from trialtune.dataset.splits import k_folds, split_by_date, split_examples
 from trialtune.files import atomic_folder, write_json
-from trialtune.settings import Settings
+from trialtune.stages.settings import PartSettings
 from trialtune.tasks.task import Task
-
-
-class PartSettings(Settings):
-    """How rows are divided: by a share unless folds or a date are given."""
-
-    test_share: float = Field(0.2, gt=0, lt=1)
-    folds: int | None = Field(None, ge=2, le=100)
-    after: str | None = Field(None, description="a date; rows from then on are the test part")
-    seed: int = 13
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "PartSettings":
-        if self.folds and self.after:
-            raise ValueError("give --folds or --after, not both")
-        return self
 
 
 def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSettings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def open_accelerator(settings: TrainSettings, logs: Path | None) -> Accelerator:
 
     Raises UsageError for a tracker that is not known or not installed, and for sharded models.
     """
-    for name in settings.trackers:
+    for name in settings.report_to:
         if name not in LOGGER_TYPE_TO_CLASS:
             raise UsageError(f"tracker {name!r}: choose from {', '.join(sorted(LOGGER_TYPE_TO_CLASS))}")
         if LoggerType(name) not in get_available_trackers():
@@ -27,11 +27,11 @@ def open_accelerator(settings: TrainSettings, logs: Path | None) -> Accelerator:
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),  # said aloud, or processes on CPUs do not find each other
         mixed_precision="no",
-        log_with=list(settings.trackers) or None,
+        log_with=list(settings.report_to) or None,
         project_dir=logs,
     )
     refuse_sharding(accelerator.distributed_type)
-    if settings.trackers:
+    if settings.report_to:
         if logs:
             logs.mkdir(parents=True, exist_ok=True)
         plain = {
@@ -47,7 +47,7 @@ def refuse_sharding(kind: DistributedType) -> None:
     if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         raise UsageError(
             f"{kind.value} splits a model over processes; trialtune's checkpoints hold whole ones. Launch "
-            "with plain torchrun, and save memory by accumulate and gradient_checkpointing"
+            "with plain torchrun, and save memory by gradient_accumulation_steps and gradient_checkpointing"
         )
 
 

@@ -49,7 +49,7 @@ class Outcome:
     peak_share: float
     seconds: float  # in all, scoring included; a killed run's up to its last checkpoint
     stopped: Stopped  # what ended the run
-    kept_step: int  # whose weights were kept: the last, or with `patience` the best one scored
+    kept_step: int  # whose weights were kept: the last, or with early stopping the best one scored
 
 
 def train(
@@ -69,7 +69,7 @@ def train(
     `loss_of` gives the summed loss of some rows. Summed over all rows of a step it is divided by
     `batches.scored`, so that, without dropout, neither accumulation nor the number of processes
     changes anything. `rates` multiplies the learning rate of the parameters it names. `evaluate`
-    scores the model (before, every `evaluate_every` steps, after); its "loss" decides on early
+    scores the model (before, every `eval_steps` steps, after); its "loss" decides on early
     stopping. With `checkpoints`, a killed run continues where it was and ends with the same
     weights. Trackers write to `logs`. Frozen linear weights stay in the precision of the training.
     Raises DataError when the loss stops being finite, UsageError when a batch does not fit into memory.
@@ -127,7 +127,7 @@ class _Training:
         state, settings = self.state, self.settings
         started = time.perf_counter()
         before = state.seconds  # of this run, in earlier processes
-        steps = settings.steps
+        steps, patience = settings.steps, settings.early_stopping_patience
         assert steps is not None  # `TrainSettings.in_steps` has turned every limit into steps
 
         def tell(scores: dict[str, Any] | None) -> None:
@@ -151,18 +151,18 @@ class _Training:
             state.add(loss, tokens)
             state.seconds = before + time.perf_counter() - started
             late = self.is_late(state.seconds)
-            due = late or state.step == steps or state.step % settings.evaluate_every == 0
+            due = late or state.step == steps or state.step % settings.eval_steps == 0
             scores = self.score() if due else None
             tell(scores)
             if state.step == steps:
                 break
-            if settings.patience and state.scorings_since_best >= settings.patience:
+            if patience and state.scorings_since_best >= patience:
                 stopped = "patience"
                 break
             if late:
                 stopped = "max_minutes"
                 break
-            if state.step % settings.checkpoint_every == 0:
+            if state.step % settings.save_steps == 0:
                 self.save()
         kept_step = state.step
         if self.best:
@@ -194,7 +194,7 @@ class _Training:
 
     def backward(self, batch: Batch) -> float:
         """Add up the gradients of this process's rows; returns the mean loss of all rows."""
-        turns = self.settings.accumulate
+        turns = self.settings.gradient_accumulation_steps
         parts = turns * self.accelerator.num_processes
         first = turns * self.accelerator.process_index
         self.model.train()
@@ -241,7 +241,7 @@ class _Training:
                 scores = [self.evaluate(self.model)]
         broadcast_object_list(scores)
         self.state.score(scores[0], epoch=self.batches.epoch(self.state.step))
-        if self.settings.patience and self.state.scorings_since_best == 0:
+        if self.settings.early_stopping_patience and self.state.scorings_since_best == 0:
             self.best = {name: value.detach().clone() for name, value in trainable(self.model).items()}
         return self.state.history[-1]
 
@@ -272,7 +272,7 @@ class _Training:
     def too_large(self, batch: Batch) -> UsageError:
         """Find into how many parts the batch must be cut to fit into memory, and say so."""
         rows, tokens = batch["input_ids"].shape
-        processes, parts = self.accelerator.num_processes, self.settings.accumulate
+        processes, parts = self.accelerator.num_processes, self.settings.gradient_accumulation_steps
         problem = f"out of memory: {rows} rows of {tokens} tokens, in {parts * processes} part(s)"
         while parts * processes < rows:
             parts *= 2
@@ -285,7 +285,9 @@ class _Training:
                 if not is_out_of_memory(error):
                     raise
             else:
-                return UsageError(f"{problem}; accumulate={parts} should fit and gives the same result")
+                return UsageError(
+                    f"{problem}; gradient_accumulation_steps={parts} should fit and gives the same result"
+                )
         return UsageError(f"{problem}; not even one row fits: use gradient_checkpointing or shorter blocks")
 
 
@@ -297,13 +299,13 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def rate(step: int, settings: TrainSettings) -> float:
     """Share of the learning rate at `step`: linear warm-up, then the chosen decay."""
     steps = settings.steps or 1
-    warmup = max(1, round(settings.warmup * steps))
+    warmup = max(1, round(settings.warmup_ratio * steps))
     if step < warmup:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, steps - warmup)
-    if settings.schedule == "cosine":
+    if settings.lr_scheduler_type == "cosine":
         return 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0 if settings.schedule == "constant" else 1.0 - done
+    return 1.0 if settings.lr_scheduler_type == "constant" else 1.0 - done
 
 
 def _groups(

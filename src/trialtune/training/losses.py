@@ -1,15 +1,14 @@
 """What a classifier's training minimises: losses that do not let rare classes drown."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from trialtune.training.prefetch import Batch
+from trialtune.training.settings import LossName
 
-LossName = Literal["plain", "weighted", "focal", "asymmetric"]
 LOSSES: tuple[LossName, ...] = ("plain", "weighted", "focal", "asymmetric")
 
 _FOCUS = 2.0  # exponent of focal loss, and of asymmetric loss on negatives

@@ -1,7 +1,6 @@
-"""What a person sees of a training: a bar with loss and speed, a line a scoring."""
+"""What a person sees of a training: a bar or a log with loss and speed, a line a scoring."""
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,13 +13,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from trialtune.console import console, tell
+from trialtune.console import LogLines, console, is_first_process, tell
 from trialtune.training.loop import Progress as TrainingProgress
 
 
 @contextmanager
 def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
-    """A progress bar of a training run, with the loss, the speed and the time left; a line a scoring."""
+    """A bar of a training run, or lines of a log: loss, speed and time left; and a line a scoring."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -29,7 +28,8 @@ def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
         TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
         TextColumn("{task.fields[share]:.0%} of peak"),
     )
-    shown = console.is_terminal and os.environ.get("LOCAL_RANK", "0") == "0"  # once, not once a process
+    shown = console.is_terminal and is_first_process()
+    log = LogLines(f"{label}: step")
     with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task(label, total=None, loss=math.nan, speed=0.0, share=0.0)
 
@@ -44,6 +44,8 @@ def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
             )
             if now.scores:
                 tell(score_line(now.scores))
+            loss = "" if now.loss is None else f"loss {now.loss:.3f}, "
+            log.tell(now.step, now.steps, speed=f"{loss}{now.tokens_per_s:,.0f} tokens/s")
 
         yield show
 

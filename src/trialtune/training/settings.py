@@ -5,32 +5,75 @@ from typing import Literal
 
 from pydantic import Field
 
-from trialtune.settings import Settings
+from trialtune.settings import Settings, panel
+
+LossName = Literal["plain", "weighted", "focal", "asymmetric"]
+_LENGTH, _WATCHING, _MACHINE = panel("How long"), panel("Watching"), panel("Machine")
 
 
 class TrainSettings(Settings):
     """Settings of one training run; a step is one optimiser update. The first limit reached ends the run."""
 
-    steps: int | None = Field(None, ge=1, description="limit; one pass over the data when no limit is given")
-    epochs: float | None = Field(None, gt=0, description="limit: passes over the data")
-    tokens: int | None = Field(None, ge=1, description="limit: tokens trained on, padding left out")
-    max_minutes: float | None = Field(None, gt=0, description="limit of the clock; the rate is not rescaled")
-    patience: int | None = Field(
-        None, ge=1, description="stop after so many scorings without a better loss, and keep the best weights"
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="Stop after so many optimiser steps; one pass over the data when no limit is given.",
+        json_schema_extra=_LENGTH,
     )
-    batch_size: int = Field(16, ge=1, description="rows a step, over all processes")
-    accumulate: int = Field(1, ge=1, description="parts that a process cuts its rows into, to save memory")
-    learning_rate: float = Field(5e-4, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup: float = Field(0.06, ge=0, le=1, description="share of the steps over which the rate rises from 0")
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    max_grad_norm: float = Field(1.0, gt=0)
-    evaluate_every: int = Field(100, ge=1, description="steps; also before the first and after the last")
-    checkpoint_every: int = Field(200, ge=1, description="steps")
-    keep_checkpoints: int = Field(2, ge=1)
-    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where it is native")
-    trackers: tuple[str, ...] = Field((), description="tensorboard, wandb, mlflow, trackio...")
-    seed: int = 13
+    epochs: float | None = Field(
+        None, gt=0, description="Stop after so many passes over the data.", json_schema_extra=_LENGTH
+    )
+    tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Stop after training on so many tokens, padding left out: 10_000_000 or 1e7.",
+        json_schema_extra=_LENGTH,
+    )
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Stop when the time is up; the learning rate falls as if it were not.",
+        json_schema_extra=_LENGTH,
+    )
+    early_stopping_patience: int | None = Field(
+        None,
+        ge=1,
+        description="Stop after so many scorings without a better loss, and keep the best weights.",
+        json_schema_extra=_LENGTH,
+    )
+    batch_size: int = Field(16, ge=1, description="Rows a step, over all processes.")
+    learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="Learning rate after the warm-up."
+    )
+    warmup_ratio: float = Field(
+        0.06, ge=0, le=1, description="Share of the steps over which the learning rate rises from 0."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Of AdamW, on matrices alone.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this norm.")
+    eval_steps: int = Field(
+        100,
+        ge=1,
+        description="Steps between scorings; also before the first and after the last.",
+        json_schema_extra=_WATCHING,
+    )
+    report_to: tuple[str, ...] = Field(
+        (), description="tensorboard, wandb, mlflow, trackio...", json_schema_extra=_WATCHING
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="Arithmetic; auto: bf16 where it is native.", json_schema_extra=_MACHINE
+    )
+    gradient_accumulation_steps: int = Field(
+        1,
+        ge=1,
+        description="Parts that each process cuts its rows into, to save memory.",
+        json_schema_extra=_MACHINE,
+    )
+    save_steps: int = Field(200, ge=1, description="Steps between checkpoints.", json_schema_extra=_MACHINE)
+    save_total_limit: int = Field(
+        2, ge=1, description="Checkpoints that are kept.", json_schema_extra=_MACHINE
+    )
+    seed: int = Field(13, description="Seed of everything random.")
 
     def in_steps(self, *, steps_per_epoch: float, tokens_per_step: float) -> "TrainSettings":
         """The same settings with the limits of epochs and tokens turned into one of steps."""
@@ -44,4 +87,4 @@ class TrainSettings(Settings):
 
 
 # Where and how a run computes, not what: its checkpoints may go on with others of these.
-HOW = {"accumulate", "max_minutes", "checkpoint_every", "keep_checkpoints", "trackers"}
+HOW = {"gradient_accumulation_steps", "max_minutes", "save_steps", "save_total_limit", "report_to"}

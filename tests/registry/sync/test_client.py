@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.sync.client import ClientSettings, Refused, RegistryClient, _retry_after
+from trialtune.registry.settings import ClientSettings
+from trialtune.registry.sync.client import Refused, RegistryClient, _retry_after
 
 FAST = ClientSettings(rate=0, backoff=0.005, attempts=4, timeout=0.4)
 FIELDS = {"fields": "NCTId,BriefTitle"}

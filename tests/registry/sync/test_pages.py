@@ -1,8 +1,9 @@
 """Dividing the registry into ranges of update days."""
 
-from trialtune.registry.sync.client import ClientSettings, RegistryClient
+from trialtune.registry.settings import ClientSettings, SyncRequest
+from trialtune.registry.sync.client import RegistryClient
 from trialtune.registry.sync.pages import Walker, range_walks
-from trialtune.registry.sync.state import SyncFolder, SyncRequest
+from trialtune.registry.sync.state import SyncFolder
 
 
 class DeafClient(RegistryClient):

@@ -18,12 +18,16 @@ import pytest
 from trialtune.errors import DataError
 from trialtune.files import sha256_of
 from trialtune.registry.diff import diff_snapshots
+<<<<<<< HEAD
 from trialtune.registry.snapshot.build import import_trials
+=======
+from trialtune.registry.settings import SyncRequest, SyncSettings
+from trialtune.registry.snapshot.build import import_source
+>>>>>>> settings
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.sync import merge
 from trialtune.registry.sync.merge import SYNC_SCHEMA
-from trialtune.registry.sync.run import SyncSettings, sync
-from trialtune.registry.sync.state import SyncRequest
+from trialtune.registry.sync.run import sync
 
 FAST = SyncSettings(rate=0, backoff=0.005, attempts=5, timeout=5, page_size=25)
 BIG = FAST.model_copy(update={"page_size": 1000})
@@ -121,8 +125,8 @@ def test_killed_anywhere_and_continued_gives_the_same_bytes(served, tmp_path):
     sync(tmp_path / "whole", SyncRequest(base_url=url), FAST)
     registry.log.clear()
     program = (
-        "import sys; from pathlib import Path; from trialtune.registry.sync.state import SyncRequest;"
-        "from trialtune.registry.sync.run import SyncSettings, sync;"
+        "import sys; from pathlib import Path; from trialtune.registry.sync.run import sync;"
+        "from trialtune.registry.settings import SyncRequest, SyncSettings;"
         "sync(Path(sys.argv[1]), SyncRequest(base_url=sys.argv[2]), SyncSettings(rate=25, page_size=25))"
     )
     out = tmp_path / "killed"

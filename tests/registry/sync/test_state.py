@@ -5,9 +5,9 @@ import json
 import pytest
 
 from trialtune.errors import DataError, UsageError
+from trialtune.registry.settings import SyncRequest, SyncSettings
 from trialtune.registry.snapshot.read import read_snapshot
-from trialtune.registry.sync.run import SyncSettings, preview, sync
-from trialtune.registry.sync.state import SyncRequest
+from trialtune.registry.sync.run import preview, sync
 
 FAST = SyncSettings(rate=0, backoff=0.005, attempts=5, timeout=5, page_size=25)
 BIG = FAST.model_copy(update={"page_size": 1000})

@@ -7,7 +7,8 @@ import polars as pl
 
 from trialtune.files import atomic_file
 from trialtune.registry.sample.dirt import as_line, spoil
-from trialtune.registry.sample.studies import SampleSettings, generate_studies
+from trialtune.registry.sample.studies import generate_studies
+from trialtune.registry.settings import SampleSettings
 
 STUDIES, STOP_REASONS, README = "studies.jsonl.gz", "stop_reasons.parquet", "README.txt"
 

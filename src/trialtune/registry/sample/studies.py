@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
-from typing import Any, Self
+from typing import Any
 
-from pydantic import model_validator
-
-from trialtune.errors import UsageError
 from trialtune.registry.sample.bodies import (
     plan_body,
     write_arms,
@@ -20,7 +17,7 @@ from trialtune.registry.sample.bodies import (
 from trialtune.registry.sample.conditions import Condition
 from trialtune.registry.sample.sexes import choose_condition, plan_sexes, write_sex
 from trialtune.registry.sample.stop_reasons import Labels, plan_labels, write_reason
-from trialtune.settings import Settings
+from trialtune.registry.settings import SampleSettings
 
 STOPPED_SHARE = 0.55
 _FIRST_DAY, _LAST_START, _LAST_DAY = date(2005, 1, 3), date(2026, 6, 30), date(2026, 9, 30)
@@ -28,22 +25,6 @@ _PANDEMIC = date(2020, 4, 1)
 # No trial has reached these numbers: a made-up record cannot be taken for a registered one.
 _FIRST_ID, _ID_ROOM = 90_000_000, 9_000_000
 _SPONSORS = ("Marrowbridge University", "Velmora Pharma", "Eastvale Medical Center", "Brixolab", "Auventra")
-
-
-class SampleSettings(Settings):
-    """How many made-up studies, from which seed, and how many of their lines `write_sample` spoils."""
-
-    studies: int = 2400
-    seed: int = 13
-    dirty: int = 12
-
-    @model_validator(mode="after")
-    def _within_bounds(self) -> Self:
-        if not 1 <= self.studies <= 100_000:
-            raise UsageError(f"studies={self.studies}: ask for 1 to 100000 made-up studies")
-        if not 0 <= self.dirty <= self.studies // 2:
-            raise UsageError(f"dirty={self.dirty}: ask for 0 to {self.studies // 2}, half of the studies")
-        return self
 
 
 @dataclass(frozen=True)

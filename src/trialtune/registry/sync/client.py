@@ -11,30 +11,17 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential, wait_random
 
 from trialtune import __version__
 from trialtune.errors import DataError, UsageError
-from trialtune.settings import Settings
-
-BASE_URL = "https://clinicaltrials.gov/api/v2"
-MAX_PAGE = 1_000
+from trialtune.registry.settings import BASE_URL, MAX_PAGE, ClientSettings
 
 _RETRIED = {408, 425, 429}
 _LONGEST_WAIT = 60.0
 # A server that asks for more than this is not coming back soon; a later run goes on from there.
 _LONGEST_RETRY_AFTER = 600.0
-
-
-class ClientSettings(Settings):
-    """How politely and how stubbornly to ask."""
-
-    rate: float = Field(1.0, ge=0, description="requests a second at most; 0 sets no limit")
-    attempts: int = Field(8, ge=1, description="times one request is tried")
-    backoff: float = Field(1.0, gt=0, description="seconds before the second attempt, doubling from there")
-    timeout: float = Field(60.0, gt=0, description="seconds without a byte before a request is given up")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from trialtune.registry.record.normalize import iso_date
 from trialtune.registry.record.row import Row, bad_row, value_row
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, content_hash
 from trialtune.registry.record.validate import is_nct_id, nct_id_of
+from trialtune.registry.settings import SyncRequest
 from trialtune.registry.sync.client import Page, Refused, RegistryClient
-from trialtune.registry.sync.state import Kind, SyncFolder, SyncRequest, Walk
+from trialtune.registry.sync.state import Kind, SyncFolder, Walk
 
 #: A part holds every study of its page: the good as snapshot rows, the refused with reason and raw fields.
 PART_SCHEMA = pa.schema(

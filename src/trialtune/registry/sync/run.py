@@ -17,27 +17,21 @@ from typing import Any
 
 import polars as pl
 from filelock import FileLock, Timeout
-from pydantic import Field
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import writing
 from trialtune.registry.record.quarantine import Quarantine
-from trialtune.registry.sync.client import MAX_PAGE, ClientSettings, RegistryClient
+from trialtune.registry.settings import SyncRequest, SyncSettings
+from trialtune.registry.sync.client import RegistryClient
 from trialtune.registry.sync.merge import Merge, known, read_sweep, write_removed, write_snapshot
 from trialtune.registry.sync.pages import Walker, id_walks, range_walks
-from trialtune.registry.sync.state import Phase, Round, SyncFolder, SyncRequest
+from trialtune.registry.sync.state import Phase, Round, SyncFolder
 
 _OVERLAP = timedelta(days=1)  # update dates are days: what was posted later on the last day counts too
 _RANGE_PAGES, _SWEEP_PAGES = 25, 100
 _QUARANTINE = "snapshot.quarantine.jsonl"
 # Losing this much at once is an outage of theirs, not a cleaning.
 _MOST_GONE, _FEW = 0.2, 100
-
-
-class SyncSettings(ClientSettings):
-    """How to ask, and how much at a time."""
-
-    page_size: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="studies a page")
 
 
 @dataclass(frozen=True)

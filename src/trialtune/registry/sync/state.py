@@ -4,74 +4,18 @@ Every page lands as a Parquet part, and then the manifest that counts it takes t
 Whatever moment a sync is killed at, the manifest tells the truth: a part it does not count is fetched again.
 """
 
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trialtune.errors import DataError, UsageError
-from trialtune.files import atomic_file, fingerprint
-from trialtune.registry.record.validate import is_nct_id
-from trialtune.registry.sync.client import BASE_URL
-from trialtune.settings import Settings
+from trialtune.files import atomic_file
+from trialtune.registry.settings import SyncRequest
 
 MANIFEST = "manifest.json"
 Kind = Literal["studies", "sweep"]
 Phase = Literal["studies", "sweep", "repair", "merge", "publish", "complete"]
-
-#: The API's names of what a snapshot holds; results, places and contact persons are not asked for.
-STUDY_FIELDS = (
-    *("NCTId", "NCTIdAlias", "BriefTitle", "OfficialTitle", "OverallStatus", "WhyStopped", "StartDate"),
-    *("LastUpdatePostDate", "BriefSummary", "DetailedDescription", "Condition", "Keyword", "StudyType"),
-    *("Phase", "ArmGroupLabel", "ArmGroupDescription", "InterventionType", "InterventionName"),
-    *("PrimaryOutcomeMeasure", "PrimaryOutcomeDescription", "SecondaryOutcomeMeasure"),
-    *("SecondaryOutcomeDescription", "EligibilityCriteria", "Sex", "MinimumAge", "MaximumAge"),
-)
-# A trial is told by its id, is current by its date, and counts as empty without any text.
-_ALWAYS = ("NCTId", "LastUpdatePostDate", "BriefTitle")
-
-
-class SyncRequest(Settings):
-    """Which trials a sync folder holds: all, or those of a query, a date on, or a list of ids."""
-
-    base_url: str = BASE_URL
-    query: str | None = None
-    since: str | None = None
-    ids: tuple[str, ...] | None = None
-    fields: tuple[str, ...] = STUDY_FIELDS
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        return value.rstrip("/")
-
-    @field_validator("query")
-    @classmethod
-    def _a_query(cls, value: str | None) -> str | None:
-        # The API then answers the ids and ignores every filter, dates included.
-        if value is not None and all(is_nct_id(word) for word in value.replace(",", " ").split()):
-            raise UsageError(f"--query {value!r}: holds nothing but NCT ids; give them with --ids FILE")
-        return value
-
-    @field_validator("since")
-    @classmethod
-    def _a_day(cls, value: str | None) -> str | None:
-        try:
-            return None if value is None else date.fromisoformat(value).isoformat()
-        except ValueError as error:
-            raise UsageError(f"--since {value!r}: not a day; write it as 2026-01-31") from error
-
-    @field_validator("fields")
-    @classmethod
-    def _with_the_id(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*_ALWAYS, *value)))
-
-    def identity(self) -> dict[str, Any]:
-        """What two syncs into one folder must agree on."""
-        ids = None if self.ids is None else f"{len(self.ids)} ids {fingerprint(sorted(self.ids))[:16]}"
-        shape = {"base_url": self.base_url, "query": self.query, "since": self.since}
-        return {**shape, "ids": ids, "fields": sorted(self.fields)}
 
 
 class Walk(BaseModel):

@@ -8,19 +8,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+<<<<<<< HEAD:src/trialtune/stages/crossfit.py
 from trialtune.classifier.classifier import Classifier
+=======
+from trialtune.classifier.classifier import open_classifier
+from trialtune.dataset.holdout import draw_evenly
+>>>>>>> settings:src/trialtune/stages/cross_validate.py
 from trialtune.dataset.label_arrays import multi_hot, with_answers
 from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
 from trialtune.files import atomic_file, fingerprint, folder_digest
 from trialtune.models.encoders import encoder_digest
-from trialtune.stages.finetune import FinetuneSettings, finetune
+from trialtune.stages.finetune import finetune
+from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 
 
-def cross_fit(
+def cross_validate(
     task: Task,
     examples: pl.DataFrame,
     encoder: str,
@@ -29,13 +35,18 @@ def cross_fit(
     settings: FinetuneSettings,
     folds: int = 5,
     adapter: Path | None = None,
+    max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> pl.DataFrame:
-    """`examples` with `fold`, `predicted` and `probabilities`, also as `out/out_of_fold.parquet`.
+) -> dict[str, Any]:
+    """Score every row of `examples` by a classifier trained without it; returns the scores of all.
 
-    Rows of one trial or wording share a fold (`k_folds`). Each fold's classifier is dropped once it
-    has scored its fold; a killed run goes on with the first fold that is not scored.
+    Writes `out/out_of_fold.parquet`, the rows with `fold`, `predicted` and `probabilities`, and
+    `out/suspects.parquet`, their doubtful labels. Rows of one trial or wording share a fold (`k_folds`).
+    With `max_train`, only so many rows count, drawn evenly over the labels. Each fold's classifier is
+    dropped once it has scored its fold; a killed run goes on with the first fold that is not scored.
     """
+    if max_train:
+        examples = draw_evenly(examples, max_train, seed=settings.seed)
     key = fingerprint(
         settings,
         folds,
@@ -63,11 +74,10 @@ def cross_fit(
     rows = pl.concat(scored)
     with atomic_file(out / "out_of_fold.parquet") as path:
         rows.write_parquet(path)
-    return rows
+    return _summarize(task, rows, out)
 
 
-def summarise(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
-    """The scores of cross-fitted `rows`, and their doubtful labels, listed in `out/suspects.parquet`."""
+def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
     labels = list(task.labels)
     probabilities = np.array(rows["probabilities"].to_list())
     found = suspects(rows.drop("probabilities"), probabilities, labels)

@@ -1,0 +1,22 @@
+"""What an adapter is told."""
+
+from pydantic import Field
+
+from trialtune.settings import Settings
+
+
+class LoraSettings(Settings):
+    """Shape of the adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685), as PEFT names it."""
+
+    r: int = Field(8, ge=1, description="Rank.")
+    lora_alpha: int = Field(16, ge=1, description="The adapter counts lora_alpha / r times.")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in the adapter.")
+    target_modules: tuple[str, ...] = Field(
+        ("all-linear",), min_length=1, description="Layer names, separated by commas, or all-linear."
+    )
+    use_rslora: bool = Field(
+        False, description="The adapter counts lora_alpha / sqrt(r) times (https://arxiv.org/abs/2312.03732)."
+    )
+    use_dora: bool = Field(
+        False, description="Weight-decomposed LoRA, DoRA (https://arxiv.org/abs/2402.09353)."
+    )
