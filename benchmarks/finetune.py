@@ -34,7 +34,6 @@ from rich.console import Console
 from rich.table import Table
 from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
-from trialtune.stages.evaluate import evaluate
 from turns import in_turns, peak_mb, print_machine
 
 from trialtune.classifier.predictor import Predictor
@@ -46,15 +45,9 @@ from trialtune.experiment.environment import machine, versions
 from trialtune.models.encoders import EMBEDDED, load_tokenizer
 from trialtune.models.sequence_classifier import build_classifier
 from trialtune.registry.sample import SampleSettings, write_sample
-<<<<<<< HEAD
 from trialtune.registry.snapshot.build import import_trials
-from trialtune.stages.finetune import FinetuneSettings, finetune
-=======
-from trialtune.registry.snapshot.build import import_source
-from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
->>>>>>> settings
 from trialtune.tasks.catalog import load_task
 
 ROWS = ("reference", "trimmed", "trialtune")

@@ -8,14 +8,8 @@ from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
 from trialtune.dataset.examples import load_examples
 from trialtune.errors import DataError
-<<<<<<< HEAD
-from trialtune.stages.finetune import FinetuneSettings, finetune
-=======
-from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import finetune
-from trialtune.stages.predict import predict
 from trialtune.stages.settings import FinetuneSettings
->>>>>>> settings
 from trialtune.tasks.catalog import load_task
 
 YAML = "{name: own, kind: multi_class, labels: [Slow, Toxic, None], text: [Why, More], max_length: 24}"

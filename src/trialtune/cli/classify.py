@@ -11,13 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
-<<<<<<< HEAD
-from trialtune.cli.tasks import ClassifierName, Data, Labels, TaskData, TaskName, data_of, stdout
-=======
 from trialtune.cli.options import settings_options
-from trialtune.cli.tasks import Data, Labels, TaskData, TaskName, data_of, stdout
+from trialtune.cli.tasks import ClassifierName, Data, Labels, TaskData, TaskName, data_of, stdout
 from trialtune.stages.settings import PartSettings
->>>>>>> settings
 
 
 @app.command(epilog=example("trialtune evaluate clf/ --data dev.parquet --out metrics.json"))
@@ -125,14 +121,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
-<<<<<<< HEAD
     from trialtune.classifier.classifier import Classifier
-=======
-    import polars as pl
-
-    from trialtune.console import bar
-    from trialtune.dataset.tables import check_table_name, read_table, write_table
->>>>>>> settings
     from trialtune.errors import UsageError
 
     if bool(texts) == bool(input_):

@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-<<<<<<< HEAD
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
-=======
 from trialtune.console import tell as tell_person
 from trialtune.dataset.holdout import SplitSettings, divide
->>>>>>> settings
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap, mlm_overlap, near_overlap
 from trialtune.dataset.reading import read_examples
@@ -31,13 +28,8 @@ from trialtune.models.encoders import encoder_digest
 from trialtune.reports.card import write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
-<<<<<<< HEAD
-from trialtune.stages.finetune import FinetuneSettings, finetune
-=======
-from trialtune.stages.evaluate import evaluate
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
->>>>>>> settings
 from trialtune.tasks.task import Task
 from trialtune.training.loop import Progress
 from trialtune.training.progress import training_bar

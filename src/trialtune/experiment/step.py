@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from trialtune import __version__
+from trialtune.classifier.folder import CARD_FILE
 from trialtune.errors import DataError
 from trialtune.files import fingerprint, read_json, write_json
-from trialtune.reports.card import CARD
 
 RECORD = "step.json"
 
@@ -50,7 +50,7 @@ class Step:
         (self.folder / RECORD).unlink(missing_ok=True)
         result = self.build()
         # A classifier's card is written again when the comparison it is part of is done.
-        files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != CARD]
+        files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != CARD_FILE]
         record = {
             "key": self.key,
             "result": result,

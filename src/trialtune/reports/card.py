@@ -9,7 +9,6 @@ from trialtune.files import atomic_file, read_json
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
 
-CARD = "README.md"
 _TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
 
 
@@ -28,11 +27,7 @@ def write_card(
         system=system,
         seed=seed,
     )
-<<<<<<< HEAD
     with atomic_file(folder / CARD_FILE) as path:
-=======
-    with atomic_file(folder / CARD) as path:
->>>>>>> settings
         path.write_text(text, encoding="utf-8")
 
 
@@ -53,9 +48,5 @@ def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> 
     if parity["before"]:
         was, now = (parity[when]["micro_f1"] for when in ("before", "after"))
         told += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
-<<<<<<< HEAD
     with atomic_file(folder / CARD_FILE) as path:
-=======
-    with atomic_file(folder / CARD) as path:
->>>>>>> settings
         path.write_text("\n".join([*lines, "", "## Export", "", told]) + "\n", encoding="utf-8")

@@ -8,12 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-<<<<<<< HEAD:src/trialtune/stages/crossfit.py
 from trialtune.classifier.classifier import Classifier
-=======
-from trialtune.classifier.classifier import open_classifier
 from trialtune.dataset.holdout import draw_evenly
->>>>>>> settings:src/trialtune/stages/cross_validate.py
 from trialtune.dataset.label_arrays import multi_hot, with_answers
 from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects

@@ -13,16 +13,10 @@ from accelerate import PartialState
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-<<<<<<< HEAD
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.folder import TRAINING_FILE, write_classifier_folder
 from trialtune.classifier.torch_backend import predictor_of
-=======
-from trialtune.classifier.classifier import open_classifier
-from trialtune.classifier.predictor import Predictor
-from trialtune.classifier.windows import encode
 from trialtune.dataset.holdout import draw_evenly
->>>>>>> settings
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import add_seen, write_seen
 from trialtune.dataset.splits import split_examples
@@ -41,13 +35,9 @@ from trialtune.models.sequence_classifier import (
     shift_bias,
     start_bias,
 )
-<<<<<<< HEAD
 from trialtune.models.tokens import encode
-from trialtune.settings import Settings
-=======
 from trialtune.reports.card import write_card
 from trialtune.stages.settings import FinetuneSettings
->>>>>>> settings
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
@@ -129,13 +119,8 @@ def finetune(
         write_seen(examples, folder)
         for teacher in teachers:
             add_seen(teacher, folder)
-<<<<<<< HEAD
         write_json(folder / TRAINING_FILE, summary)
-=======
-        task.save(folder)
-        write_json(folder / "training.json", summary)
         write_card(folder)
->>>>>>> settings
     return summary
 
 

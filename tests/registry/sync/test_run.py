@@ -18,12 +18,8 @@ import pytest
 from trialtune.errors import DataError
 from trialtune.files import sha256_of
 from trialtune.registry.diff import diff_snapshots
-<<<<<<< HEAD
-from trialtune.registry.snapshot.build import import_trials
-=======
 from trialtune.registry.settings import SyncRequest, SyncSettings
-from trialtune.registry.snapshot.build import import_source
->>>>>>> settings
+from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.sync import merge
 from trialtune.registry.sync.merge import SYNC_SCHEMA
