@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from trialtune.reports.colours import COLOURS
+from trialtune.reports.colors import COLORS
 from trialtune.reports.plots import (
     Plot,
     adaptation_losses,
@@ -20,11 +20,11 @@ def entry(tokens: int, loss: float) -> dict[str, float]:
     return {"tokens": tokens, "accuracy": 0.1, "loss": loss, "perplexity": math.exp(loss)}
 
 
-def test_an_svg_takes_its_colours_from_the_page_and_keeps_text_as_text(run) -> None:
+def test_an_svg_takes_its_colors_from_the_page_and_keeps_text_as_text(run) -> None:
     svg = class_bars("sex", run["tasks"]["sex"]).svg()
     assert ElementTree.fromstring(svg.replace("xlink:href", "href")).tag == "svg"
     assert "var(--adapted)" in svg
-    assert not any(colour in svg for colour in COLOURS.values())
+    assert not any(color in svg for color in COLORS.values())
     assert ">FEMALE</text>" in svg
 
 
@@ -89,7 +89,7 @@ def test_every_adaptation_has_a_line_of_its_own(run) -> None:
     assert ">_hidden</text>" in svg
     assert "$\\frac{ &lt;b&gt;</text>" in svg
     assert ">a long name that goes on …</text>" in svg
-    assert not any(colour in svg for colour in COLOURS.values())
+    assert not any(color in svg for color in COLORS.values())
 
 
 def test_years_without_trials_leave_a_gap() -> None:

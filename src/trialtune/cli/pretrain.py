@@ -238,4 +238,4 @@ def mlm(
                 )
             )
 
-    emit(scores, as_json, show)
+    emit(scores.model_dump(mode="json"), as_json, show)

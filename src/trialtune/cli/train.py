@@ -118,6 +118,7 @@ def compare(
     from trialtune.dataset.overlap import check_no_overlap
     from trialtune.dataset.reading import read_examples
     from trialtune.errors import UsageError
+    from trialtune.evaluation.comparison import ComparisonResult
     from trialtune.experiment.comparison import Comparison
     from trialtune.files import folder_digest, sha256_of
     from trialtune.models.adapters import check_adapter
@@ -161,10 +162,10 @@ def compare(
     for step in comparison.steps(*inputs, bar=training_bar):
         record = step.run(tell)
 
-    def show(result: dict[str, Any]) -> None:
-        stdout().print(summary_to_rich(result), "", to_rich(result), "", result["verdict"])
+    def show(result: ComparisonResult) -> None:
+        stdout().print(summary_to_rich(result), "", to_rich(result), "", result.verdict)
 
-    emit(record["result"], as_json, show)
+    emit(ComparisonResult.model_validate(record["result"]), as_json, show)
 
 
 @app.command(

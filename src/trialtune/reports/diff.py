@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trialtune.reports.colours import COLOURS
+from trialtune.reports.colors import COLORS
 from trialtune.reports.pages import write_page
 from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 from trialtune.reports.tables import totals_to_rich
 
-_KINDS = {"new": "adapted", "changed": "base", "removed": "old"}  # and the colours they are drawn in
+_KINDS = {"new": "adapted", "changed": "base", "removed": "old"}  # and the colors they are drawn in
 _LISTED = 12  # values of a group in the terminal; the page has them all
 _FAR = 0.001  # share of the changes that may lie off the plot at either end: mistyped start years
 _UNKNOWN = "–"
@@ -70,12 +70,12 @@ def changes_by_year(summary: Mapping[str, Any]) -> Plot | None:
         figure = new_figure(640, 280)
         axes = figure.add_subplot()
         new = [row["new"] for row in shown.values()]
-        axes.bar(list(shown), new, width=0.8, color=COLOURS["adapted"], label="New")
+        axes.bar(list(shown), new, width=0.8, color=COLORS["adapted"], label="New")
         changed = [row.get("changed", 0) for row in shown.values()]
-        axes.bar(list(shown), changed, width=0.8, bottom=new, color=COLOURS["base"], label="Changed")
+        axes.bar(list(shown), changed, width=0.8, bottom=new, color=COLORS["base"], label="Changed")
         removed = [-row.get("removed", 0) for row in shown.values()]
-        axes.bar(list(shown), removed, width=0.8, color=COLOURS["old"], label="Removed")
-        axes.axhline(0, color=COLOURS["muted"], linewidth=1)
+        axes.bar(list(shown), removed, width=0.8, color=COLORS["old"], label="Removed")
+        axes.axhline(0, color=COLORS["muted"], linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
@@ -91,7 +91,7 @@ def fields_changed(summary: Mapping[str, Any]) -> Plot | None:
     if not fields:
         return None
     with rc_context(STYLE):
-        figure = ranked_bars(fields, colour="base", xlabel="Trials in which the field changed")
+        figure = ranked_bars(fields, color="base", xlabel="Trials in which the field changed")
     return Plot("diff-fields", "How many trials each field changed in.", figure)
 
 

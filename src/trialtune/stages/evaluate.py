@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,7 @@ from trialtune.classifier.predictor import Predictor
 from trialtune.dataset.label_arrays import multi_hot, with_answers
 from trialtune.dataset.seen import drop_seen, near_seen
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import review_scores, score
+from trialtune.evaluation.metrics import Evaluation, FewMetrics, review_scores, score
 
 _SHOWN = 5
 
@@ -23,13 +22,12 @@ def evaluate(
     *,
     drop_overlap: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> tuple[dict[str, Any], pl.DataFrame]:
+) -> tuple[Evaluation, pl.DataFrame]:
     """Score `folder` on rows of `nct_id`, `text`, `labels`.
 
     Returns the metrics, and the rows with `predicted`, `probabilities` (calibrated) and
-    `needs_review` columns. `near_duplicates` counts the rows that are nearly a training row (null
-    when the folder is too old to say); `without_near_duplicates` has the scores on the others.
-    Raises DataError when rows were seen in training, unless `drop_overlap` leaves those out.
+    `needs_review` columns. Raises DataError when rows were seen in training, unless `drop_overlap`
+    leaves those out.
     """
     unseen, seen = drop_seen(examples, folder)
     if len(seen) and not drop_overlap:
@@ -45,19 +43,28 @@ def evaluate(
     decided = decision.apply(predictor.probabilities(unseen["text"].to_list(), progress=progress))
     gold = multi_hot(unseen["labels"], labels)
     metrics = score(gold, decided.labels, labels, kind=predictor.kind, probabilities=decided.probabilities)
-    metrics["review"] = review_scores(gold, decided.labels, decided.needs_review)
-    metrics |= _near_duplicates(folder, unseen, gold, decided.labels, predictor)
+    near, others = _near_duplicates(folder, unseen, gold, decided.labels, predictor)
+    evaluation = Evaluation(
+        **dict(metrics),
+        task=task,
+        review=review_scores(gold, decided.labels, decided.needs_review),
+        near_duplicates=near,
+        without_near_duplicates=others,
+        overlap_dropped=len(seen),
+    )
     rows = with_answers(unseen, labels, decided.labels, decided.probabilities)
     rows = rows.with_columns(pl.Series("needs_review", decided.needs_review))
-    return {"task": task, **metrics, "overlap_dropped": len(seen)}, rows
+    return evaluation, rows
 
 
 def _near_duplicates(
     folder: Path, rows: pl.DataFrame, gold: np.ndarray, predicted: np.ndarray, predictor: Predictor
-) -> dict[str, Any]:
+) -> tuple[int | None, FewMetrics | None]:
+    """How many rows are nearly a training row, and the scores on the others."""
     near = near_seen(rows, folder)
-    counted: dict[str, Any] = {"near_duplicates": None if near is None else int(near.sum())}
-    if near is not None and near.any() and gold[~near].any():
-        others = score(gold[~near], predicted[~near], predictor.labels, kind=predictor.kind)
-        counted["without_near_duplicates"] = {name: others[name] for name in ("n", "micro_f1", "macro_f1")}
-    return counted
+    if near is None:
+        return None, None
+    if not near.any() or not gold[~near].any():
+        return int(near.sum()), None
+    others = score(gold[~near], predicted[~near], predictor.labels, kind=predictor.kind)
+    return int(near.sum()), FewMetrics(n=others.n, micro_f1=others.micro_f1, macro_f1=others.macro_f1)
