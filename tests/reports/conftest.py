@@ -256,7 +256,7 @@ def edited() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def made_up_run() -> RunResult:
+def run() -> RunResult:
     """A whole run: two tasks, two MLM stages, a variant, made-up data."""
     years = {str(year): {"base": 40 + 3 * (year - 2004), "new": 0} for year in range(2004, 2017)}
     years |= {str(year): {"base": 6, "new": 90 - 4 * (year - 2017)} for year in range(2017, 2025)}
