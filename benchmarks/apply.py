@@ -115,7 +115,7 @@ def measure(name: str, classifier: Path, int8: Path, data: Path) -> dict[str, An
         "seconds": seconds,
         "texts_per_s": len(texts) / seconds,
         "peak_mb": peak_mb(),
-        "micro_f1": score(multi_hot(dev["labels"], labels), decided, labels, kind=TASK.kind)["micro_f1"],
+        "micro_f1": score(multi_hot(dev["labels"], labels), decided, labels, kind=TASK.kind).micro_f1,
     }
 
 

@@ -109,7 +109,7 @@ def measure_stock(
         short, _ = score_plainly(model, texts, padding_to(None, tokenizer))
         return measured | {"moved_by_padding": float(np.abs(probabilities - short).max())}
     metrics = score(multi_hot(test["labels"], LABELS), probabilities > 0.5, LABELS, kind=TASK.kind)
-    return measured | {name: metrics[name] for name in ("micro_f1", "macro_f1")}
+    return measured | {"micro_f1": metrics.micro_f1, "macro_f1": metrics.macro_f1}
 
 
 def padding_to(length: int | None, tokenizer: PreTrainedTokenizerFast) -> Encode:
@@ -153,8 +153,8 @@ def measure_ours(
         "train_per_s": examples / (ends[-1] - ends[WARM]),  # the first is told before training
         "score_per_s": speed_of(predictor, test["text"].to_list()),
         "peak_mb": memory,
-        "micro_f1": metrics["micro_f1"],
-        "macro_f1": metrics["macro_f1"],
+        "micro_f1": metrics.micro_f1,
+        "macro_f1": metrics.macro_f1,
     }
 
 

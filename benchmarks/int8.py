@@ -109,7 +109,7 @@ def compared(
         "off_mean": float(np.abs(given - expected).mean()),
         "off_max": float(np.abs(given - expected).max()),
         "alone_max": float(np.abs(given[:ALONE] - alone).max()),
-        "micro_f1": scores["micro_f1"],
+        "micro_f1": scores.micro_f1,
     }
 
 
