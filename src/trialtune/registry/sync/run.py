@@ -23,7 +23,14 @@ from trialtune.errors import DataError, UsageError
 from trialtune.files import writing
 from trialtune.registry.record.quarantine import Quarantine
 from trialtune.registry.sync.client import MAX_PAGE, ClientSettings, RegistryClient
-from trialtune.registry.sync.merge import Merge, known, read_sweep, write_removed, write_snapshot
+from trialtune.registry.sync.merge import (
+    Merge,
+    MergeSettings,
+    known,
+    read_sweep,
+    write_removed,
+    write_snapshot,
+)
 from trialtune.registry.sync.pages import Walker, id_walks, range_walks
 from trialtune.registry.sync.state import Phase, Round, SyncFolder, SyncRequest
 
@@ -38,6 +45,7 @@ class SyncSettings(ClientSettings):
     """How to ask, and how much at a time."""
 
     page_size: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="studies a page")
+    merge: MergeSettings = MergeSettings()
 
 
 @dataclass(frozen=True)
@@ -94,15 +102,16 @@ def sync(
     Raises UsageError when `out` holds another request's sync or is in use; DataError when the registry
     does not answer, contradicts itself, or has lost a fifth of what it held.
     """
+    settings = settings or SyncSettings()
     with writing(out / "manifest.json"), _locked(out, request) as folder:
         folder.tidy()
         with RegistryClient(request.base_url, settings) as client:
-            walker = Walker(client, folder, request, (settings or SyncSettings()).page_size, progress)
+            walker = Walker(client, folder, request, settings.page_size, progress)
             if folder.round is None or folder.round.phase == "complete":
                 folder.begin(_new_round(walker))
             else:
                 client.requests, client.retries = folder.round.requests, folder.round.retries
-            _Rounds(walker).run()
+            _Rounds(walker, settings.merge).run()
         folder.tidy()
         return _summary(folder)
 
@@ -168,8 +177,9 @@ def _count(walker: Walker, since: str | None) -> int:
 class _Rounds:
     """The phases of the round under way, each of which ends by naming the next."""
 
-    def __init__(self, walker: Walker) -> None:
+    def __init__(self, walker: Walker, settings: MergeSettings) -> None:
         self.walker, self.folder, self.request = walker, walker.folder, walker.request
+        self.settings = settings
         assert walker.folder.round is not None
         self.round = walker.folder.round
         self.base = self.folder.snapshot if self.folder.snapshot.exists() else None
@@ -248,7 +258,9 @@ class _Rounds:
         shutil.rmtree(next_, ignore_errors=True)
         next_.mkdir()
         about = {"source": self.walker.client.host, "data_timestamp": self.round.data_timestamp}
-        merge = Merge(self.folder.landed("studies"), self.base, self._gone(), self.round.day, about)
+        merge = Merge(
+            self.folder.landed("studies"), self.base, self._gone(), self.round.day, about, self.settings
+        )
         snapshot = next_ / self.folder.snapshot.name
         with Quarantine(next_ / _QUARANTINE) as quarantine:
             merged = write_snapshot(merge, snapshot, quarantine, self.folder.path / ".merge")
