@@ -24,4 +24,8 @@ class Result(BaseModel):
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:
-            raise DataError(f"{path}: not what this version writes ({error}); write it again") from error
+            problem = error.errors()[0]
+            place = ".".join(map(str, problem["loc"]))
+            raise DataError(
+                f"{path}: {place}: {problem['msg']}; this is not what this version writes: make it again"
+            ) from error
