@@ -160,7 +160,7 @@ def score(trained: nn.Module, fresh: PreTrainedModel, heldout: Blocks, masker: M
     with torch.no_grad():
         for name, value in weights.items():
             fresh.get_parameter(name).copy_(value)
-        loss: float = mlm_metrics(MaskedLM(fresh).eval(), heldout, masker)["loss"]
+        loss: float = mlm_metrics(MaskedLM(fresh).eval(), heldout, masker).loss
     return loss
 
 

@@ -36,7 +36,7 @@ from rich.table import Table
 from transformers import logging, pipeline
 from turns import peak_mb, print_machine
 
-from trialtune.classifier.classifier import open_classifier
+from trialtune.classifier.classifier import Classifier
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.decision import Decision
@@ -59,7 +59,7 @@ Answer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts,
 def answerer(name: str, classifier: Path, int8: Path) -> Answer:
     """How a row answers texts."""
     if name.startswith("trialtune"):
-        return open_classifier(int8 if name.endswith("int8") else classifier)[0].probabilities
+        return Classifier.from_pretrained(int8 if name.endswith("int8") else classifier).raw_probabilities
     if name == "pipeline":
         return through_pipeline(classifier)
     return in_batches(classifier, padded=name == "padded-177")
@@ -116,7 +116,7 @@ def measure(name: str, classifier: Path, int8: Path, data: Path) -> dict[str, An
         "seconds": seconds,
         "texts_per_s": len(texts) / seconds,
         "peak_mb": peak_mb(),
-        "micro_f1": score(multi_hot(dev["labels"], labels), decided, labels, kind=TASK.kind)["micro_f1"],
+        "micro_f1": score(multi_hot(dev["labels"], labels), decided, labels, kind=TASK.kind).micro_f1,
     }
 
 

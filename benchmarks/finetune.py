@@ -36,7 +36,8 @@ from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
 from turns import in_turns, peak_mb, print_machine
 
-from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.torch_backend import predictor_of
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.reading import read_examples
 from trialtune.dataset.splits import split_examples
@@ -109,7 +110,7 @@ def measure_stock(
         short, _ = score_plainly(model, texts, padding_to(None, tokenizer))
         return measured | {"moved_by_padding": float(np.abs(probabilities - short).max())}
     metrics = score(multi_hot(test["labels"], LABELS), probabilities > 0.5, LABELS, kind=TASK.kind)
-    return measured | {name: metrics[name] for name in ("micro_f1", "macro_f1")}
+    return measured | {"micro_f1": metrics.micro_f1, "macro_f1": metrics.macro_f1}
 
 
 def padding_to(length: int | None, tokenizer: PreTrainedTokenizerFast) -> Encode:
@@ -147,34 +148,34 @@ def measure_ours(
     )
     memory = peak_mb()
     examples = settings.epochs * summary["rows"]["train"] - WARM * BATCH
-    metrics, _ = evaluate(out, test)
-    predictor = Predictor.load(out, max_length=summary["max_length"])
+    classifier = Classifier.from_pretrained(out)
+    metrics = classifier.evaluate(test)
     return {
         "train_per_s": examples / (ends[-1] - ends[WARM]),  # the first is told before training
-        "score_per_s": speed_of(predictor, test["text"].to_list()),
+        "score_per_s": speed_of(classifier.raw_probabilities, test["text"].to_list()),
         "peak_mb": memory,
-        "micro_f1": metrics["micro_f1"],
-        "macro_f1": metrics["macro_f1"],
+        "micro_f1": metrics.micro_f1,
+        "macro_f1": metrics.macro_f1,
     }
 
 
 def score_stream(texts: list[str]) -> dict[str, Any]:
     """Texts a second of a classifier, whose speed does not depend on its weights, on texts with repeats."""
     model = build_classifier(EMBEDDED, LABELS, kind=TASK.kind)
-    predictor = Predictor.of(model, load_tokenizer(EMBEDDED), max_length=TASK.max_length)
+    predictor = predictor_of(model, load_tokenizer(EMBEDDED), max_length=TASK.max_length)
     return {
-        "score_per_s": speed_of(predictor, texts),
+        "score_per_s": speed_of(predictor.probabilities, texts),
         "texts": len(texts),
         "distinct": len(set(texts)),
         "peak_mb": peak_mb(),
     }
 
 
-def speed_of(predictor: Predictor, texts: list[str]) -> float:
+def speed_of(score: Callable[[list[str]], np.ndarray], texts: list[str]) -> float:
     """Texts a second, once the kernels are loaded."""
-    predictor.probabilities(texts[: WARM * BATCH])
+    score(texts[: WARM * BATCH])
     started = time.perf_counter()
-    predictor.probabilities(texts)
+    score(texts)
     return len(texts) / (time.perf_counter() - started)
 
 

@@ -30,8 +30,7 @@ from rich.table import Table
 from transformers import logging
 from turns import print_machine
 
-from trialtune.classifier.classifier import open_classifier
-from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.classifier import Classifier
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.evaluation.metrics import score
 from trialtune.experiment.environment import machine, versions
@@ -74,21 +73,21 @@ def main() -> None:
     texts = stream.sample(options.texts, seed=0).to_list()
     busiest = psutil.cpu_percent(interval=1.0)
     with tempfile.TemporaryDirectory() as work:
-        exact, decision, _ = open_classifier(options.classifier, precision="fp32")
-        expected = exact.probabilities(dev["text"].to_list())
+        exact = Classifier.from_pretrained(options.classifier, precision="fp32")
+        expected = exact.raw_probabilities(dev["text"].to_list())
         found = folders(options.classifier, Path(work))
-        predictors = {name: open_classifier(folder)[0] for name, folder in found.items()}
+        predictors = {name: Classifier.from_pretrained(folder) for name, folder in found.items()}
         speeds: dict[str, list[float]] = {name: [] for name in predictors}
         for _ in range(options.turns):
             for name, predictor in predictors.items():
-                predictor.probabilities(texts[:64])
+                predictor.raw_probabilities(texts[:64])
                 started = time.perf_counter()
-                predictor.probabilities(texts)
+                predictor.raw_probabilities(texts)
                 speeds[name].append(len(texts) / (time.perf_counter() - started))
         rows = []
         for name, predictor in predictors.items():
             rows.append({"name": name, "texts_per_s": statistics.median(speeds[name])})
-            rows[-1] |= compared(predictor, dev, expected, decision)
+            rows[-1] |= compared(predictor, dev, expected, exact.decision)
             weights = list(found[name].glob("model.*"))
             rows[-1]["megabytes"] = sum(file.stat().st_size for file in weights) / 1e6
     show(rows, busiest)
@@ -98,18 +97,18 @@ def main() -> None:
 
 
 def compared(
-    predictor: Predictor, dev: pl.DataFrame, expected: np.ndarray, decision: Any
+    predictor: Classifier, dev: pl.DataFrame, expected: np.ndarray, decision: Any
 ) -> dict[str, float]:
     """How far answers are from `expected`, from those of texts read alone, and their micro-F1."""
     texts, labels = dev["text"].to_list(), predictor.labels
-    given = predictor.probabilities(texts)
-    alone = np.concatenate([predictor.probabilities([text]) for text in texts[:ALONE]])
-    scores = score(multi_hot(dev["labels"], labels), decision.decide(given), labels, kind=predictor.kind)
+    given = predictor.raw_probabilities(texts)
+    alone = np.concatenate([predictor.raw_probabilities([text]) for text in texts[:ALONE]])
+    scores = score(multi_hot(dev["labels"], labels), decision.decide(given), labels, kind=predictor.task.kind)
     return {
         "off_mean": float(np.abs(given - expected).mean()),
         "off_max": float(np.abs(given - expected).max()),
         "alone_max": float(np.abs(given[:ALONE] - alone).max()),
-        "micro_f1": scores["micro_f1"],
+        "micro_f1": scores.micro_f1,
     }
 
 

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from turns import peak_mb, print_machine
 
-from trialtune.classifier.classifier import task_of
+from trialtune.classifier.classifier import open_folder
 from trialtune.experiment.environment import machine, versions
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.build import import_trials
@@ -75,7 +75,7 @@ def main() -> None:
     if chosen.measure:
         print(json.dumps(measure(chosen.classifier, *chosen.measure)))
         return
-    task, rows = task_of(chosen.classifier).name, []
+    task, rows = open_folder(chosen.classifier).task.name, []
     for count in chosen.trials:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -107,10 +107,10 @@ def measured(chosen: argparse.Namespace, folder: Path, snapshot: str) -> dict[st
 
 def measure(classifier: Path, snapshot: Path, out: Path) -> dict[str, Any]:
     """One `apply`: wall and CPU seconds of the call, peak memory of the process (MiB), texts scored."""
-    from trialtune.stages.apply import ApplySettings, apply  # noqa: PLC0415 - only where it is measured
+    from trialtune.stages.apply import label_registry  # noqa: PLC0415 - only where it is measured
 
     started, used = time.perf_counter(), cpu_seconds()
-    summary = apply(classifier, snapshot, out, settings=ApplySettings())
+    summary = label_registry(classifier, snapshot, out).model_dump()
     return {
         "seconds": time.perf_counter() - started,
         "cpu_s": cpu_seconds() - used,

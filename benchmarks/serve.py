@@ -4,7 +4,7 @@ The texts are the real reasons for stopping of stop_reasons_silver.parquet, all 
 repeats included. Each client sends one request after the other over one kept connection, `--size`
 texts in each; a row ends when all texts are answered or after `--seconds`. Every answer is compared
 with the classifier's own, computed offline; `of offline` is the rate against
-`Predictor.probabilities` over the same folder, given all texts at once: the mean of a run before
+`Classifier.raw_probabilities` over the same folder, given all texts at once: the mean of a run before
 the row and one after it. Run it on an otherwise idle machine (the clients share it with the
 server: see `client CPU`):
 python benchmarks/serve.py --classifier TORCH_DIR [ONNX_DIR] [--infinity PATH/TO/infinity_emb] [--json FILE]
@@ -30,7 +30,7 @@ from rich.table import Table
 from services import Service, infinity, naive, running, trialtune
 from turns import print_machine
 
-from trialtune.classifier.classifier import open_classifier, task_of
+from trialtune.classifier.classifier import Classifier, open_folder
 
 
 class Pace(NamedTuple):
@@ -47,22 +47,22 @@ class Offline:
     """A classifier at work when nobody serves it."""
 
     def __init__(self, folder: Path, texts: Sequence[str]) -> None:
-        self._predictor, decision, _ = open_classifier(folder)
+        self._classifier = Classifier.from_pretrained(folder)
         self._texts = texts
-        self._raw = self._predictor.probabilities(texts)  # [texts, labels]
-        self._calibrated = decision.calibrate(self._raw)
+        self._raw = self._classifier.raw_probabilities(texts)  # [texts, labels]
+        self._calibrated = self._classifier.decision.calibrate(self._raw)
 
     def time(self) -> Pace:
         """How fast it is now."""
         began, used = time.perf_counter(), time.process_time()
-        self._predictor.probabilities(self._texts)
+        self._classifier.raw_probabilities(self._texts)
         seconds, used = time.perf_counter() - began, time.process_time() - used
         return Pace(len(self._texts) / seconds, 1000 * used / len(self._texts))
 
     def judge(self, service: Service) -> Judge:
         """Compares an answer of the service with ours."""
         right = self._calibrated if service.calibrated else self._raw
-        labels = self._predictor.labels
+        labels = self._classifier.labels
 
         def error(ask: Ask, body: bytes) -> float:
             told = service.read(body)
@@ -76,7 +76,7 @@ class Offline:
 
 def real_texts(data: Path, folder: Path) -> list[str]:
     """The reasons, as the task reads them."""
-    task = task_of(folder)
+    task = open_folder(folder).task
     rows = pl.read_parquet(data / "stop_reasons_silver.parquet")["text"].drop_nulls()
     cleaned = (task.text_of({"text": text}) for text in rows)
     return [text for text in cleaned if text]

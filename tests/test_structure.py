@@ -13,6 +13,7 @@ ORDER = [
     {"errors"},
     {"settings"},
     {"files", "workers", "console"},
+    {"results"},
     {"registry"},
     {"corpus"},
     {"tasks"},

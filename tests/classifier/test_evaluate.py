@@ -13,6 +13,7 @@ from trialtune.dataset.seen import write_seen
 from trialtune.dataset.tables import write_table
 from trialtune.errors import DataError
 from trialtune.evaluation.decision import Calibration, Decision
+from trialtune.evaluation.metrics import Evaluation
 from trialtune.tasks.catalog import load_task
 
 TEXTS = ["slow recruitment", "funding ran out", "safety concern", "lack of efficacy", "sponsor decision"]
@@ -59,9 +60,9 @@ def test_both_go_through_the_decision(classifier) -> None:
     assert told["labels"].to_list() == scored["predicted"].to_list()
     assert told["needs_review"].to_list() == scored["needs_review"].to_list()
     assert told["needs_review"].to_list() == expected.needs_review.tolist()
-    assert metrics["review"]["share"] == expected.needs_review.mean()
-    json.dumps(metrics, allow_nan=False)
-    assert {"micro_f1", "macro_f1", "per_class", "n", "ece", "reliability", "review"} <= set(metrics)
+    assert metrics.review.share == expected.needs_review.mean()
+    told = json.dumps(metrics.model_dump(mode="json"), allow_nan=False)
+    assert Evaluation.model_validate(json.loads(told)) == metrics
 
 
 def test_rows_seen_in_training_are_refused_or_left_out(classifier) -> None:
@@ -70,8 +71,8 @@ def test_rows_seen_in_training_are_refused_or_left_out(classifier) -> None:
     with pytest.raises(DataError, match="2 of 5 rows were seen"):
         evaluate(Classifier.from_pretrained(classifier), rows)
     metrics, scored = evaluate(Classifier.from_pretrained(classifier), rows, drop_overlap=True)
-    assert metrics["n"] == len(scored) == 3
-    assert metrics["overlap_dropped"] == 2
+    assert metrics.n == len(scored) == 3
+    assert metrics.overlap_dropped == 2
 
 
 def test_a_row_without_text_keeps_its_place(classifier, tmp_path) -> None:

@@ -10,7 +10,15 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import classification_report
 
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import expected_calibration_error, reliability, review_scores, score
+from trialtune.evaluation.metrics import (
+    ClassMetrics,
+    Metrics,
+    ReviewMetrics,
+    expected_calibration_error,
+    reliability,
+    review_scores,
+    score,
+)
 
 LABELS = ["a", "b", "c", "d"]
 PLANES = st.integers(2, 30).flatmap(lambda n: st.tuples(hnp.arrays(bool, (n, 4)), hnp.arrays(bool, (n, 4))))
@@ -27,25 +35,26 @@ def test_agrees_with_the_classification_report(planes):
         gold.astype(int), predicted.astype(int), target_names=LABELS, output_dict=True, zero_division=0
     )
     for mine, reference in [
-        *((ours["per_class"][label], theirs[label]) for label in LABELS),
-        *((ours["averages"][name], theirs[f"{name} avg"]) for name in ours["averages"]),
+        *((ours.per_class[label], theirs[label]) for label in LABELS),
+        *((scores, theirs[f"{name} avg"]) for name, scores in ours.averages),
     ]:
         wanted = [reference[key] for key in ("precision", "recall", "f1-score", "support")]
-        assert list(mine.values()) == pytest.approx(wanted)
-    assert ours["macro_f1"] == ours["averages"]["macro"]["f1"]
+        assert [value for _, value in mine] == pytest.approx(wanted)
+    assert ours.macro_f1 == ours.averages.macro.f1
 
 
 def test_a_class_without_examples_is_null_and_outside_macro():
     gold = np.array([[1, 0, 0], [0, 1, 0]], dtype=bool)
     predicted = np.array([[1, 0, 1], [0, 1, 0]], dtype=bool)
     metrics = score(gold, predicted, ["x", "y", "z"], kind="multi_label")
-    assert metrics["per_class"]["z"] == {"precision": None, "recall": None, "f1": None, "support": 0}
-    assert metrics["macro_f1"] == 1.0
-    assert metrics["micro_f1"] == pytest.approx(0.8)  # the false z still counts
-    assert metrics["accuracy"] == 0.5
-    assert metrics["ece"] is None
-    assert metrics["reliability"] is None
-    json.dumps(metrics, allow_nan=False)
+    assert metrics.per_class["z"] == ClassMetrics(precision=None, recall=None, f1=None, support=0)
+    assert metrics.macro_f1 == 1.0
+    assert metrics.micro_f1 == pytest.approx(0.8)  # the false z still counts
+    assert metrics.accuracy == 0.5
+    assert metrics.ece is None
+    assert metrics.reliability is None
+    told = json.dumps(metrics.model_dump(mode="json"), allow_nan=False)
+    assert Metrics.model_validate(json.loads(told)) == metrics
 
 
 def test_calibration_error_of_known_cases():
@@ -73,14 +82,14 @@ def test_reliability_bins_hold_every_answer_once(kind, probabilities):
     gold = np.eye(4, dtype=bool)[np.arange(20) % 4]
     bins = reliability(probabilities, gold, kind=kind)
     questions = probabilities.size if kind == "multi_label" else len(probabilities)
-    assert sum(one["count"] for one in bins) == questions
-    stated = [one["stated"] for one in bins]
+    assert sum(one.count for one in bins) == questions
+    stated = [one.stated for one in bins]
     assert stated == sorted(stated)
-    told = sum(one["count"] * one["observed"] for one in bins)
+    told = sum(one.count * one.observed for one in bins)
     top = gold[np.arange(20), probabilities.argmax(axis=1)]
     assert told == pytest.approx(gold.sum() if kind == "multi_label" else top.sum())
     if kind == "multi_class":  # one question a row, so the error is the bins' mean gap
-        gap = sum(one["count"] * abs(one["stated"] - one["observed"]) for one in bins) / questions
+        gap = sum(one.count * abs(one.stated - one.observed) for one in bins) / questions
         assert gap == pytest.approx(expected_calibration_error(probabilities, gold, kind=kind), abs=1e-6)
 
 
@@ -88,11 +97,11 @@ def test_review_scores_speak_of_the_accepted_rows():
     gold = np.array([[1, 0], [0, 1], [1, 1], [0, 1]], dtype=bool)
     predicted = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], dtype=bool)
     scores = review_scores(gold, predicted, np.array([False, True, False, False]))
-    assert scores["share"] == 0.25
-    assert scores["accuracy_accepted"] == pytest.approx(2 / 3)
-    assert scores["micro_f1_accepted"] == pytest.approx(2 * 3 / 7)
+    assert scores.share == 0.25
+    assert scores.accuracy_accepted == pytest.approx(2 / 3)
+    assert scores.micro_f1_accepted == pytest.approx(2 * 3 / 7)
     everything = review_scores(gold, predicted, np.ones(4, dtype=bool))
-    assert everything == {"share": 1.0, "accuracy_accepted": None, "micro_f1_accepted": None}
+    assert everything == ReviewMetrics(share=1.0, accuracy_accepted=None, micro_f1_accepted=None)
 
 
 @pytest.mark.parametrize(

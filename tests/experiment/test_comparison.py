@@ -8,6 +8,8 @@ import torch
 from transformers import AutoModel
 
 from trialtune.errors import DataError
+from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.error_report import ErrorReport
 from trialtune.experiment.comparison import Comparison, System, compare
 from trialtune.files import read_json
 from trialtune.models.encoders import load_model
@@ -41,7 +43,7 @@ def rows(count: int, start: int) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def done(tiny_encoder, tmp_path_factory) -> tuple[Comparison, dict]:
+def done(tiny_encoder, tmp_path_factory) -> tuple[Comparison, ComparisonResult]:
     out = tmp_path_factory.mktemp("compare")
     torch.manual_seed(0)
     model = add_lora(load_model(AutoModel, tiny_encoder), LoraSettings(r=2, lora_alpha=4))
@@ -64,40 +66,39 @@ def done(tiny_encoder, tmp_path_factory) -> tuple[Comparison, dict]:
     )
     for step in comparison.steps("inputs", bar=training_bar):
         record = step.run(lambda line: None)
-    return comparison, record["result"]
+    return comparison, ComparisonResult.model_validate(record["result"])
 
 
 def test_every_system_has_its_line(done) -> None:
     comparison, result = done
     wanted = ["majority", "keywords", "tf-idf", "frozen-base", "frozen-adapted", "base", "adapted", "control"]
-    assert list(result["summary"]) == wanted
-    assert result["systems"].keys() == {"base", "adapted"}
-    for name, system in result["summary"].items():
-        low, high = system["intervals"]["micro_f1"]
-        assert low - 1e-9 <= system["micro_f1"] <= high + 1e-9
-        assert system["seeds"] == (2 if system["fine_tuned"] else 1)
-        assert (system["ece"] is None) == (name in ("majority", "keywords"))
-    assert result["summary"]["tf-idf"]["micro_f1"] > 0.95 > result["summary"]["majority"]["micro_f1"]
-    assert result["summary"]["keywords"]["micro_f1"] > 0.8
-    assert result["summary"]["base"]["micro_f1"] == result["systems"]["base"]["micro_f1"]
-    assert read_json(comparison.out / "comparison" / "comparison.json") == result
+    assert list(result.summary) == wanted
+    for name, system in result.summary.items():
+        low, high = system.intervals.micro_f1
+        assert low - 1e-9 <= system.micro_f1 <= high + 1e-9
+        assert system.seeds == (2 if system.fine_tuned else 1)
+        assert (system.ece is None) == (name in ("majority", "keywords"))
+    assert result.summary["tf-idf"].micro_f1 > 0.95 > result.summary["majority"].micro_f1
+    assert result.summary["keywords"].micro_f1 > 0.8
+    assert result.summary["base"].micro_f1 == result.systems.base.micro_f1
+    assert ComparisonResult.load(comparison.out / "comparison" / "comparison.json") == result
 
 
 def test_the_data_say_what_test_rows_share_with_training(done) -> None:
     _, result = done
-    data = result["data"]
-    assert data["train"] + data["calibration"] == 240
-    assert (data["test"], data["overlap"], data["mlm_overlap"]) == (60, 0, None)
-    assert 0 < data["near_duplicates"] <= 60  # they differ in a number alone
+    data = result.data
+    assert data.train + data.calibration == 240
+    assert (data.test, data.overlap, data.mlm_overlap) == (60, 0, None)
+    assert 0 < data.near_duplicates <= 60  # they differ in a number alone
 
 
 def test_p_values_and_verdict_are_there(done) -> None:
     _, result = done
     for name in ("micro_f1", "macro_f1"):
-        entry = result["difference"][name]
-        assert 0 < entry["p"] <= entry["p_holm"] <= 1
-    assert result["difference"]["per_class"]["Success"] is None
-    assert result["verdict"].endswith(".")
+        entry = getattr(result.difference, name)
+        assert 0 < entry.p <= entry.p_holm <= 1
+    assert result.difference.per_class["Success"] is None
+    assert result.verdict.endswith(".")
 
 
 def test_the_same_encoder_trained_twice_says_the_same(done) -> None:
@@ -111,20 +112,20 @@ def test_the_same_encoder_trained_twice_says_the_same(done) -> None:
 
 def test_errors_lie_beside_the_comparison(done) -> None:
     comparison, _ = done
-    errors = read_json(comparison.out / "errors" / "errors.json")
+    errors = ErrorReport.load(comparison.out / "errors" / "errors.json")
     scored = pl.read_parquet(comparison.out / "scores" / "adapted-seed-1" / "predictions.parquet")
-    missed = sum(found["false_negatives"]["count"] for found in errors["classes"].values())
+    missed = sum(found.false_negatives.count for found in errors.classes.values())
     gold, predicted = (scored[name].to_list() for name in ("labels", "predicted"))
     assert missed == sum(len(set(g) - set(p)) for g, p in zip(gold, predicted, strict=True))
-    for label, found in errors["classes"].items():
-        for kind in ("false_positives", "false_negatives"):
-            worst = found[kind]["worst"]
-            assert len(worst) == min(3, found[kind]["count"])
-            order = [error["probability"] for error in worst]
+    for label, found in errors.classes.items():
+        for kind, wrongs in found:
+            worst = wrongs.worst
+            assert len(worst) == min(3, wrongs.count)
+            order = [error.probability for error in worst]
             assert order == sorted(order, reverse=kind == "false_positives")
             for error in worst:
-                assert (label in error["predicted"]) == (kind == "false_positives")
-                assert label in error["probabilities"]
+                assert (label in error.predicted) == (kind == "false_positives")
+                assert label in error.probabilities
 
 
 def test_another_system_leaves_the_others_steps_alone(done) -> None:

@@ -8,6 +8,7 @@ from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
 from trialtune.dataset.examples import load_examples
 from trialtune.errors import DataError
+from trialtune.evaluation.metrics import ClassMetrics, FewMetrics
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
@@ -41,10 +42,10 @@ def classifier(tiny_encoder, tmp_path_factory) -> Classifier:
 def test_a_class_without_examples_is_shown_as_such(classifier) -> None:
     rows = load_examples(classifier.task, table(30, seed=2), where="test").frame
     metrics, scored = evaluate(classifier, rows)
-    assert metrics["per_class"]["None"] == {"precision": None, "recall": None, "f1": None, "support": 0}
-    f1 = [metrics["per_class"][label]["f1"] for label in ("Slow", "Toxic")]
-    assert metrics["macro_f1"] == pytest.approx(np.mean(f1))
-    assert metrics["near_duplicates"] == 0 and "without_near_duplicates" not in metrics
+    assert metrics.per_class["None"] == ClassMetrics(precision=None, recall=None, f1=None, support=0)
+    f1 = [metrics.per_class[label].f1 for label in ("Slow", "Toxic")]
+    assert metrics.macro_f1 == pytest.approx(np.mean(f1))
+    assert metrics.near_duplicates == 0 and metrics.without_near_duplicates is None
     assert len(scored) == 30
 
 
@@ -53,11 +54,11 @@ def test_near_duplicates_of_training_rows_are_counted_and_scored_apart(classifie
     near = table(120, seed=1).head(4).with_columns(pl.col("More") + " x")
     rows = load_examples(task, pl.concat([table(30, seed=3), near]), where="test").frame
     metrics, _ = evaluate(classifier, rows)
-    assert metrics["near_duplicates"] == 4
+    assert metrics.near_duplicates == 4
     others, _ = evaluate(classifier, rows.head(30))
-    assert metrics["without_near_duplicates"] == {
-        name: others[name] for name in ("n", "micro_f1", "macro_f1")
-    }
+    assert metrics.without_near_duplicates == FewMetrics(
+        n=others.n, micro_f1=others.micro_f1, macro_f1=others.macro_f1
+    )
     with pytest.raises(DataError, match="1 of 1 rows were seen"):
         evaluate(classifier, load_examples(task, table(120, seed=1).head(1), where="test").frame)
 

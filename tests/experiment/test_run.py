@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -13,6 +12,7 @@ from transformers import pipeline
 
 from trialtune.experiment.recipe import Recipe, load_recipe
 from trialtune.experiment.run import Experiment
+from trialtune.reports.run_result import RunResult
 
 SMALL = """
 name: small
@@ -38,7 +38,7 @@ def recipe(tiny_encoder, tmp_path_factory) -> Path:
     return path
 
 
-def run(recipe: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
+def run(recipe: Path, out: Path) -> tuple[RunResult, list[str]]:
     """The run's metrics, and the names of the steps that were not found done."""
     experiment = Experiment(load_recipe(str(recipe)), out)
     found = {step.name for step in experiment.steps() if step.record()}
@@ -46,15 +46,16 @@ def run(recipe: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
     return metrics, [step.name for step in experiment.steps() if step.name not in found]
 
 
-def scores(metrics: dict[str, Any]) -> str:
+def scores(metrics: RunResult) -> str:
     """What must not depend on when and how often the run was stopped."""
-    tasks = {name: {**task, "data": None} for name, task in metrics["tasks"].items()}
-    mlm = {stage: metrics["mlm"][stage]["history"] for stage in ("base", "adapt")}
-    return json.dumps([tasks, mlm, metrics["corpus"]])
+    told = metrics.model_dump(mode="json")
+    tasks = {name: {**task, "data": None} for name, task in told["tasks"].items()}
+    mlm = {stage: told["mlm"][stage]["history"] for stage in ("base", "adapt")}
+    return json.dumps([tasks, mlm, told["corpus"]])
 
 
 @pytest.fixture(scope="module")
-def whole(recipe, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
+def whole(recipe, tmp_path_factory) -> tuple[Path, RunResult]:
     out = tmp_path_factory.mktemp("whole") / "run"
     metrics, done = run(recipe, out)
     baselines, end = 5, 2  # errors and comparison
@@ -64,22 +65,21 @@ def whole(recipe, tmp_path_factory) -> tuple[Path, dict[str, Any]]:
 
 def test_the_run_folder_holds_everything(whole) -> None:
     out, metrics = whole
-    assert json.loads((out / "metrics.json").read_text()) == metrics
-    assert metrics["made_up"]
+    assert json.loads((out / "metrics.json").read_text()) == metrics.model_dump(mode="json")
+    assert metrics.made_up
     assert (out / "report" / "index.html").is_file()
     assert Recipe.model_validate(json.loads((out / "recipe.json").read_text())).name == "small"
     for task in ("stop-reasons", "sex"):
-        comparison = metrics["tasks"][task]
-        assert comparison["verdict"]
-        assert comparison["data"]["overlap"] == comparison["data"]["mlm_overlap"] == 0
-        assert comparison["systems"].keys() == {"base", "adapted"}
-        assert {"majority", "keywords", "tf-idf", "frozen-base", "adapted"} <= comparison["summary"].keys()
-    data = metrics["data"]
-    assert data["read"] == data["kept"] + data["quarantined"]
-    assert data["kept"] == data["base"] + data["new"]
-    assert metrics["mlm"]["adapt"]["forgetting"]
-    start, variant = metrics["mlm"]["adapt"]["history"][0], metrics["mlm"]["qv"]["history"][0]
-    assert variant["loss"] == start["loss"]  # both begin with the same encoder
+        comparison = metrics.tasks[task]
+        assert comparison.verdict
+        assert comparison.data.overlap == comparison.data.mlm_overlap == 0
+        assert {"majority", "keywords", "tf-idf", "frozen-base", "adapted"} <= comparison.summary.keys()
+    data = metrics.data
+    assert data.read == data.kept + data.quarantined
+    assert data.kept == data.base + data.new
+    assert metrics.mlm["adapt"].forgetting
+    start, variant = metrics.mlm["adapt"].history[0], metrics.mlm["qv"].history[0]
+    assert variant.loss == start.loss  # both begin with the same encoder
     assert (out / "variants" / "qv" / "adapter_model.safetensors").is_file()
 
 
@@ -93,8 +93,8 @@ def test_no_test_trial_is_in_a_corpus_or_in_training(whole) -> None:
         }
         assert not set(rows["train"]["nct_id"]) & set(rows["test"]["nct_id"])
         tested |= set(rows["test"]["nct_id"])
-    corpus = metrics["corpus"]
-    assert corpus["base"]["excluded"] + corpus["new"]["excluded"] == len(tested)
+    corpus = metrics.corpus
+    assert corpus.base.excluded + corpus.new.excluded == len(tested)
 
 
 def test_the_classifier_opens_in_a_plain_pipeline(whole) -> None:
@@ -163,8 +163,8 @@ def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_pa
         *("tasks.sex.finetune.max_length=64", "tasks.sex.others={}", "tasks.stop-reasons.others={}"),
     ]
     metrics = Experiment(load_recipe("registry", caps), tmp_path / "run").run(lambda line: None)
-    assert metrics["data"]["read"] == 18549
-    assert not metrics["made_up"]
-    assert metrics["tasks"]["stop-reasons"]["n"] == 500
-    assert metrics["tasks"]["sex"]["n"] == 100
+    assert metrics.data.read == 18549
+    assert not metrics.made_up
+    assert metrics.tasks["stop-reasons"].n == 500
+    assert metrics.tasks["sex"].n == 100
     assert (tmp_path / "run" / "report" / "index.html").stat().st_size > 20_000

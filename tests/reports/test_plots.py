@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from trialtune.reports.colours import COLOURS
+from trialtune.evaluation.mlm import MlmTraining, Scoring
+from trialtune.reports.colors import COLORS
 from trialtune.reports.plots import (
     Plot,
     adaptation_losses,
@@ -16,48 +17,62 @@ from trialtune.reports.plots import (
 )
 
 
-def entry(tokens: int, loss: float) -> dict[str, float]:
-    return {"tokens": tokens, "accuracy": 0.1, "loss": loss, "perplexity": math.exp(loss)}
+def with_losses(result: MlmTraining, losses: list[float]) -> MlmTraining:
+    """The training with a history of these losses."""
+    history = [
+        Scoring(
+            step=step,
+            epoch=step,
+            tokens=100 * step,
+            train_loss=None,
+            accuracy=0.1,
+            loss=loss,
+            perplexity=math.exp(loss),
+            masked=9,
+            sections={},
+        )
+        for step, loss in enumerate(losses)
+    ]
+    return result.model_copy(update={"history": tuple(history)})
 
 
-def test_an_svg_takes_its_colours_from_the_page_and_keeps_text_as_text(run) -> None:
-    svg = class_bars("sex", run["tasks"]["sex"]).svg()
+def test_an_svg_takes_its_colors_from_the_page_and_keeps_text_as_text(run) -> None:
+    svg = class_bars("sex", run.tasks["sex"]).svg()
     assert ElementTree.fromstring(svg.replace("xlink:href", "href")).tag == "svg"
     assert "var(--adapted)" in svg
-    assert not any(colour in svg for colour in COLOURS.values())
+    assert not any(color in svg for color in COLORS.values())
     assert ">FEMALE</text>" in svg
 
 
 def test_equal_numbers_give_equal_svg(run) -> None:
-    first, second = (class_differences("sex", run["tasks"]["sex"]).svg() for _ in range(2))
+    first, second = (class_differences("sex", run.tasks["sex"]).svg() for _ in range(2))
     assert first == second
 
 
-def test_a_class_name_is_neither_markup_nor_mathematics(run) -> None:
-    comparison = run["tasks"]["stop-reasons"]
-    comparison["labels"][0] = name = "$\\frac{ <b>"
-    for scores in comparison["systems"].values():
-        scores["per_class"][name] = scores["per_class"]["Another_Study"]
+def test_a_class_name_is_neither_markup_nor_mathematics(run, edited) -> None:
+    comparison, name = run.tasks["stop-reasons"], "$\\frac{ <b>"
+    for system, scores in comparison.systems:
+        first = scores.per_class["Another_Study"]
+        comparison = edited(comparison, "systems", system, "per_class", name, to=first)
+    comparison = edited(comparison, "labels", 0, to=name)
     assert "$\\frac{ &lt;b&gt;</text>" in class_bars("x", comparison).svg()
 
 
 def test_a_class_without_examples_is_named_so(run) -> None:
     for plot in (class_bars, class_differences):
-        assert "no examples" in plot("x", run["tasks"]["stop-reasons"]).svg()
+        assert "no examples" in plot("x", run.tasks["stop-reasons"]).svg()
 
 
 @pytest.mark.parametrize("losses", [[3.0], [3.0, math.nan], [300.0, 2.0], [0.0, 0.0]])
-def test_a_history_may_be_short_flat_steep_or_broken(losses, tmp_path) -> None:
-    history = [entry(100 * step, loss) for step, loss in enumerate(losses)]
-    for plot in learning_curves("adapt", {"history": history, "forgetting": None}):
+def test_a_history_may_be_short_flat_steep_or_broken(run, losses, tmp_path) -> None:
+    for plot in learning_curves("adapt", with_losses(run.mlm["adapt"], losses)):
         assert plot.svg().startswith("<svg")
         plot.save_png(tmp_path / f"{plot.name}.png")
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_perplexity_over_orders_of_magnitude_gets_a_log_scale() -> None:
-    history = [entry(0, 10.0), entry(100, 4.0)]
-    plot = learning_curves("base", {"history": history, "forgetting": None})[2]
+def test_perplexity_over_orders_of_magnitude_gets_a_log_scale(run) -> None:
+    plot = learning_curves("base", with_losses(run.mlm["base"], [10.0, 4.0]))[2]
     assert "log scale" in plot.summary
 
 
@@ -68,20 +83,20 @@ def dashed(plot: Plot) -> list[float]:
 
 
 def test_the_forgetting_line_has_every_scoring(run) -> None:
-    result = run["mlm"]["adapt"]
-    tokens = [entry["tokens"] for entry in result["history"]]
+    result = run.mlm["adapt"]
+    tokens = [entry.tokens for entry in result.history]
     for plot in learning_curves("adapt", result):
         assert dashed(plot) == tokens
 
 
 def test_no_older_trials_no_forgetting_line(run) -> None:
-    plot = learning_curves("base", run["mlm"]["base"])[0]
+    plot = learning_curves("base", run.mlm["base"])[0]
     assert "Older trials" not in plot.svg()
 
 
 def test_every_adaptation_has_a_line_of_its_own(run) -> None:
     names = ["adapt", "_hidden", "$\\frac{ <b>", "a long name that goes on and on", *"abcdefgh"]
-    plot = adaptation_losses(dict.fromkeys(names, run["mlm"]["adapt"]))
+    plot = adaptation_losses(dict.fromkeys(names, run.mlm["adapt"]))
     lines = plot.figure.axes[0].lines
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
     assert len(looks) == len(lines) == len(names)
@@ -89,7 +104,7 @@ def test_every_adaptation_has_a_line_of_its_own(run) -> None:
     assert ">_hidden</text>" in svg
     assert "$\\frac{ &lt;b&gt;</text>" in svg
     assert ">a long name that goes on …</text>" in svg
-    assert not any(colour in svg for colour in COLOURS.values())
+    assert not any(color in svg for color in COLORS.values())
 
 
 def test_years_without_trials_leave_a_gap() -> None:

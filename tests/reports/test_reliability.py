@@ -25,7 +25,7 @@ def test_draws_each_system(names, tmp_path):
     axes = plot.figure.axes[0]
     assert len(axes.collections) == len(names)
     for drawn, wanted in zip(axes.collections, systems.values(), strict=True):
-        expected = [(one["stated"], one["observed"]) for one in wanted]
+        expected = [(one.stated, one.observed) for one in wanted]
         np.testing.assert_allclose(drawn.get_offsets(), expected)
     plot.save_png(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(PNG)

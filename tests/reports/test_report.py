@@ -1,6 +1,5 @@
 """The page stands alone, says everything, escapes everything, and looks right in a real browser."""
 
-import copy
 import json
 import re
 from html.parser import HTMLParser
@@ -9,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from trialtune.evaluation.error_report import ErrorReport
 from trialtune.reports.report import write_report
+from trialtune.reports.run_result import RunResult
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
@@ -45,9 +46,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(made_up_run, made_up_errors, tmp_path_factory) -> Path:
+def report(run, made_up_errors, tmp_path_factory) -> Path:
     """The page of the made-up run, written once."""
-    return write_report(made_up_run, tmp_path_factory.mktemp("report"), {"stop-reasons": made_up_errors})
+    return write_report(run, tmp_path_factory.mktemp("report"), {"stop-reasons": made_up_errors})
 
 
 def test_the_page_stands_alone(report) -> None:
@@ -66,9 +67,9 @@ def test_links_on_the_page_lead_somewhere_and_ids_are_its_only_ones(report) -> N
 
 def test_the_page_says_everything(run, report) -> None:
     text = Page(report).text
-    for task in run["tasks"].values():
-        assert task["verdict"] in text
-        assert all(label in text for label in task["labels"])
+    for task in run.tasks.values():
+        assert task.verdict in text
+        assert all(label in text for label in task.labels)
     assert "no examples" in text
     assert "Made-up sample data: these numbers show that the pipeline works" in text
     assert "2,012 records read = 2,000 kept + 12 quarantined" in text
@@ -83,20 +84,20 @@ def test_every_table_has_a_title(report) -> None:
     assert text.count("<table") == text.count("<caption>") + text.count("<table aria-label=")
 
 
-def test_real_data_carry_no_banner(run, tmp_path) -> None:
-    assert "Made-up" not in Page(write_report({**run, "made_up": False}, tmp_path)).text
+def test_real_data_carry_no_banner(run, edited, tmp_path) -> None:
+    assert "Made-up" not in Page(write_report(edited(run, "made_up", to=False), tmp_path)).text
 
 
-def test_a_run_without_a_base_stage(run, tmp_path) -> None:
-    run["mlm"]["base"] = None
-    assert "Adapted: trials after the cut" in Page(write_report(run, tmp_path)).text
+def test_a_run_without_a_base_stage(run, edited, tmp_path) -> None:
+    changed = edited(run, "mlm", "base", to=None)
+    assert "Adapted: trials after the cut" in Page(write_report(changed, tmp_path)).text
 
 
-def test_a_run_without_base_variants_and_sections(run, tmp_path) -> None:
-    run["mlm"] = {"adapt": run["mlm"]["adapt"]}
-    for entry in run["mlm"]["adapt"]["history"]:
-        del entry["sections"]
-    path = write_report(run, tmp_path)
+def test_a_run_without_base_variants_and_sections(run, edited, tmp_path) -> None:
+    adapt = run.mlm["adapt"]
+    bare = tuple(entry.model_copy(update={"sections": {}}) for entry in adapt.history)
+    changed = edited(run, "mlm", to={"adapt": {**dict(adapt), "history": bare}})
+    path = write_report(changed, tmp_path)
     text = Page(path).text
     assert "Older trials, held out (forgetting)" in text
     assert "By section of the record" not in text
@@ -109,42 +110,42 @@ def test_training_is_told_in_full(run, report) -> None:
     assert "LoRA of rank 16, target modules all-linear; 442,368 trained parameters." in text
     assert text.count("3.2 minutes of wall time") == 2
     assert text.count("By section of the record") == 2
-    title = run["mlm"]["adapt"]["history"][0]["sections"]["Title"]
-    assert f"Title 311 {title['accuracy']:.3f}" in text
+    title = run.mlm["adapt"].history[0].sections["Title"]
+    assert f"Title 311 {title.accuracy:.3f}" in text
 
 
 def test_adaptations_are_compared(run, report) -> None:
     text = Page(report).text
-    last = run["mlm"]["query-value"]["history"][-1]
+    last = run.mlm["query-value"].history[-1]
     assert "Before adapting – – – – – 0.438" in text
     assert "adapt all-linear 16 442,368 819,200 4,210" in text
-    assert f"query-value query, value 8 442,368 819,200 4,210 {last['accuracy']:.3f}" in text
+    assert f"query-value query, value 8 442,368 819,200 4,210 {last.accuracy:.3f}" in text
     assert (report.parent / "plots" / "adaptations-loss.png").stat().st_size > 10_000
 
 
-def test_variants_without_older_trials(run, tmp_path) -> None:
-    run["mlm"]["whole"] = run["mlm"]["base"]
-    text = Page(write_report(run, tmp_path)).text
+def test_variants_without_older_trials(run, edited, tmp_path) -> None:
+    changed = edited(run, "mlm", "whole", to=run.mlm["base"])
+    text = Page(write_report(changed, tmp_path)).text
     assert re.search(r"whole all weights – 22,700,000 819,200 4,210 (\S+ ){3}– – –", text)
 
 
-def test_overlap_and_lost_records_are_said_aloud(run, tmp_path) -> None:
-    run["data"]["kept"] -= 1
-    run["tasks"]["sex"]["data"]["overlap"] = 4
-    text = Page(write_report(run, tmp_path)).text
+def test_overlap_and_lost_records_are_said_aloud(run, edited, tmp_path) -> None:
+    changed = edited(run, "data", "kept", to=run.data.kept - 1)
+    changed = edited(changed, "tasks", "sex", "data", "overlap", to=4)
+    text = Page(write_report(changed, tmp_path)).text
     assert "4 test rows share a trial or a wording with training rows" in text
     assert "These counts do not add up" in text
 
 
-def test_all_systems_and_p_values_are_told(run, report) -> None:
+def test_all_systems_and_p_values_are_told(run, edited, report, tmp_path) -> None:
     text = Page(report).text
     assert "TF-IDF + logistic regression 0.790 [0.770, 0.810] 0.690 [0.650, 0.720] 0.740 0.021" in text
     assert "Adapted, fine-tuned 0.834 ± 0.004" in text
     assert "[+0.010, +0.031] < 0.001" in text
     assert "worded nearly" not in text
-    run["tasks"]["sex"]["data"]["near_duplicates"] = 1234
-    del run["tasks"]["sex"]["summary"]
-    text = Page(write_report(run, report.parent / "again")).text
+    changed = edited(run, "tasks", "sex", "data", "near_duplicates", to=1234)
+    changed = edited(changed, "tasks", "sex", "summary", to={})
+    text = Page(write_report(changed, tmp_path)).text
     assert "Test rows worded nearly like a training row 1,234" in text
 
 
@@ -158,11 +159,12 @@ def test_errors_are_shown_with_the_words_that_mattered(report) -> None:
     assert 'title="−0.125, speaks against the label">offices</mark>' in report.read_text()
 
 
-def test_a_run_without_probabilities_has_no_reliability(run, tmp_path) -> None:
-    for task in run["tasks"].values():
-        for system in task["systems"].values():
-            del system["reliability"]
-    path = write_report(run, tmp_path)
+def test_a_run_without_probabilities_has_no_reliability(run, edited, tmp_path) -> None:
+    changed = run
+    for task in run.tasks:
+        for system in ("base", "adapted"):
+            changed = edited(changed, "tasks", task, "systems", system, "reliability", to=None)
+    path = write_report(changed, tmp_path)
     assert "came true against stated" not in Page(path).text
     assert not (tmp_path / "plots" / "sex-reliability.png").exists()
 
@@ -184,26 +186,27 @@ def hostile(value: Any) -> Any:
 
 
 def test_nothing_in_a_run_can_become_markup(run, made_up_errors, tmp_path) -> None:
-    evil = copy.deepcopy(run)
-    evil |= {part: hostile(run[part]) for part in ("settings", "versions", "name", "settings_note")}
+    evil = run.model_dump(mode="json")
+    evil |= {part: hostile(evil[part]) for part in ("settings", "versions", "name", "settings_note")}
     evil["machine"]["cpu"] += EVIL
     evil["data"] |= {
-        part: hostile(run["data"][part]) for part in ("source", "data_timestamp", "reasons", "cut")
+        part: hostile(evil["data"][part]) for part in ("source", "data_timestamp", "reasons", "cut")
     }
     evil["mlm"]["base"]["encoder"] += EVIL
-    evil["mlm"][f"../../{EVIL}"] = run["mlm"]["query-value"] | {
+    evil["mlm"][f"../../{EVIL}"] = evil["mlm"]["query-value"] | {
         "settings": {"lora": {"r": 8, "target_modules": [EVIL]}}
     }
     for entry in (evil["mlm"]["adapt"]["history"][place] for place in (0, -1)):
         entry["sections"] = {EVIL: entry["sections"]["Title"]}
-    told = json.dumps(run["tasks"]["sex"]).replace('"FEMALE"', json.dumps(f"$x$ {EVIL}"))
+    told = run.tasks["sex"].model_dump_json().replace('"FEMALE"', json.dumps(f"$x$ {EVIL}"))
     evil["tasks"] = {f"../../{EVIL}": json.loads(told) | {"task": EVIL, "verdict": EVIL}}
     for system in evil["tasks"][f"../../{EVIL}"]["summary"].values():
         system["title"] += EVIL
-    wrong = {f"../../{EVIL}": json.loads(json.dumps(made_up_errors))}
-    for piece in wrong[f"../../{EVIL}"]["classes"]["Regulatory"]["false_positives"]["worst"][0]["pieces"]:
+    wrong = made_up_errors.model_dump(mode="json")
+    for piece in wrong["classes"]["Regulatory"]["false_positives"]["worst"][0]["pieces"]:
         piece["text"] += EVIL
-    path = write_report(evil, tmp_path / "deep" / "report", wrong)
+    errors = {f"../../{EVIL}": ErrorReport.model_validate(wrong)}
+    path = write_report(RunResult.model_validate(evil), tmp_path / "deep" / "report", errors)
     page = Page(path)
     assert page.tags.count("style") == 1
     assert "script" not in page.tags

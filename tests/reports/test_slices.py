@@ -1,16 +1,27 @@
 """The table of slices."""
 
-from dataclasses import asdict
-
 from trialtune.evaluation.slices import Slice
 from trialtune.reports.slices import slice_lines, slice_table
 
 PARTS = [
-    asdict(part)
-    for part in (
-        Slice("a|b", 1200, 0.95, 0.91, {"ALL": 1195, "MALE": 5}, {"ALL": 0.952, "MALE": None}, {"ALL": 1200}),
-        Slice("[red]", 30, 0.5, None, {"ALL": 15, "MALE": 15}, {"ALL": 0.4, "MALE": 0.6}, {"ALL": 30}),
-    )
+    Slice(
+        name="a|b",
+        n=1200,
+        accuracy=0.95,
+        macro_f1=0.91,
+        support={"ALL": 1195, "MALE": 5},
+        recall={"ALL": 0.952, "MALE": None},
+        predicted={"ALL": 1200, "MALE": 0},
+    ),
+    Slice(
+        name="[red]",
+        n=30,
+        accuracy=0.5,
+        macro_f1=None,
+        support={"ALL": 15, "MALE": 15},
+        recall={"ALL": 0.4, "MALE": 0.6},
+        predicted={"ALL": 30, "MALE": 0},
+    ),
 ]
 
 

@@ -64,7 +64,7 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
     card = (tmp_path / "out" / "README.md").read_text()
     assert ("InferenceSession(" in card) == (form != "safetensors") != ("pipeline(" in card)
     assert f"Written as {form} " in card and "Micro-F1 there: 1.000 before, " in card
-    assert metrics["micro_f1"] == pytest.approx(found["after"]["micro_f1"], abs=0.05)
+    assert metrics.micro_f1 == pytest.approx(found["after"]["micro_f1"], abs=0.05)
 
 
 def test_the_files_open_with_plain_libraries(classifier, tmp_path) -> None:

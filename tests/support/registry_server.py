@@ -80,6 +80,7 @@ class Registry:
         self.armed: deque[str] = deque()
         self.refused: set[str] = set()
         self.miscount = self.epoch = self.asked = 0
+        self.knows_ranges = True  # else a range of dates in a request is ignored
         self.log: list[dict[str, Any]] = []
 
     def put(self, study: Any) -> None:
@@ -156,7 +157,9 @@ def create_app(registry: Registry) -> FastAPI:
     async def studies(request: Request) -> Response:
         asked = dict(request.query_params)
         fault = registry.next_fault()
-        registry.log.append({**asked, "agent": request.headers.get("user-agent"), "fault": fault})
+        told = {"agent": "user-agent", "encoding": "accept-encoding"}
+        said = {name: request.headers.get(header) for name, header in told.items()}
+        registry.log.append({**asked, **said, "fault": fault})
         if fault == "slow":
             await asyncio.sleep(1.0)
         elif fault == "expire":  # every token given so far
@@ -199,7 +202,7 @@ def _found(registry: Registry, asked: dict[str, str]) -> list[Any]:
         if bad:
             raise ValueError(f"`filter.ids` has incorrect format: {bad[0]}")
         found = [study for study in found if ids & _names(study)]
-    if "filter.advanced" in asked:
+    if "filter.advanced" in asked and registry.knows_ranges:
         match = _RANGE.fullmatch(asked["filter.advanced"])
         if match is None:
             raise ValueError("`filter.advanced`: only ranges of LastUpdatePostDate are spoken here")

@@ -22,6 +22,8 @@ from trialtune.tasks.task import Task
 if TYPE_CHECKING:
     import polars as pl
 
+    from trialtune.evaluation.metrics import Evaluation
+
 Report = Callable[[int], None]  # takes numbers of texts that are done
 
 
@@ -190,7 +192,7 @@ class Classifier:
 
     def evaluate(
         self, frame: Any, *, drop_overlap: bool = False, progress: Report | None = None
-    ) -> dict[str, Any]:
+    ) -> "Evaluation":
         """Score the classifier on labelled rows that it was not trained on.
 
         Args:
@@ -211,7 +213,7 @@ class Classifier:
 
         labelled = load_examples(self.task, as_polars(frame), where="the table")
         metrics, _ = evaluate(self, labelled.frame, drop_overlap=drop_overlap, progress=progress)
-        return {**metrics, "data": labelled.counts}
+        return metrics
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Copy the classifier into a folder of its own.

@@ -6,9 +6,10 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
+from pydantic import BaseModel
 
 from trialtune import __version__
 
@@ -31,6 +32,7 @@ Encoder = Annotated[
         show_default=False,
     ),
 ]
+_Found = TypeVar("_Found")
 Out = Annotated[Path, typer.Option("--out", help="Where the result is written.", show_default=False)]
 
 
@@ -51,10 +53,11 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", module=r"(transformers|peft|torch|accelerate)\b")
 
 
-def emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
-    """Print a result: as JSON for programs, else by `show` for people."""
+def emit(result: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:
+    """Print a result, plain values or a model: as JSON for programs, else by `show` for people."""
     if as_json:
-        typer.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+        plain = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+        typer.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=str))
     else:
         show(result)
 

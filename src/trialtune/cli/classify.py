@@ -41,9 +41,9 @@ def evaluate(
     )
     with bar("scoring texts") as progress:
         metrics, _ = run(opened, labelled.frame, drop_overlap=drop_overlap, progress=progress)
-    metrics["data"] = {"file": str(data), **labelled.counts}
-    write_json(out, metrics)
-    emit(metrics, as_json, lambda result: stdout().print(scores_to_rich(result)))
+    told = {**metrics.model_dump(mode="json"), "data": {"file": str(data), **labelled.counts}}
+    write_json(out, told)
+    emit(told, as_json, lambda _: stdout().print(scores_to_rich(metrics)))
 
 
 @app.command(epilog=example("trialtune errors clf/ --data dev.parquet --html errors.html"))
@@ -63,6 +63,7 @@ def errors(
     from trialtune.classifier.evaluate import evaluate as run
     from trialtune.console import bar
     from trialtune.dataset.reading import read_examples
+    from trialtune.evaluation.error_report import ErrorReport
     from trialtune.reports.errors import errors_to_rich, write_errors_page
     from trialtune.stages.errors import find_errors
 
@@ -76,7 +77,7 @@ def errors(
     if html:
         write_errors_page(found, html)
 
-    def show(result: dict[str, Any]) -> None:
+    def show(result: ErrorReport) -> None:
         if html:
             typer.echo(f"written to {html}")
         else:
@@ -104,8 +105,9 @@ def split(
     chosen = load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    summary = {**write_split(chosen, labelled.frame, out, settings=settings), "data": labelled.counts}
-    emit(summary, as_json, lambda result: stdout().print(*parts_to_rich(result)))
+    summary = write_split(chosen, labelled.frame, out, settings=settings)
+    told = {**summary.model_dump(mode="json"), "data": labelled.counts}
+    emit(told, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
 
 
 @app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out'"))

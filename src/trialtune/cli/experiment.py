@@ -27,6 +27,7 @@ def run(
     from trialtune.console import console, tell
     from trialtune.experiment.recipe import load_recipe
     from trialtune.experiment.run import Experiment
+    from trialtune.reports.run_result import RunResult
 
     chosen = load_recipe(recipe, set_ or [])
     experiment = Experiment(chosen, out or Path("runs") / chosen.name)
@@ -48,16 +49,16 @@ def run(
         )
     metrics = experiment.run(tell)
 
-    def show(result: dict[str, Any]) -> None:
+    def show(result: RunResult) -> None:
         from rich.console import Console
 
         from trialtune.reports.tables import summary_to_rich, to_rich
 
         results = Console(highlight=False)
-        for comparison in result["tasks"].values():
+        for comparison in result.tasks.values():
             results.print(summary_to_rich(comparison), "", to_rich(comparison))
-            results.print(f"{comparison['task']}: {comparison['verdict']}\n")
-        if result["made_up"]:
+            results.print(f"{comparison.task}: {comparison.verdict}\n")
+        if result.made_up:
             results.print("These numbers come from made-up sample data; they say nothing about real trials.")
         results.print(f"report: {experiment.out / 'report' / 'index.html'}", soft_wrap=True)
 

@@ -139,4 +139,4 @@ def mlm(
                 )
             )
 
-    emit(scores, as_json, show)
+    emit(scores.model_dump(mode="json"), as_json, show)

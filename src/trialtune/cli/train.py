@@ -131,10 +131,11 @@ def compare(
         drop_overlap=drop_overlap,
     )
 
-    def show(result: dict[str, Any]) -> None:
-        stdout().print(summary_to_rich(result), "", to_rich(result), "", result["verdict"])
-
-    emit(result, as_json, show)
+    emit(
+        result,
+        as_json,
+        lambda _: stdout().print(summary_to_rich(result), "", to_rich(result), "", result.verdict),
+    )
 
 
 @app.command(

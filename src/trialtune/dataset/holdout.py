@@ -1,7 +1,6 @@
 """A training and a test part of labelled rows that share nothing, drawn by a few settings."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from pydantic import Field
@@ -32,7 +31,7 @@ def divide(
     out: Path,
     *,
     settings: SplitSettings,
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Write `out/train.parquet` and `out/test.parquet`; returns their sizes and what they have in common.
 
     With `test` given, training rows that share its trials or wording are dropped; otherwise a share

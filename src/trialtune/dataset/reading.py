@@ -11,7 +11,7 @@ from trialtune.files import atomic_file
 from trialtune.tasks.task import Task
 
 
-def read_examples(task: Task, path: Path | str, labels: Path | None, *, quarantine: Path) -> Labelled:
+def read_examples(task: Task, path: Path | str, labels: Path | str | None, *, quarantine: Path) -> Labelled:
     """The task's labelled rows of a table or snapshot file.
 
     Rows left out, and those whose text has other labels in another row, are listed in `quarantine`.
@@ -27,7 +27,7 @@ def read_examples(task: Task, path: Path | str, labels: Path | None, *, quaranti
     return labelled
 
 
-def _labels_by_id(path: Path) -> pl.DataFrame:
+def _labels_by_id(path: Path | str) -> pl.DataFrame:
     table = read_table(path)
     if not {"nct_id", "labels"} <= set(table.columns):
         raise DataError(f"{path}: has the columns {', '.join(table.columns)}; labels need nct_id and labels")

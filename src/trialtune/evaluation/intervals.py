@@ -1,20 +1,102 @@
-"""Base against adapted on the same test rows: means over seeds, intervals, p-values, a plain verdict."""
+"""Base against adapted on the same test rows: means over seeds, intervals, p-values."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from trialtune.errors import DataError
-from trialtune.evaluation.metrics import check_shapes, reliability, score
+from trialtune.evaluation.metrics import Metrics, check_shapes, reliability, score
 from trialtune.evaluation.randomisation import f1_of_counts, holm, swap_test
+from trialtune.results import Result
 
 LEVEL = 0.05  # a difference needs a corrected p below it
 
 _PERCENTILES = (2.5, 97.5)
 _CHUNK = 20_000_000  # resampling weights held at a time: 80 MB as float32
-_DIFFERENCE = ("mean", "low", "high", "p", "p_holm")
-_AVERAGES = {"micro_f1": "micro-F1", "macro_f1": "macro-F1"}
+
+
+class Interval(NamedTuple):
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+class AverageIntervals(Result):
+    """The intervals of the two averages that systems are told apart by."""
+
+    micro_f1: Interval
+    macro_f1: Interval
+
+
+class Intervals(AverageIntervals):
+    """The intervals of the averages and of each class's F1, None for a class without gold examples."""
+
+    per_class: dict[str, Interval | None]
+
+
+class Spread(Result):
+    """Standard deviations over seeds, 0 for a single one."""
+
+    micro_f1: float
+    macro_f1: float
+
+
+class SeedMetrics(Metrics):
+    """One system's metrics, means over its seeds."""
+
+    spread: Spread
+
+
+class SystemMetrics(SeedMetrics):
+    """One system of a comparison."""
+
+    intervals: Intervals
+
+
+class Systems(Result):
+    """The two that are compared."""
+
+    base: SystemMetrics
+    adapted: SystemMetrics
+
+
+class Difference(Result):
+    """Adapted minus base of one metric: the mean over seeds, its 95% interval from `low` to `high`.
+
+    `p` is that of `swap_test`, `p_holm` its correction over the two averages, or over the classes.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float | None = None
+    p_holm: float | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        return not self.low <= 0 <= self.high
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is a difference by both tests: the interval and the corrected p."""
+        return self.excludes_zero and (self.p_holm is None or self.p_holm < LEVEL)
+
+
+class Differences(Result):
+    """The differences of the averages and of each class's F1, None for a class without gold examples."""
+
+    micro_f1: Difference
+    macro_f1: Difference
+    per_class: dict[str, Difference | None]
+
+
+class Compared(Result):
+    """Two systems on the same rows."""
+
+    systems: Systems
+    difference: Differences
 
 
 def compare(
@@ -28,34 +110,39 @@ def compare(
     resamples: int = 1000,
     shuffles: int = 10_000,
     seed: int = 0,
-) -> dict[str, Any]:
-    """`systems` and `difference` of two systems, each given as boolean predictions [rows, labels] a seed.
+) -> Compared:
+    """Two systems compared, each given as boolean predictions [rows, labels] a seed.
 
     Paired bootstrap over test rows and seeds (Efron and Tibshirani, 1993): the same resampled rows
     and the same resampled seeds for both systems; the statistic is a metric's mean over seeds;
     intervals are the 2.5th and 97.5th percentiles, so they cover the choice of rows and that of
-    seeds. `p` is that of `swap_test`, `p_holm` its correction over the two averages, or over the
-    classes. Classes without gold examples have null. `probabilities` (base's and adapted's, each a
+    seeds. `probabilities` (base's and adapted's, each a
     list over seeds) give the `ece`.
     Raises DataError when shapes disagree or the systems have not the same number of seeds.
     """
     if not base or len(base) != len(adapted):
         raise DataError("both systems need predictions of the same seeds, one at the least")
-    systems, drawn = {}, []
+    systems, drawn = [], []
     stated = probabilities or (None, None)
-    for name, runs, probs in zip(("base", "adapted"), (base, adapted), stated, strict=True):
-        systems[name] = score_seeds(gold, runs, labels, kind=kind, probabilities=probs)
+    for runs, probs in zip((base, adapted), stated, strict=True):
+        scores = score_seeds(gold, runs, labels, kind=kind, probabilities=probs)
         drawn.append(_bootstrap(gold, runs, resamples=resamples, seed=seed))
-        systems[name]["intervals"] = _named(_bounds(drawn[-1]), labels)
-    observed = _statistics(systems["adapted"], labels) - _statistics(systems["base"], labels)
+        systems.append(SystemMetrics(**dict(scores), intervals=_intervals(drawn[-1], labels)))
+    observed = _statistics(systems[1], labels) - _statistics(systems[0], labels)
     p = swap_test(gold, base, adapted, shuffles=shuffles, seed=seed)
     corrected = np.concatenate([holm(p[:2]), holm(p[2:])])
     bounds = _bounds(drawn[1] - drawn[0])
     differences = [
-        limits and dict(zip(_DIFFERENCE, map(float, (mean, *limits, *chances)), strict=True))
-        for mean, limits, *chances in zip(observed, bounds, p, corrected, strict=True)
+        limits
+        and Difference(
+            mean=float(mean), low=limits.low, high=limits.high, p=float(chance), p_holm=float(chance_holm)
+        )
+        for mean, limits, chance, chance_holm in zip(observed, bounds, p, corrected, strict=True)
     ]
-    return {"systems": systems, "difference": _named(differences, labels)}
+    return Compared(
+        systems=Systems(base=systems[0], adapted=systems[1]),
+        difference=Differences(**_named(differences, labels)),
+    )
 
 
 def score_seeds(
@@ -65,7 +152,7 @@ def score_seeds(
     *,
     kind: str,
     probabilities: Sequence[np.ndarray] | None = None,
-) -> dict[str, Any]:
+) -> SeedMetrics:
     """One system's metrics, means over seeds, with the standard deviation over them as `spread`."""
     check_shapes(labels, gold=gold, **{f"run {i}": run for i, run in enumerate(runs)})
     stated = probabilities if probabilities is not None else [None] * len(runs)
@@ -73,11 +160,11 @@ def score_seeds(
         score(gold, predicted, labels, kind=kind, probabilities=probs)
         for predicted, probs in zip(runs, stated, strict=True)
     ]
-    mean = {**_mean(scored), "spread": _spread(scored)}
+    mean = _mean([run.model_dump() for run in scored])
     if probabilities is not None:  # of all seeds' rows: bins of their own could not be averaged
         stacked = np.tile(gold, (len(runs), 1))
         mean["reliability"] = reliability(np.concatenate(probabilities), stacked, kind=kind)
-    return mean
+    return SeedMetrics(**mean, spread=_spread(scored))
 
 
 def score_intervals(
@@ -87,68 +174,9 @@ def score_intervals(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Intervals:
     """The 95% bootstrap interval of a system's micro-F1, macro-F1 and F1 of each class."""
-    return _named(_bounds(_bootstrap(gold, runs, resamples=resamples, seed=seed)), labels)
-
-
-def verdict(difference: dict[str, Any], metric: str = "macro_f1") -> str:
-    """One plain sentence on the `difference` of `compare`, led by `metric` (macro_f1 or micro_f1).
-
-    A difference is measurable when its interval excludes 0 and, where there is one, its Holm-corrected
-    p is below 0.05; a second sentence tells where the two disagree.
-    """
-    measurable = [
-        name for name in sorted(_AVERAGES, key=lambda name: name != metric) if is_clear(difference[name])
-    ]
-    said = {name: f"{words} {_told(difference[name])}" for name, words in _AVERAGES.items()}
-    dissent = " ".join(
-        f"In {words} the two tests disagree: {_disagreement(difference[name])}."
-        for name, words in _AVERAGES.items()
-        if _disagreement(difference[name])
-    )
-    return f"{_sentence(difference, measurable, said)} {dissent}".strip()
-
-
-def is_clear(entry: Mapping[str, Any]) -> bool:
-    """Whether one entry of a `difference` is one by both tests: the interval and the corrected p."""
-    return _excludes_zero(entry) and (entry.get("p_holm") is None or entry["p_holm"] < LEVEL)
-
-
-def _sentence(difference: dict[str, Any], measurable: Sequence[str], said: dict[str, str]) -> str:
-    if not measurable:
-        return f"No measurable difference between the encoders: {'; '.join(said.values())}."
-    lead = measurable[0]
-    better = {name: "adapted" if difference[name]["mean"] > 0 else "base" for name in measurable}
-    sentence = f"The {better[lead]} encoder is better: adapted minus base, {said.pop(lead)}"
-    other, values = said.popitem()
-    if other not in measurable:
-        return f"{sentence}; no measurable difference in {values}."
-    if better[other] == better[lead]:
-        return f"{sentence} and {values}."
-    return f"{sentence}; but the {better[other]} encoder is better in {values}."
-
-
-def _told(entry: Mapping[str, Any]) -> str:
-    chance = f", p {p_text(entry['p_holm'])}" if entry.get("p_holm") is not None else ""
-    return f"{entry['mean']:+.3f} (95% interval {entry['low']:+.3f} to {entry['high']:+.3f}{chance})"
-
-
-def p_text(p: float) -> str:
-    """A p-value in words: three decimals, or that it is below the least that these can tell."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _disagreement(entry: Mapping[str, Any]) -> str:
-    if entry.get("p_holm") is None or _excludes_zero(entry) == (entry["p_holm"] < LEVEL):
-        return ""
-    if _excludes_zero(entry):
-        return "the interval excludes 0, the randomisation test finds no difference"
-    return "the randomisation test finds a difference, the interval, which covers the seeds too, includes 0"
-
-
-def _excludes_zero(entry: Mapping[str, Any]) -> bool:
-    return not entry["low"] <= 0 <= entry["high"]
+    return _intervals(_bootstrap(gold, runs, resamples=resamples, seed=seed), labels)
 
 
 def _bootstrap(gold: np.ndarray, system: Sequence[np.ndarray], *, resamples: int, seed: int) -> np.ndarray:
@@ -185,18 +213,22 @@ def _f1(weights: np.ndarray, gold: np.ndarray, predicted: np.ndarray, support: n
     return f1_of_counts(hits, support + weights @ predicted.astype(np.float32), support)
 
 
-def _bounds(values: np.ndarray) -> list[list[float] | None]:
+def _bounds(values: np.ndarray) -> list[Interval | None]:
     """The 95% interval of each column, None for a column without numbers."""
     return [
-        None if np.isnan(column).all() else [float(bound) for bound in np.nanpercentile(column, _PERCENTILES)]
+        None if np.isnan(column).all() else Interval(*map(float, np.nanpercentile(column, _PERCENTILES)))
         for column in values.T
     ]
 
 
-def _statistics(metrics: dict[str, Any], labels: Sequence[str]) -> np.ndarray:
+def _intervals(drawn: np.ndarray, labels: Sequence[str]) -> Intervals:
+    return Intervals(**_named(_bounds(drawn), labels))
+
+
+def _statistics(metrics: Metrics, labels: Sequence[str]) -> np.ndarray:
     """The same numbers as a bootstrap row: micro-F1, macro-F1, F1 of each class (NaN for none)."""
-    per_class = [metrics["per_class"][label]["f1"] for label in labels]
-    return np.array([metrics["micro_f1"], metrics["macro_f1"], *per_class], dtype=float)
+    per_class = [metrics.per_class[label].f1 for label in labels]
+    return np.array([metrics.micro_f1, metrics.macro_f1, *per_class], dtype=float)
 
 
 def _named(values: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
@@ -207,10 +239,10 @@ def _named(values: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _spread(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Standard deviation over seeds, 0 for a single one."""
+def _spread(runs: Sequence[Metrics]) -> Spread:
     freedom = 1 if len(runs) > 1 else 0
-    return {name: float(np.std([run[name] for run in runs], ddof=freedom)) for name in _AVERAGES}
+    micro, macro = np.std([(run.micro_f1, run.macro_f1) for run in runs], axis=0, ddof=freedom)
+    return Spread(micro_f1=float(micro), macro_f1=float(macro))
 
 
 def _mean(values: Sequence[Any]) -> Any:

@@ -7,8 +7,87 @@ import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
 from trialtune.errors import DataError
+from trialtune.results import Result
 
 _BINS = 15
+
+
+class ClassMetrics(Result):
+    """Scores of one class, or of an average over them; None for a class without a gold example."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+class Averages(Result):
+    """The four ways to average over classes and rows."""
+
+    micro: ClassMetrics
+    macro: ClassMetrics
+    weighted: ClassMetrics
+    samples: ClassMetrics
+
+
+class ReliabilityBin(Result):
+    """One bin of a reliability diagram."""
+
+    stated: float  # mean probability
+    observed: float  # share that came true
+    count: int
+
+
+class Metrics(Result):
+    """How good one set of predictions is.
+
+    `accuracy` is the share of rows whose label set is exactly right; `ece`, the expected calibration
+    error, and `reliability` are None where no probabilities were stated.
+    """
+
+    n: int
+    micro_f1: float
+    macro_f1: float
+    weighted_f1: float
+    samples_f1: float
+    accuracy: float
+    ece: float | None
+    reliability: tuple[ReliabilityBin, ...] | None
+    per_class: dict[str, ClassMetrics]
+    averages: Averages
+
+
+class ReviewMetrics(Result):
+    """What a person is left with: the `share` of rows to review, and how good the accepted rows are.
+
+    `accuracy_accepted` and `micro_f1_accepted` are None when no row, or no label, is accepted.
+    """
+
+    share: float
+    accuracy_accepted: float | None
+    micro_f1_accepted: float | None
+
+
+class FewMetrics(Result):
+    """The scores of a part of the rows."""
+
+    n: int
+    micro_f1: float
+    macro_f1: float
+
+
+class Evaluation(Metrics):
+    """The scores of a classifier on rows of its task.
+
+    `near_duplicates` counts the rows that are nearly a training row, None when that cannot be said;
+    `without_near_duplicates` has the scores on the others, when there are both.
+    """
+
+    task: str
+    review: ReviewMetrics
+    near_duplicates: int | None
+    without_near_duplicates: FewMetrics | None
+    overlap_dropped: int  # rows left out because they were seen in training
 
 
 def score(
@@ -18,13 +97,11 @@ def score(
     *,
     kind: str,
     probabilities: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Metrics of `predicted` against `gold`, both boolean [rows, labels], as a JSON-able dict.
+) -> Metrics:
+    """Metrics of `predicted` against `gold`, both boolean [rows, labels]; `probabilities` likewise.
 
-    A class without a gold example has null precision, recall and F1 and is left out of the macro
-    average. `accuracy` is the share of rows whose label set is exactly right; `ece` and `reliability`
-    are null without `probabilities` [rows, labels]. Raises DataError when the shapes disagree or no
-    row has a label.
+    A class without a gold example is left out of the macro average. Raises DataError when the shapes
+    disagree or no row has a label.
     """
     check_shapes(labels, gold=gold, predicted=predicted, probabilities=probabilities)
     *values, support = _scores(gold, predicted, average=None)
@@ -34,23 +111,23 @@ def score(
         raise DataError("no scored row has a label")
     total = int(support.sum())
     averages = {
-        "micro": _entry(_scores(gold, predicted, average="micro")[:3], total),
-        "macro": _entry(by_class[:, present].mean(axis=1), total),
-        "weighted": _entry(_scores(gold, predicted, average="weighted")[:3], total),
-        "samples": _entry(_scores(gold, predicted, average="samples")[:3], total),
+        "micro": _scores(gold, predicted, average="micro")[:3],
+        "macro": by_class[:, present].mean(axis=1),
+        "weighted": _scores(gold, predicted, average="weighted")[:3],
+        "samples": _scores(gold, predicted, average="samples")[:3],
     }
-    return {
-        "n": len(gold),
-        **{f"{name}_f1": entry["f1"] for name, entry in averages.items()},
-        "accuracy": float((gold == predicted).all(axis=1).mean()),
-        "ece": None if probabilities is None else expected_calibration_error(probabilities, gold, kind=kind),
-        "reliability": None if probabilities is None else reliability(probabilities, gold, kind=kind),
-        "per_class": {
+    return Metrics(
+        n=len(gold),
+        **{f"{name}_f1": float(f1) for name, (_, _, f1) in averages.items()},
+        accuracy=float((gold == predicted).all(axis=1).mean()),
+        ece=None if probabilities is None else expected_calibration_error(probabilities, gold, kind=kind),
+        reliability=None if probabilities is None else reliability(probabilities, gold, kind=kind),
+        per_class={
             label: _entry(by_class[:, i] if present[i] else None, support[i])
             for i, label in enumerate(labels)
         },
-        "averages": averages,
-    }
+        averages=Averages(**{name: _entry(values, total) for name, values in averages.items()}),
+    )
 
 
 def expected_calibration_error(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> float:
@@ -62,8 +139,8 @@ def expected_calibration_error(probabilities: np.ndarray, gold: np.ndarray, *, k
     return float(np.mean([_binned_gap(stated, true) for stated, true in pairs]))
 
 
-def reliability(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> list[dict[str, Any]]:
-    """The bins of a reliability diagram: mean probability `stated`, share `observed` to hold, `count`.
+def reliability(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> tuple[ReliabilityBin, ...]:
+    """The bins of a reliability diagram, in order.
 
     The same 15 bins and questions as the calibration error's, those of all labels together; empty
     bins are left out. With several seeds, give all their rows at once.
@@ -72,26 +149,23 @@ def reliability(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> li
     bins = _bins(stated)
     counts = np.bincount(bins, minlength=_BINS)
     sums = (np.bincount(bins, weights=values, minlength=_BINS) for values in (stated, true))
-    return [
-        {"stated": float(said / count), "observed": float(held / count), "count": int(count)}
+    return tuple(
+        ReliabilityBin(stated=float(said / count), observed=float(held / count), count=int(count))
         for said, held, count in zip(*sums, counts, strict=True)
         if count
-    ]
+    )
 
 
-def review_scores(gold: np.ndarray, predicted: np.ndarray, needs_review: np.ndarray) -> dict[str, Any]:
-    """What a person is left with: the `share` of rows to review, and how good the accepted rows are.
-
-    `accuracy_accepted` and `micro_f1_accepted` are null when no row, or no label, is accepted.
-    """
+def review_scores(gold: np.ndarray, predicted: np.ndarray, needs_review: np.ndarray) -> ReviewMetrics:
+    """Scores of `predicted` [rows, labels] where the rows that `needs_review` [rows] marks are looked at."""
     accepted = ~needs_review
     kept, said = gold[accepted], predicted[accepted]
     labels = int(kept.sum() + said.sum())
-    return {
-        "share": float(needs_review.mean()),
-        "accuracy_accepted": float((kept == said).all(axis=1).mean()) if len(kept) else None,
-        "micro_f1_accepted": float(2 * (kept & said).sum() / labels) if labels else None,
-    }
+    return ReviewMetrics(
+        share=float(needs_review.mean()),
+        accuracy_accepted=float((kept == said).all(axis=1).mean()) if len(kept) else None,
+        micro_f1_accepted=float(2 * (kept & said).sum() / labels) if labels else None,
+    )
 
 
 def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
@@ -141,6 +215,6 @@ def _scores(gold: np.ndarray, predicted: np.ndarray, *, average: str | None) -> 
     return result
 
 
-def _entry(values: Sequence[float] | np.ndarray | None, support: int) -> dict[str, Any]:
-    named = zip(("precision", "recall", "f1"), values if values is not None else (None,) * 3, strict=True)
-    return {**{name: None if v is None else float(v) for name, v in named}, "support": int(support)}
+def _entry(values: Sequence[float] | np.ndarray | None, support: int) -> ClassMetrics:
+    precision, recall, f1 = (None,) * 3 if values is None else map(float, values)
+    return ClassMetrics(precision=precision, recall=recall, f1=f1, support=int(support))

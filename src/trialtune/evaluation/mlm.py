@@ -1,7 +1,7 @@
 """How well a masked language model fills in held-out text, at masks that never change."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,11 +10,67 @@ from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.documents import SECTION_NAMES
 from trialtune.corpus.masking import IGNORE, Masker
 from trialtune.models.mlm import MaskedLM
+from trialtune.results import Result
 
 _BATCH = 32
 
 
-def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 0) -> dict[str, Any]:
+class MlmScores(Result):
+    """How well masked tokens were filled in: `loss` in nats, `masked` positions asked about."""
+
+    accuracy: float
+    loss: float
+    perplexity: float
+    masked: int
+
+
+class TextScores(MlmScores):
+    """The scores of a text and of its sections, which are empty for blocks that do not know them."""
+
+    sections: dict[str, MlmScores]
+
+
+class Scoring(TextScores):
+    """One entry of a training's history: where it stood, and its scores there."""
+
+    step: int
+    epoch: float
+    tokens: int
+    train_loss: float | None
+    old: TextScores | None = None  # on held-out text of older trials, when those are watched
+
+
+class Forgetting(Result):
+    """The scores on older trials before a training and after."""
+
+    before: TextScores
+    after: TextScores
+
+
+class MlmTraining(Result):
+    """What a training of a masked language model did: the `metrics.json` of `trialtune adapt`."""
+
+    encoder: str
+    method: Literal["lora", "full"]
+    fresh_head: bool  # the encoder brought none
+    trainable_parameters: int
+    history: tuple[Scoring, ...]  # the first from before training
+    tokens: int
+    tokens_per_s: float
+    peak_share: float  # of this machine's matrix-product peak
+    seconds: float
+    stopped: Literal["steps", "patience", "max_minutes"]
+    kept_step: int  # whose weights were kept
+    forgetting: Forgetting | None
+    settings: dict[str, Any]  # as JSON: their class lies with the training
+
+    @property
+    def kept(self) -> Scoring:
+        """The scoring of the weights that were kept: the last one or, with patience, the best."""
+        return next(entry for entry in self.history if entry.step == self.kept_step)
+
+
+def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 0) -> TextScores:
     """Accuracy, loss (nats) and perplexity at the masked positions of `blocks`.
 
     The masks depend on `seed` and the blocks alone, so two models, or one model at two times, are
@@ -31,25 +87,25 @@ def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 
         losses.append(loss.cpu())
         hits.append(correct.cpu())
     loss, correct = torch.cat(losses).double(), torch.cat(hits).double()
-    summary: dict[str, Any] = _summary(loss, correct)
+    by_section = {}
     if blocks.section_ids is not None:
         sections = blocks.section_ids[labels != IGNORE]
-        summary["sections"] = {
-            name: _summary(loss[sections == index], correct[sections == index])
+        by_section = {
+            name: _scores(loss[sections == index], correct[sections == index])
             for index, name in enumerate(SECTION_NAMES)
             if (sections == index).any()
         }
-    return summary
+    return TextScores(**dict(_scores(loss, correct)), sections=by_section)
 
 
-def _summary(loss: torch.Tensor, correct: torch.Tensor) -> dict[str, float]:
+def _scores(loss: torch.Tensor, correct: torch.Tensor) -> MlmScores:
     mean = loss.mean().item() if len(loss) else 0.0
-    return {
-        "accuracy": correct.mean().item() if len(loss) else 0.0,
-        "loss": mean,
-        "perplexity": math.exp(min(mean, 50.0)),
-        "masked": len(loss),
-    }
+    return MlmScores(
+        accuracy=correct.mean().item() if len(loss) else 0.0,
+        loss=mean,
+        perplexity=math.exp(min(mean, 50.0)),
+        masked=len(loss),
+    )
 
 
 def token_counts(blocks: BlockSource, vocab_size: int) -> torch.Tensor:

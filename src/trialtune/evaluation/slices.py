@@ -1,7 +1,6 @@
 """Scores by part of the test rows: a classifier that took the topic for the answer fails in some of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -9,12 +8,12 @@ import polars as pl
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import score
+from trialtune.results import Result
 
 LEAST = 10  # examples of a class in a slice, below which its scores would be chance
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(Result):
     """The scores of the rows with one value; a class with fewer than `LEAST` examples has none."""
 
     name: str
@@ -45,14 +44,18 @@ def scores_by(rows: pl.DataFrame, column: str, labels: Sequence[str], kind: str)
 def _slice(name: str, rows: pl.DataFrame, labels: Sequence[str], kind: str) -> Slice:
     gold, predicted = (multi_hot(rows[column], labels) for column in ("labels", "predicted"))
     metrics = score(gold, predicted, labels, kind=kind)
-    classes = metrics["per_class"]
-    scored = [label for label in labels if classes[label]["support"] >= LEAST]
+    classes = metrics.per_class
+    scored = {
+        label: f1
+        for label in labels
+        if (f1 := classes[label].f1) is not None and classes[label].support >= LEAST
+    }
     return Slice(
         name=name,
-        n=metrics["n"],
-        accuracy=metrics["accuracy"],
-        macro_f1=float(np.mean([classes[label]["f1"] for label in scored])) if scored else None,
-        support={label: classes[label]["support"] for label in labels},
-        recall={label: classes[label]["recall"] if label in scored else None for label in labels},
+        n=metrics.n,
+        accuracy=metrics.accuracy,
+        macro_f1=float(np.mean(list(scored.values()))) if scored else None,
+        support={label: classes[label].support for label in labels},
+        recall={label: classes[label].recall if label in scored else None for label in labels},
         predicted=dict(zip(labels, predicted.sum(axis=0).tolist(), strict=True)),
     )

@@ -12,11 +12,11 @@ from sklearn.preprocessing import StandardScaler
 from trialtune.dataset.label_arrays import multi_hot, with_answers
 from trialtune.dataset.overlap import check_no_overlap
 from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
-from trialtune.evaluation.metrics import score
+from trialtune.evaluation.metrics import Metrics, score
 from trialtune.evaluation.prior_shift import log_prior_shift, shift_priors
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.experiment.frozen_features import mean_pooled
-from trialtune.files import atomic_file, write_json
+from trialtune.files import atomic_file
 from trialtune.stages.finetune import keep_aside
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
@@ -32,6 +32,15 @@ _TFIDF_STRENGTHS, _FROZEN_STRENGTHS = (3.0, 10.0, 30.0, 100.0), (0.001, 0.01, 0.
 
 # Turns texts into features: fitted on the first (training) texts, then applied to the others.
 _Featurize = Callable[[Sequence[Sequence[str]]], list[Any]]
+
+
+class BaselineMetrics(Metrics):
+    """The scores of a baseline; linear models have `features`, and the strength `C` that was chosen."""
+
+    task: str
+    title: str
+    features: int | None = None
+    C: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Baselines:
         """Those this task can have: keyword rules are written for a task or missing."""
         return [name for name in TITLES if name != "keywords" or self.task.keywords]
 
-    def score(self, name: str) -> dict[str, Any]:
+    def score(self, name: str) -> BaselineMetrics:
         """Fit a baseline, write `predictions.parquet` and `metrics.json`; returns the metrics."""
         rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
         check_no_overlap(rows, test)
@@ -59,7 +68,7 @@ class Baselines:
         train, calibration = keep_aside(self.task, rows, self.settings)
         frames = [train, calibration, test]
         golds = [multi_hot(frame["labels"], labels) for frame in frames]
-        probabilities, details = None, dict[str, Any]()
+        probabilities, features, strength = None, None, None
         if name in ("majority", "keywords"):
             predicted = majority(golds[0], len(test), _weights(train))
             if name == "keywords":
@@ -69,18 +78,20 @@ class Baselines:
                     self.task.keywords, texts, labels, kind=self.task.kind, otherwise=predicted[0]
                 )
         else:
-            probabilities, predicted, details = self._linear(name, frames, golds)
+            probabilities, predicted, features, strength = self._linear(name, frames, golds)
         metrics = score(golds[2], predicted, labels, kind=self.task.kind, probabilities=probabilities)
         with atomic_file(self.out / name / "predictions.parquet") as path:
             with_answers(test, labels, predicted, probabilities).write_parquet(path)
-        metrics = {"task": self.task.name, "title": TITLES[name], **metrics, **details}
-        write_json(self.out / name / "metrics.json", metrics)
-        return metrics
+        scored = BaselineMetrics(
+            **dict(metrics), task=self.task.name, title=TITLES[name], features=features, C=strength
+        )
+        scored.save(self.out / name / "metrics.json")
+        return scored
 
     def _linear(
         self, name: str, frames: Sequence[pl.DataFrame], golds: Sequence[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Probabilities and decisions on the test rows, and how the model was chosen."""
+    ) -> tuple[np.ndarray, np.ndarray, int, float]:
+        """Probabilities and decisions on the test rows; the model's features and its strength."""
         texts = [frame["text"].to_list() for frame in frames]
         featurize = _tf_idf if name == "tf-idf" else self._frozen(name)
         train, calibration, test = featurize(texts)
@@ -98,7 +109,7 @@ class Baselines:
             weights = _weights(frames[1])
         decision = tune_decision(stated[0], golds[1], kind=self.task.kind, labels=labels, weights=weights)
         decided = decision.apply(stated[1])
-        return decided.probabilities, decided.labels, {"features": train.shape[1], "C": strength}
+        return decided.probabilities, decided.labels, train.shape[1], strength
 
     def _frozen(self, name: str) -> _Featurize:
         adapter = self.adapter if name == "frozen-adapted" else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from trialtune.dataset.holdout import SplitSettings, divide
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap, mlm_overlap, near_overlap
 from trialtune.dataset.reading import read_examples
+from trialtune.evaluation.comparison import ComparedRows, ComparisonResult, SystemSummary
+from trialtune.evaluation.intervals import AverageIntervals, score_intervals, score_seeds
 from trialtune.evaluation.intervals import compare as compare_answers
-from trialtune.evaluation.intervals import score_intervals, score_seeds, verdict
-from trialtune.evaluation.slices import scores_by
+from trialtune.evaluation.metrics import Evaluation
+from trialtune.evaluation.slices import Slice, scores_by
+from trialtune.evaluation.verdict import verdict
 from trialtune.experiment.baselines import TITLES, Baselines
 from trialtune.experiment.step import Step
-from trialtune.files import atomic_file, folder_digest, read_json, sha256_of, write_json
+from trialtune.files import atomic_file, folder_digest, read_json, sha256_of
 from trialtune.models.adapters import check_adapter
 from trialtune.models.encoders import encoder_digest
 from trialtune.reports.card import write_card
@@ -35,32 +38,55 @@ from trialtune.training.loop import Progress
 from trialtune.training.progress import training_bar
 
 SYSTEMS = ("base", "adapted")
-_SUMMARISED = ("micro_f1", "macro_f1", "accuracy", "ece", "reliability")
 Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
 def compare(
     task: Task,
-    data: Path,
+    data: Path | str,
     encoder: str,
-    adapter: Path,
-    out: Path,
+    adapter: Path | str,
+    out: Path | str,
     *,
-    settings: FinetuneSettings,
-    test: Path | None = None,
-    labels: Path | None = None,
+    settings: FinetuneSettings | None = None,
+    test: Path | str | None = None,
+    labels: Path | str | None = None,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     drop_overlap: bool = False,
     tell: Callable[[str], None] = tell_person,
     bar: Bar = training_bar,
-) -> dict[str, Any]:
-    """Ask whether `adapter` is worth it: returns what `out/comparison/comparison.json` holds.
+) -> ComparisonResult:
+    """Ask whether an adapter is worth it: the same classifier on the base and on the adapted encoder.
 
-    `data` and `test` are tables or snapshots with labelled rows; without `test`, a fifth of the rows of
-    `data` is held out. `labels`, a table of `nct_id` and `labels`, takes the place of the shipped ones.
-    Finished steps are skipped, told of by `tell`. Raises DataError when training rows are among the test
-    rows, unless `drop_overlap` leaves them out.
+    Finished steps are skipped, so that a killed comparison goes on where it was.
+
+    Args:
+        task: See `load_task`.
+        data: A table or snapshot with labelled rows.
+        encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
+        adapter: The adapter's folder.
+        out: The folder of the comparison; `out/comparison/comparison.json` holds the result.
+        settings: How each classifier is trained.
+        test: Test rows; a fifth of the rows of `data` is held out without them.
+        labels: A table of `nct_id` and `labels`, instead of the labels that come with the task.
+        seeds: Each trains two classifiers.
+        drop_overlap: Leave out training rows that are among the test rows, instead of refusing them.
+        tell: Takes lines for a person.
+        bar: Makes progress bars.
+
+    Returns:
+        The scores of every system, differences with intervals, and a verdict in words.
+
+    Raises:
+        DataError: Training rows are among the test rows, or a file cannot be used.
+
+    Example:
+        >>> from trialtune import compare, load_task
+        >>> result = compare(load_task("stop-reasons"), data, encoder, adapter, out, seeds=[1], settings=fast)
+        >>> result.difference.micro_f1.interval.low <= result.difference.micro_f1.interval.high
+        True
     """
+    out, adapter, settings = Path(out), Path(adapter), settings or FinetuneSettings()
     check_adapter(adapter)
     rows = out / "examples"
     trained = read_examples(task, data, labels, quarantine=rows / "train.quarantine.jsonl").trainable
@@ -75,8 +101,7 @@ def compare(
     files = (sha256_of(train_file), sha256_of(test_file))
     inputs = (encoder_digest(encoder), folder_digest(adapter), *files, task.describe())
     records = [step.run(tell) for step in comparison.steps(*inputs, bar=bar)]
-    result: dict[str, Any] = records[-1]["result"]
-    return result
+    return ComparisonResult.model_validate(records[-1]["result"])
 
 
 @dataclass(frozen=True)
@@ -168,11 +193,11 @@ class Comparison:
                     report=report,
                 )
 
-        def score() -> dict[str, Any]:
+        def score() -> Evaluation:
             metrics, rows = evaluate(Classifier.from_pretrained(folder), pl.read_parquet(self.test))
             with atomic_file(scores / "predictions.parquet") as path:
                 rows.write_parquet(path)
-            write_json(scores / "metrics.json", metrics)
+            metrics.save(scores / "metrics.json")
             return metrics
 
         trained = Step(f"finetune {title}", folder, (*inputs, *own, settings), train)
@@ -196,21 +221,21 @@ class Comparison:
         seed = self.seeds[0]
         rows = pl.read_parquet(self._scores("adapted", seed) / "predictions.parquet")
         errors = find_errors(Classifier.from_pretrained(self._folder("classifiers", "adapted", seed)), rows)
-        write_json(self.out / "errors" / ERRORS_FILE, errors)
-        return {"rows": errors["n"], "wrong": errors["wrong"]}
+        errors.save(self.out / "errors" / ERRORS_FILE)
+        return {"rows": errors.n, "wrong": errors.wrong}
 
-    def _slices(self) -> dict[str, list[dict[str, Any]]]:
+    def _slices(self) -> dict[str, tuple[Slice, ...]]:
         """The first adapted classifier's scores by source and, where a topic gives the sex away, by topic."""
         rows = pl.read_parquet(self._scores("adapted", self.seeds[0]) / "predictions.parquet")
         if topic_of := self.task.topic_of:
             rows = rows.with_columns(pl.Series("topic", map(topic_of, rows["text"]), dtype=pl.String))
         return {
-            column: [asdict(part) for part in scores_by(rows, column, list(self.task.labels), self.task.kind)]
+            column: tuple(scores_by(rows, column, list(self.task.labels), self.task.kind))
             for column in ("topic", "source")
             if column in rows.columns
         }
 
-    def _compare(self) -> dict[str, Any]:
+    def _compare(self) -> ComparisonResult:
         labels, kind = list(self.task.labels), self.task.kind
         test = pl.read_parquet(self.test)
         gold = multi_hot(test["labels"], labels)
@@ -224,42 +249,45 @@ class Comparison:
             gold, base.predicted, adapted.predicted, labels, kind=kind, probabilities=stated
         )
         summary = {
-            name: {"title": TITLES[name], "fine_tuned": False, **_summary(answer, gold, labels, kind)}
+            name: _summary(answer, gold, labels, kind, title=TITLES[name])
             for name in self.baselines.names
             for answer in [_Answers.read([self.baselines.out / name], labels)]
         } | {
-            name: {"title": f"{name.capitalize()}, fine-tuned", "fine_tuned": True}
-            | _summary(answer, gold, labels, kind)
+            name: _summary(
+                answer, gold, labels, kind, title=f"{name.capitalize()}, fine-tuned", fine_tuned=True
+            )
             for name, answer in answers.items()
         }
-        trained = read_json(self._folder("classifiers", "base", self.seeds[0]) / "training.json")
-        metrics = [read_json(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
-        overlap = sum(scored["overlap_dropped"] for scored in metrics)  # test rows found in training
-        near = len(near_overlap(pl.read_parquet(self.train), test))
-        read = [mlm_overlap(test, corpus) for corpus in self.corpora]
-        comparison = {
-            "task": self.task.name,
-            "kind": kind,
-            "labels": labels,
-            "n": len(gold),
-            "seeds": list(self.seeds),
-            **result,
-            "summary": summary,
-            "verdict": verdict(result["difference"]),
-            "slices": self._slices(),
-            "data": {
-                **trained["rows"],
-                "test": len(gold),
-                "test_source": self.test.name,
-                "overlap": overlap,
-                "near_duplicates": near,
-                "mlm_overlap": sum(filter(None, read)) if read and None not in read else None,
-            },
-        }
-        write_json(self.out / "comparison" / "comparison.json", comparison)
+        comparison = ComparisonResult(
+            **dict(result),
+            task=self.task.name,
+            kind=kind,
+            labels=tuple(labels),
+            n=len(gold),
+            seeds=tuple(self.seeds),
+            summary=summary,
+            verdict=verdict(result.difference),
+            slices=self._slices(),
+            data=self._rows(test),
+        )
+        comparison.save(self.out / "comparison" / "comparison.json")
         for name, seed in self._runs:
             write_card(self._folder("classifiers", name, seed), comparison=comparison, system=name, seed=seed)
         return comparison
+
+    def _rows(self, test: pl.DataFrame) -> ComparedRows:
+        """How many rows there are, and how many of the test rows training has seen."""
+        trained = read_json(self._folder("classifiers", "base", self.seeds[0]) / "training.json")
+        scored = [Evaluation.load(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
+        read = [overlap for corpus in self.corpora if (overlap := mlm_overlap(test, corpus)) is not None]
+        return ComparedRows(
+            **trained["rows"],
+            test=len(test),
+            test_source=self.test.name,
+            overlap=sum(metrics.overlap_dropped for metrics in scored),
+            near_duplicates=len(near_overlap(pl.read_parquet(self.train), test)),
+            mlm_overlap=sum(read) if read and len(read) == len(self.corpora) else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -276,14 +304,27 @@ class _Answers:
         return cls([multi_hot(run["predicted"], labels) for run in runs], stated or None)
 
 
-def _summary(answers: _Answers, gold: np.ndarray, labels: Sequence[str], kind: str) -> dict[str, Any]:
-    """A system's line in the table of all: means over its seeds, their spread, 95% intervals."""
+def _summary(
+    answers: _Answers,
+    gold: np.ndarray,
+    labels: Sequence[str],
+    kind: str,
+    *,
+    title: str,
+    fine_tuned: bool = False,
+) -> SystemSummary:
     runs = answers.predicted
     scores = score_seeds(gold, runs, labels, kind=kind, probabilities=answers.probabilities)
     intervals = score_intervals(gold, runs, labels)
-    return {
-        "seeds": len(runs),
-        **{name: scores.get(name) for name in _SUMMARISED},
-        "spread": scores["spread"],
-        "intervals": {name: intervals[name] for name in ("micro_f1", "macro_f1")},
-    }
+    return SystemSummary(
+        title=title,
+        fine_tuned=fine_tuned,
+        seeds=len(runs),
+        micro_f1=scores.micro_f1,
+        macro_f1=scores.macro_f1,
+        accuracy=scores.accuracy,
+        ece=scores.ece,
+        reliability=scores.reliability,
+        spread=scores.spread,
+        intervals=AverageIntervals(micro_f1=intervals.micro_f1, macro_f1=intervals.macro_f1),
+    )

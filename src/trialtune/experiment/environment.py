@@ -4,9 +4,10 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from trialtune.reports.run_result import Machine
 
 _PACKAGES = ("trialtune", "torch", "transformers", "peft", "accelerate", "polars", "scikit-learn")
 
@@ -16,15 +17,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """Processor, cores, memory in GiB, and the GPU when there is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
+    return Machine(
+        cpu=_cpu_name(),
+        cores=os.cpu_count(),
+        memory_gib=round(memory, 1),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    )
 
 
 def _cpu_name() -> str:

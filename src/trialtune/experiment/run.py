@@ -1,7 +1,7 @@
 """A recipe as steps: registry -> cut -> examples -> corpus -> base -> adapt -> classifiers -> report."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,19 +14,24 @@ from trialtune.corpus.build import build_corpus, count_rows
 from trialtune.dataset.holdout import divide
 from trialtune.dataset.reading import read_examples
 from trialtune.errors import UsageError
+from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.error_report import ErrorReport
+from trialtune.evaluation.mlm import MlmTraining
 from trialtune.experiment.comparison import Comparison, System
 from trialtune.experiment.data import DataFiles, find_data
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.experiment.step import RECORD, Step
-from trialtune.files import read_json, sha256_of, write_json
+from trialtune.files import sha256_of, write_json
 from trialtune.models.encoders import encoder_digest, load_tokenizer, locate
 from trialtune.registry.sample import write_sample
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.split import split_by_cut
 from trialtune.reports.report import write_report
+from trialtune.reports.run_result import Corpora, CorpusCounts, RunData, RunResult
 from trialtune.stages.adapt import adapt
+from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.settings import AdaptSettings
 from trialtune.tasks.task import Task
 from trialtune.training.progress import training_bar
@@ -44,15 +49,14 @@ class Experiment:
     out: Path
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def run(self, tell: Callable[[str], None]) -> dict[str, Any]:
+    def run(self, tell: Callable[[str], None]) -> RunResult:
         """Do every step that is not done, telling so a line at a time; returns what `metrics.json` holds."""
         write_json(self.out / "recipe.json", self.recipe.model_dump(mode="json"))
         if not (self.out / "metrics.json").is_file():
             (self.out / "report" / RECORD).unlink(missing_ok=True)  # the report step makes it again
         for step in self.steps():
             self.records[step.name] = step.run(tell)
-        metrics: dict[str, Any] = read_json(self.out / "metrics.json")
-        return metrics
+        return RunResult.load(self.out / "metrics.json")
 
     def steps(self) -> list[Step]:
         """All steps in order. Nothing is done here but hashing the input files."""
@@ -132,7 +136,7 @@ class Experiment:
         """Of the task's own files; those of a sample follow from its settings."""
         return [] if self.recipe.data == SAMPLE else _digests(self._files().of(self.recipe.task(name)).all)
 
-    def _make_sample(self) -> dict[str, Any]:
+    def _make_sample(self) -> dict[str, int | bool]:
         write_sample(self.out / "sample", self.recipe.sample)
         return {"studies": self.recipe.sample.studies, "made_up": True}
 
@@ -172,7 +176,7 @@ class Experiment:
         )
         return {**counts, "source": labelled.counts, "test_source": held}
 
-    def _corpus(self, part: str) -> dict[str, Any]:
+    def _corpus(self, part: str) -> CorpusCounts:
         snapshot = self.out / "diff" / f"{part}.parquet"
         tests = [
             pl.read_parquet(self.out / "tasks" / name / "examples" / "test.parquet")
@@ -189,7 +193,7 @@ class Experiment:
                 workers=cores(),
                 progress=progress,
             )
-        return {name: value for name, value in vars(corpus).items() if isinstance(value, int)}
+        return CorpusCounts(**{name: getattr(corpus, name) for name in CorpusCounts.model_fields})
 
     def _base(self, settings: AdaptSettings) -> dict[str, Any]:
         with training_bar("base") as report:
@@ -241,32 +245,47 @@ class Experiment:
             )
         return found
 
-    def _report(self) -> dict[str, Any]:
+    def _report(self) -> dict[str, str]:
         results = {name: record["result"] for name, record in self.records.items()}
-        imported, cut = results["import registry"], results["cut registry"]
-        tasks = {}
-        for name in self.recipe.tasks:
-            tasks[name] = results[f"compare {name}"]
-            tasks[name]["data"]["test_source"] = results[f"examples {name}"]["test_source"]
-        run = {
-            "name": self.recipe.name,
-            "made_up": self.recipe.data == SAMPLE,
-            "settings": self.recipe.model_dump(mode="json"),
-            "settings_note": self.recipe.description,
-            "data": {**imported, **cut, "cut": str(self.recipe.cut)},
-            "corpus": {part: results[f"corpus {part}"] for part in ("base", "new")}
-            | {"block_size": self.recipe.corpus.block_size},
-            "mlm": {"base": results.get("base"), "adapt": results["adapt"]}
-            | {name: results[f"adapt {name}"] for name in self.recipe.variants},
-            "tasks": tasks,
-            "versions": versions(),
-            "machine": machine(),
-            "seconds": {name: record["seconds"] for name, record in self.records.items()},
+        mlm = {"base": results.get("base"), "adapt": results["adapt"]}
+        mlm |= {name: results[f"adapt {name}"] for name in self.recipe.variants}
+        run = RunResult(
+            name=self.recipe.name,
+            made_up=self.recipe.data == SAMPLE,
+            settings=self.recipe.model_dump(mode="json"),
+            settings_note=self.recipe.description,
+            data=self._data(results["import registry"], results["cut registry"]),
+            corpus=Corpora(
+                base=CorpusCounts.model_validate(results["corpus base"]),
+                new=CorpusCounts.model_validate(results["corpus new"]),
+                block_size=self.recipe.corpus.block_size,
+            ),
+            mlm={name: MlmTraining.model_validate(stage) if stage else None for name, stage in mlm.items()},
+            tasks={
+                name: _with_source(results[f"compare {name}"], results[f"examples {name}"]["test_source"])
+                for name in self.recipe.tasks
+            },
+            versions=versions(),
+            machine=machine(),
+            seconds={name: record["seconds"] for name, record in self.records.items()},
+        )
+        run.save(self.out / "metrics.json")
+        errors = {
+            name: ErrorReport.load(self.out / "tasks" / name / "errors" / ERRORS_FILE)
+            for name in self.recipe.tasks
         }
-        write_json(self.out / "metrics.json", run)
-        folder = self.out / "tasks"
-        errors = {name: read_json(folder / name / "errors" / "errors.json") for name in self.recipe.tasks}
         return {"report": str(write_report(run, self.out / "report", errors))}
+
+    def _data(self, imported: Mapping[str, Any], cut: Mapping[str, Any]) -> RunData:
+        """The trials of the run, from the summaries of the import and of the cut."""
+        facts = {name: value for name, value in {**imported, **cut}.items() if name in RunData.model_fields}
+        return RunData.model_validate(facts | {"cut": str(self.recipe.cut)})
+
+
+def _with_source(compared: Any, source: str) -> ComparisonResult:
+    """A comparison with the test rows' source in words."""
+    result = ComparisonResult.model_validate(compared)
+    return result.model_copy(update={"data": result.data.model_copy(update={"test_source": source})})
 
 
 def _digests(files: Iterable[Path]) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from trialtune import __version__
 from trialtune.classifier.folder import CARD_FILE
 from trialtune.errors import DataError
@@ -16,7 +18,7 @@ RECORD = "step.json"
 
 @dataclass(frozen=True)
 class Step:
-    """A named piece of work that fills `folder` and returns something JSON-able.
+    """A named piece of work that fills `folder` and returns something JSON-able, or a result's model.
 
     `inputs` is everything the result depends on: settings, and the keys of earlier steps.
     """
@@ -53,7 +55,7 @@ class Step:
         files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != CARD_FILE]
         record = {
             "key": self.key,
-            "result": result,
+            "result": result.model_dump(mode="json") if isinstance(result, BaseModel) else result,
             "seconds": round(time.perf_counter() - started, 1),
             "files": {str(file.relative_to(self.folder)): file.stat().st_size for file in sorted(files)},
         }

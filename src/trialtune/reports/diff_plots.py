@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from trialtune.reports.colours import COLOURS
+from trialtune.reports.colors import COLORS
 from trialtune.reports.diff import KINDS
 from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 
@@ -29,12 +29,12 @@ def changes_by_year(summary: Mapping[str, Any]) -> Plot | None:
         figure = new_figure(640, 280)
         axes = figure.add_subplot()
         new = [row["new"] for row in shown.values()]
-        axes.bar(list(shown), new, width=0.8, color=COLOURS["adapted"], label="New")
+        axes.bar(list(shown), new, width=0.8, color=COLORS["adapted"], label="New")
         changed = [row.get("changed", 0) for row in shown.values()]
-        axes.bar(list(shown), changed, width=0.8, bottom=new, color=COLOURS["base"], label="Changed")
+        axes.bar(list(shown), changed, width=0.8, bottom=new, color=COLORS["base"], label="Changed")
         removed = [-row.get("removed", 0) for row in shown.values()]
-        axes.bar(list(shown), removed, width=0.8, color=COLOURS["old"], label="Removed")
-        axes.axhline(0, color=COLOURS["muted"], linewidth=1)
+        axes.bar(list(shown), removed, width=0.8, color=COLORS["old"], label="Removed")
+        axes.axhline(0, color=COLORS["muted"], linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
@@ -50,7 +50,7 @@ def fields_changed(summary: Mapping[str, Any]) -> Plot | None:
     if not fields:
         return None
     with rc_context(STYLE):
-        figure = ranked_bars(fields, colour="base", xlabel="Trials in which the field changed")
+        figure = ranked_bars(fields, color="base", xlabel="Trials in which the field changed")
     return Plot("diff-fields", "How many trials each field changed in.", figure)
 
 

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from trialtune.evaluation.error_report import ErrorReport, WrongAnswer, Wrongs
 from trialtune.reports.pages import write_page
 from trialtune.reports.summary import signed_text
 
 _NAMED = 6  # words told beside a text
-_KINDS = {"false_positives": "Wrongly given", "false_negatives": "Missed"}
 
 
 @dataclass(frozen=True)
@@ -74,23 +73,25 @@ class ClassErrors:
         return sum(group.count for group in self.groups)
 
 
-def class_errors(errors: Mapping[str, Any]) -> list[ClassErrors]:
+def class_errors(errors: ErrorReport) -> list[ClassErrors]:
     """The classes of an `errors.json` that have any error, in task order."""
     classes = [
-        ClassErrors(label, [_group(title, found[kind]) for kind, title in _KINDS.items()])
-        for label, found in errors["classes"].items()
+        ClassErrors(
+            label, [_group("Wrongly given", found.false_positives), _group("Missed", found.false_negatives)]
+        )
+        for label, found in errors.classes.items()
     ]
     return [found for found in classes if found.count]
 
 
-def write_errors_page(errors: Mapping[str, Any], path: Path) -> None:
+def write_errors_page(errors: ErrorReport, path: Path) -> None:
     """Write the content of an `errors.json` as one page that works without a network."""
     write_page(path, "errors_page.html", errors=errors, classes=class_errors(errors))
 
 
-def errors_to_rich(errors: Mapping[str, Any]) -> RenderableType:
+def errors_to_rich(errors: ErrorReport) -> RenderableType:
     """The errors for a terminal: bold words speak for the label in question, underlined ones against it."""
-    lines = [Text(f"{errors['wrong']:,} of {errors['n']:,} rows have a wrong or a missed label")]
+    lines = [Text(f"{errors.wrong:,} of {errors.n:,} rows have a wrong or a missed label")]
     for found in class_errors(errors):
         for group in found.groups:
             if group.worst:
@@ -106,21 +107,20 @@ def errors_to_rich(errors: Mapping[str, Any]) -> RenderableType:
     return Group(*lines)
 
 
-def _group(title: str, found: Mapping[str, Any]) -> ErrorGroup:
-    return ErrorGroup(title, found["count"], [_error(error) for error in found["worst"]])
+def _group(title: str, found: Wrongs) -> ErrorGroup:
+    return ErrorGroup(title, found.count, [_error(error) for error in found.worst])
 
 
-def _error(error: Mapping[str, Any]) -> Error:
-    most = max((abs(piece["importance"] or 0.0) for piece in error["pieces"]), default=0.0) or 1.0
+def _error(error: WrongAnswer) -> Error:
+    most = max((abs(piece.importance or 0.0) for piece in error.pieces), default=0.0) or 1.0
     words = [
-        Word(piece["text"], piece["importance"], abs(piece["importance"] or 0.0) / most)
-        for piece in error["pieces"]
+        Word(piece.text, piece.importance, abs(piece.importance or 0.0) / most) for piece in error.pieces
     ]
     return Error(
-        nct_id=error["nct_id"],
-        gold=", ".join(error["gold"]) or "none",
-        predicted=", ".join(error["predicted"]) or "none",
-        probability=error["probability"],
-        probabilities=error["probabilities"],
+        nct_id=error.nct_id,
+        gold=", ".join(error.gold) or "none",
+        predicted=", ".join(error.predicted) or "none",
+        probability=error.probability,
+        probabilities=error.probabilities,
         words=words,
     )

@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from trialtune.labelling.summary import LabellingSummary
-from trialtune.reports.colours import COLOURS
+from trialtune.reports.colors import COLORS
 from trialtune.reports.labels import ranked
 from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 
@@ -25,7 +25,7 @@ def trials_by_label(summary: LabellingSummary) -> Plot:
     """How many trials each label was given to, the most frequent on top."""
     counts = {label.replace("_", " "): count for label, count in ranked(summary).items()}
     with rc_context(STYLE):
-        figure = ranked_bars(counts, colour="adapted", xlabel="Trials")
+        figure = ranked_bars(counts, color="adapted", xlabel="Trials")
     return Plot("labels", "How many trials have each label.", figure)
 
 
@@ -40,9 +40,9 @@ def shares_by_year(summary: LabellingSummary) -> Plot | None:
     with rc_context(STYLE):
         figure = new_figure(640, 320)
         axes = figure.add_subplot()
-        for label, (colour, mark, dash) in zip(list(ranked(summary))[:_LINES], _LOOKS, strict=False):
+        for label, (color, mark, dash) in zip(list(ranked(summary))[:_LINES], _LOOKS, strict=False):
             shares = [row[label] / row["trials"] if (row := years.get(year)) else math.nan for year in span]
-            look: Any = {"color": COLOURS[colour], "marker": mark, "linestyle": dash, "markersize": 4}
+            look: Any = {"color": COLORS[color], "marker": mark, "linestyle": dash, "markersize": 4}
             axes.plot(list(span), shares, label=label.replace("_", " "), **look)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from trialtune.files import atomic_file
-from trialtune.reports.colours import COLOURS
+from trialtune.reports.colors import COLORS
 from trialtune.reports.summary import score_text, signed_text
 from trialtune.reports.tables import chance_text, change_text, count_text
 
@@ -22,7 +22,7 @@ PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-PAGES.globals["colours"] = COLOURS
+PAGES.globals["colors"] = COLORS
 PAGES.filters.update(
     score=score_text, signed=signed_text, change=change_text, count=count_text, chance=chance_text
 )

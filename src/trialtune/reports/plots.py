@@ -16,8 +16,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.intervals import Interval, SystemMetrics
+from trialtune.evaluation.mlm import MlmScores, MlmTraining, Scoring
 from trialtune.files import atomic_file
-from trialtune.reports.colours import COLOURS
+from trialtune.reports.colors import COLORS
 from trialtune.reports.summary import score_text
 from trialtune.reports.tables import NO_EXAMPLES, Row, comparison_rows
 from trialtune.reports.training import older_trials
@@ -28,9 +31,9 @@ STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: selectable, and set in the page's font
     "svg.hashsalt": "trialtune",  # equal figures get equal ids
     "text.parse_math": False,  # a class name may hold a $
-    "text.color": COLOURS["ink"],
-    "axes.labelcolor": COLOURS["muted"],
-    "axes.edgecolor": COLOURS["line"],
+    "text.color": COLORS["ink"],
+    "axes.labelcolor": COLORS["muted"],
+    "axes.edgecolor": COLORS["line"],
     "axes.facecolor": "none",
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -41,21 +44,21 @@ STYLE: Any = {
     "axes.titleweight": "bold",
     "axes.titlepad": 10,
     "axes.unicode_minus": True,
-    "grid.color": COLOURS["line"],
+    "grid.color": COLORS["line"],
     "grid.linewidth": 0.8,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
-    "xtick.color": COLOURS["line"],
-    "ytick.color": COLOURS["line"],
-    "xtick.labelcolor": COLOURS["muted"],
-    "ytick.labelcolor": COLOURS["ink"],
+    "xtick.color": COLORS["line"],
+    "ytick.color": COLORS["line"],
+    "xtick.labelcolor": COLORS["muted"],
+    "ytick.labelcolor": COLORS["ink"],
     "legend.frameon": False,
     "lines.solid_capstyle": "round",
 }
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _PIXELS_PER_INCH = 72  # one SVG unit is then one point of type
 _LABEL_LENGTH = 26
-_LINE_COLOURS = ("adapted", "plum", "amber", "teal", "ink")
+_LINE_COLORS = ("adapted", "plum", "amber", "teal", "ink")
 _Place = Literal["outside upper left", "outside lower left"]
 
 
@@ -68,7 +71,7 @@ class Plot:
     figure: Figure
 
     def svg(self) -> str:
-        """The figure as an <svg> element for a page: no prolog, page colours, ids its own."""
+        """The figure as an <svg> element for a page: no prolog, page colors, ids its own."""
         with rc_context(STYLE):
             text = _render_svg(self.figure)
         text = text[text.index("<svg") :]
@@ -76,7 +79,7 @@ class Plot:
         text = re.sub(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', r"<svg \1>", text, count=1)
         text = re.sub(r'\bid="', f'id="{self.name}-', text)
         text = re.sub(r'(href="|url\()#', rf"\g<1>#{self.name}-", text)
-        for name, value in COLOURS.items():
+        for name, value in COLORS.items():
             text = text.replace(value, f"var(--{name})")
         return text
 
@@ -87,14 +90,13 @@ class Plot:
             self.figure.savefig(temporary, format="png", dpi=200, facecolor="white", metadata=no_software)
 
 
-def learning_curves(stage: str, stage_result: Mapping[str, Any]) -> list[Plot]:
+def learning_curves(stage: str, training: MlmTraining) -> list[Plot]:
     """MLM accuracy, loss and perplexity on held-out text against tokens seen: three plots.
 
-    `stage_result` is one entry of a run's `mlm`; its older trials, if watched, give the dashed line.
+    Its older trials, if watched, give the dashed line.
     """
-    history, old = stage_result["history"], older_trials(stage_result)
     return [
-        _learning_curve(f"{stage}-{measure}", measure, title, history, old)
+        _learning_curve(f"{stage}-{measure}", measure, title, training.history)
         for measure, title in (
             ("accuracy", "Masked-token accuracy"),
             ("loss", "Loss"),
@@ -103,23 +105,23 @@ def learning_curves(stage: str, stage_result: Mapping[str, Any]) -> list[Plot]:
     ]
 
 
-def adaptation_losses(adaptations: Mapping[str, Mapping[str, Any]]) -> Plot:
-    """Held-out loss of every adaptation against tokens seen, each with its own colour, mark and dash."""
+def adaptation_losses(adaptations: Mapping[str, MlmTraining]) -> Plot:
+    """Held-out loss of every adaptation against tokens seen, each with its own color, mark and dash."""
     with rc_context(STYLE):
         figure = new_figure(520, 270 + 11 * len(adaptations))
         axes = figure.add_subplot()
-        looks = zip(cycle(_LINE_COLOURS), cycle("os^D"), cycle(("-", "--", "-.")), strict=False)
+        looks = zip(cycle(_LINE_COLORS), cycle("os^D"), cycle(("-", "--", "-.")), strict=False)
         lines: list[Line2D] = []
-        for (colour, mark, dash), result in zip(looks, adaptations.values(), strict=False):
-            history = result["history"]
+        for (color, mark, dash), result in zip(looks, adaptations.values(), strict=False):
+            history = result.history
             lines += axes.plot(
-                [entry["tokens"] for entry in history],
-                [_finite(entry["loss"]) for entry in history],
+                [entry.tokens for entry in history],
+                [_finite(entry.loss) for entry in history],
                 linestyle=dash,
                 marker=mark,
                 markevery=max(1, len(history) // 10),
                 markersize=5,
-                color=COLOURS[colour],
+                color=COLORS[color],
                 linewidth=1.8,
             )
         _token_axes(axes, "Loss on new trials, held out")
@@ -130,44 +132,44 @@ def adaptation_losses(adaptations: Mapping[str, Mapping[str, Any]]) -> Plot:
     return Plot("adaptations-loss", summary, figure)
 
 
-def class_bars(name: str, comparison: Mapping[str, Any]) -> Plot:
+def class_bars(name: str, comparison: ComparisonResult) -> Plot:
     """F1 of every class, micro and macro, base above adapted, whiskers their 95% intervals."""
     rows = _plotted_rows(comparison)
     with rc_context(STYLE):
         figure, axes = _row_axes([row.name for row in rows])
         for place, row in enumerate(rows):
             if row.empty:
-                axes.text(0.01, place, NO_EXAMPLES, va="center", style="italic", color=COLOURS["muted"])
+                axes.text(0.01, place, NO_EXAMPLES, va="center", style="italic", color=COLORS["muted"])
                 continue
             for system, offset in (("base", -0.19), ("adapted", 0.19)):
                 f1 = getattr(row, system).f1
                 if f1 is None:
                     continue
-                axes.barh(place + offset, f1, height=0.34, color=COLOURS[system])
-                interval = _interval(comparison["systems"][system], row)
+                axes.barh(place + offset, f1, height=0.34, color=COLORS[system])
+                interval = _interval(getattr(comparison.systems, system), row)
                 if interval is not None:
-                    axes.hlines(place + offset, *interval, color=COLOURS["ink"], linewidth=1.4)
+                    axes.hlines(place + offset, *interval, color=COLORS["ink"], linewidth=1.4)
         axes.set_xlim(0, 1)
         axes.set_xlabel("F1, whiskers 95% interval")
         _legend(figure, {"base": "Base", "adapted": "Adapted"})
-    return Plot(f"{name}-f1", f"F1 of base and adapted per class, {comparison['task']}.", figure)
+    return Plot(f"{name}-f1", f"F1 of base and adapted per class, {comparison.task}.", figure)
 
 
-def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
+def class_differences(name: str, comparison: ComparisonResult) -> Plot:
     """Adapted minus base F1 with its paired 95% interval; filled where both tests see a difference."""
     rows = _plotted_rows(comparison)
     with rc_context(STYLE):
         figure, axes = _row_axes([row.name for row in rows])
-        axes.axvline(0, color=COLOURS["muted"], linewidth=1)
+        axes.axvline(0, color=COLORS["muted"], linewidth=1)
         for place, row in enumerate(rows):
             if row.difference is None:
-                axes.text(0, place, f"  {NO_EXAMPLES}", va="center", style="italic", color=COLOURS["muted"])
+                axes.text(0, place, f"  {NO_EXAMPLES}", va="center", style="italic", color=COLORS["muted"])
                 continue
-            colour = COLOURS["base" if not row.arrow else "adapted" if row.arrow == "▲" else "old"]
+            color = COLORS["base" if not row.arrow else "adapted" if row.arrow == "▲" else "old"]
             if row.low is not None and row.high is not None:
-                axes.hlines(place, row.low, row.high, color=colour, linewidth=2)
-            face = colour if row.arrow else COLOURS["paper"]
-            axes.plot(row.difference, place, "o", markersize=7, mfc=face, mec=colour, mew=1.8)
+                axes.hlines(place, row.low, row.high, color=color, linewidth=2)
+            face = color if row.arrow else COLORS["paper"]
+            axes.plot(row.difference, place, "o", markersize=7, mfc=face, mec=color, mew=1.8)
         reach = max((abs(v) for r in rows for v in (r.low, r.high, r.difference) if v is not None), default=0)
         axes.set_xlim(-1.1 * max(reach, 0.01), 1.1 * max(reach, 0.01))
         axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
@@ -176,7 +178,7 @@ def class_differences(name: str, comparison: Mapping[str, Any]) -> Plot:
         _legend(figure, {"adapted": "Adapted better", "old": "Base better", "base": "No clear difference"})
     clear = sum(bool(row.arrow) for row in rows)
     summary = (
-        f"Difference in F1 per class, {comparison['task']}: {clear} of {len(rows)} are clear by both tests."
+        f"Difference in F1 per class, {comparison.task}: {clear} of {len(rows)} are clear by both tests."
     )
     return Plot(f"{name}-difference", summary, figure)
 
@@ -189,8 +191,8 @@ def trials_by_year(years: Mapping[str, Mapping[str, int]]) -> Plot:
         axes = figure.add_subplot()
         base = [filled[year].get("base", 0) for year in filled]
         new = [filled[year].get("new", 0) for year in filled]
-        axes.bar(list(filled), base, width=0.8, color=COLOURS["base"], label="Base")
-        axes.bar(list(filled), new, width=0.8, bottom=base, color=COLOURS["adapted"], label="New")
+        axes.bar(list(filled), base, width=0.8, color=COLORS["base"], label="Base")
+        axes.bar(list(filled), new, width=0.8, bottom=base, color=COLORS["adapted"], label="New")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -205,27 +207,30 @@ def _learning_curve(
     name: str,
     measure: str,
     title: str,
-    history: Sequence[Mapping[str, Any]],
-    old: Sequence[tuple[int, Mapping[str, Any]]],
+    history: Sequence[Scoring],
 ) -> Plot:
-    tokens = [entry["tokens"] for entry in history]
-    values = [_finite(entry[measure]) for entry in history]
+    def value(scores: MlmScores) -> float:
+        return _finite(getattr(scores, measure))
+
+    tokens = [entry.tokens for entry in history]
+    values = [value(entry) for entry in history]
+    old = older_trials(history)
     shown = list(values)
     with rc_context(STYLE):
         figure = new_figure(340, 250)
         axes = figure.add_subplot()
         if old:
-            forgotten = [_finite(scores[measure]) for _, scores in old]
+            forgotten = [value(scores) for _, scores in old]
             shown += forgotten
             seen = [place for place, _ in old]
             ends = [0, len(old) - 1]
-            axes.plot(seen, forgotten, "s--", color=COLOURS["old"], markevery=ends, ms=5, linewidth=1.5)
+            axes.plot(seen, forgotten, "s--", color=COLORS["old"], markevery=ends, ms=5, linewidth=1.5)
             _legend(figure, {"adapted": "New trials", "old": "Older trials"}, place="outside lower left")
-        axes.plot(tokens, values, color=COLOURS["adapted"], linewidth=2.2)
-        line = COLOURS["adapted"]
-        axes.plot(tokens[0], values[0], "o", markersize=8, mfc=COLOURS["paper"], mec=line, mew=2)
+        axes.plot(tokens, values, color=COLORS["adapted"], linewidth=2.2)
+        line = COLORS["adapted"]
+        axes.plot(tokens[0], values[0], "o", markersize=8, mfc=COLORS["paper"], mec=line, mew=2)
         axes.plot(tokens[-1], values[-1], "o", markersize=6, color=line)
-        positive = [value for value in shown if value > 0]
+        positive = [point for point in shown if point > 0]
         if measure == "perplexity" and positive and max(positive) > 20 * min(positive):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(_large_tick))
@@ -244,7 +249,7 @@ def _token_axes(axes: Axes, title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(axis="y")
-    axes.tick_params(axis="y", labelcolor=COLOURS["muted"])
+    axes.tick_params(axis="y", labelcolor=COLORS["muted"])
     axes.margins(x=0.05, y=0.12)
     axes.set_title(title)
     axes.set_xlabel("Tokens seen")
@@ -261,11 +266,11 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=inches, dpi=_PIXELS_PER_INCH, layout="constrained")
 
 
-def ranked_bars(counts: Mapping[str, int], *, colour: str, xlabel: str) -> Figure:
+def ranked_bars(counts: Mapping[str, int], *, color: str, xlabel: str) -> Figure:
     """A horizontal bar for each count, in their order from the top; within `rc_context(STYLE)`."""
     figure = new_figure(640, 70 + 24 * len(counts))
     axes = figure.add_subplot()
-    axes.barh(range(len(counts)), list(counts.values()), height=0.7, color=COLOURS[colour])
+    axes.barh(range(len(counts)), list(counts.values()), height=0.7, color=COLORS[color])
     axes.set_yticks(range(len(counts)), list(counts))
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -286,22 +291,20 @@ def _row_axes(names: Sequence[str]) -> tuple[Figure, Axes]:
 
 
 def _legend(figure: Figure, names: Mapping[str, str], place: _Place = "outside upper left") -> None:
-    handles = [Patch(color=COLOURS[key], label=name) for key, name in names.items()]
+    handles = [Patch(color=COLORS[key], label=name) for key, name in names.items()]
     figure.legend(handles=handles, loc=place, ncols=3, handlelength=0.9, handleheight=0.9)
 
 
-def _plotted_rows(comparison: Mapping[str, Any]) -> list[Row]:
+def _plotted_rows(comparison: ComparisonResult) -> list[Row]:
     rows = comparison_rows(comparison)
     return [row for row in rows if row.kind == "class" or row.name in ("micro", "macro")]
 
 
-def _interval(metrics: Mapping[str, Any], row: Row) -> tuple[float, float] | None:
-    intervals = metrics.get("intervals", {})
+def _interval(metrics: SystemMetrics, row: Row) -> Interval | None:
+    intervals = metrics.intervals
     if row.kind == "class":
-        found = intervals.get("per_class", {}).get(row.name)
-    else:
-        found = intervals.get(f"{row.name}_f1")
-    return None if found is None or None in found else (found[0], found[1])
+        return intervals.per_class.get(row.name)
+    return intervals.micro_f1 if row.name == "micro" else intervals.macro_f1
 
 
 def _whole_range(years: Mapping[str, Mapping[str, int]]) -> dict[int, Mapping[str, int]]:
@@ -321,5 +324,5 @@ def _signed_tick(value: float, _: int | None) -> str:
     return f"{value:+.3g}".replace("-", "−") if value else "0"
 
 
-def _finite(value: float | None) -> float:
-    return value if value is not None and math.isfinite(value) else math.nan
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan

@@ -1,19 +1,19 @@
 """The reliability diagram: how often what a classifier says with a probability comes true."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.ticker import PercentFormatter
 
-from trialtune.reports.colours import COLOURS
+from trialtune.evaluation.metrics import ReliabilityBin
+from trialtune.reports.colors import COLORS
 from trialtune.reports.plots import STYLE, Plot, new_figure
 
 _MARKS = {"base": ("s", "--"), "adapted": ("o", "-")}
 _LEAST_AREA, _AREA = 12.0, 160.0  # square points
 
 
-def reliability_plot(name: str, systems: Mapping[str, Sequence[Mapping[str, Any]]]) -> Plot:
+def reliability_plot(name: str, systems: Mapping[str, Sequence[ReliabilityBin]]) -> Plot:
     """Observed share against stated probability (DeGroot and Fienberg, 1983), the diagonal being perfect.
 
     `systems` holds the `reliability` of metrics: {"base": bins, "adapted": bins}, or one classifier's
@@ -22,23 +22,23 @@ def reliability_plot(name: str, systems: Mapping[str, Sequence[Mapping[str, Any]
     with rc_context(STYLE):
         figure = new_figure(340, 330)
         axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1, linestyle=":", zorder=1)
+        axes.plot([0, 1], [0, 1], color=COLORS["muted"], linewidth=1, linestyle=":", zorder=1)
         for place, (system, bins) in enumerate(systems.items()):
             mark, dash = _MARKS.get(system, ("o", "-"))
-            colour = COLOURS[system if system in _MARKS else "adapted"]
-            stated = [one["stated"] for one in bins]
-            observed = [one["observed"] for one in bins]
+            color = COLORS[system if system in _MARKS else "adapted"]
+            stated = [one.stated for one in bins]
+            observed = [one.observed for one in bins]
             # Square roots: most yes/no answers are a sure no, and would hide the rest.
-            most = max((one["count"] for one in bins), default=1) ** 0.5
-            areas = [_LEAST_AREA + _AREA * one["count"] ** 0.5 / most for one in bins]
-            axes.plot(stated, observed, linestyle=dash, color=colour, linewidth=1.5, zorder=2 + place)
+            most = max((one.count for one in bins), default=1) ** 0.5
+            areas = [_LEAST_AREA + _AREA * one.count**0.5 / most for one in bins]
+            axes.plot(stated, observed, linestyle=dash, color=color, linewidth=1.5, zorder=2 + place)
             axes.scatter(
                 stated,
                 observed,
                 s=areas,
                 marker=mark,
-                color=colour,
-                edgecolor=COLOURS["paper"],
+                color=color,
+                edgecolor=COLORS["paper"],
                 label=system.capitalize(),
                 zorder=2 + place,
             )
@@ -46,13 +46,13 @@ def reliability_plot(name: str, systems: Mapping[str, Sequence[Mapping[str, Any]
         axes.set_aspect("equal")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1))
-        axes.tick_params(axis="both", labelcolor=COLOURS["muted"])
+        axes.tick_params(axis="both", labelcolor=COLORS["muted"])
         axes.grid()
         axes.spines["bottom"].set_visible(False)
         axes.set_title("Came true")
         if len(systems) > 1:
             figure.legend(loc="outside upper left", ncols=2, markerscale=0.7)
-    answers = "; ".join(f"{system} {sum(one['count'] for one in bins):,}" for system, bins in systems.items())
+    answers = "; ".join(f"{system} {sum(one.count for one in bins):,}" for system, bins in systems.items())
     return Plot(
         f"{name}-reliability", f"Share that came true against stated probability; answers: {answers}.", figure
     )

@@ -8,12 +8,16 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.error_report import ErrorReport
+from trialtune.evaluation.mlm import MlmTraining
 from trialtune.files import atomic_file
 from trialtune.reports import plots
 from trialtune.reports.errors import ClassErrors, class_errors
 from trialtune.reports.pages import write_page
 from trialtune.reports.plots import Plot
 from trialtune.reports.reliability import reliability_plot
+from trialtune.reports.run_result import RunResult
 from trialtune.reports.slices import NOTE as SLICE_NOTE
 from trialtune.reports.slices import slice_table
 from trialtune.reports.summary import SPREAD_NOTE, SystemRow, summary_rows
@@ -43,7 +47,7 @@ class TaskPart:
 
     name: str
     stem: str
-    comparison: Mapping[str, Any]
+    comparison: ComparisonResult
     rows: list[Row]
     systems: list[SystemRow]
     bars: Plot
@@ -51,7 +55,7 @@ class TaskPart:
     reliability: Plot | None  # None for a comparison of rules, which state no probabilities
     counts: list[tuple[str, str]]
     slices: dict[str, list[list[str]]]  # header and rows of each table of scores by part
-    errors: Mapping[str, Any] | None  # the content of its errors.json
+    errors: ErrorReport | None
     classes: list[ClassErrors]
 
 
@@ -75,31 +79,28 @@ class VariantsPart:
     losses: Plot
 
 
-def write_report(
-    run: Mapping[str, Any], folder: Path, errors: Mapping[str, Mapping[str, Any]] | None = None
-) -> Path:
+def write_report(run: RunResult, folder: Path, errors: Mapping[str, ErrorReport] | None = None) -> Path:
     """Write `index.html`, and for each task a .md and .csv table; plots also as `plots/*.png`.
 
-    `run` is the content of a run's metrics.json, `errors` that of each task's errors.json, with texts
-    of trials. Returns the page's path.
+    `errors`, by task, hold texts of trials. Returns the page's path.
     """
     found = errors or {}
-    tasks = [_task_part(name, result, found.get(name)) for name, result in run["tasks"].items()]
-    mlm = {name: result for name, result in run["mlm"].items() if result}
+    tasks = [_task_part(name, result, found.get(name)) for name, result in run.tasks.items()]
+    mlm = {name: result for name, result in run.mlm.items() if result}
     titles = {"base": "Base: trials before the cut", "adapt": "Adapted: trials after the cut"}
     stages = [_stage_part(name, title, mlm[name]) for name, title in titles.items() if name in mlm]
     variants = _variants_part({name: result for name, result in mlm.items() if name != "base"})
-    years = plots.trials_by_year(run["data"]["years"]) if run["data"].get("years") else None
+    years = plots.trials_by_year(run.data.years) if run.data.years else None
     write_page(
         folder / "index.html",
         "report.html",
         run=run,
-        encoder=mlm.get("base", mlm["adapt"])["encoder"],
+        encoder=mlm.get("base", mlm["adapt"]).encoder,
         tasks=tasks,
         stages=stages,
         variants=variants,
         years=years,
-        settings=list(_flat(run["settings"])),
+        settings=list(_flat(run.settings)),
         note=NOTE,
         spread_note=SPREAD_NOTE,
         slice_note=SLICE_NOTE,
@@ -113,13 +114,9 @@ def write_report(
     return folder / "index.html"
 
 
-def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, Any] | None) -> TaskPart:
+def _task_part(name: str, comparison: ComparisonResult, errors: ErrorReport | None) -> TaskPart:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path out of the folder
-    stated = {
-        system: scores["reliability"]
-        for system, scores in comparison["systems"].items()
-        if scores.get("reliability")
-    }
+    stated = {system: scores.reliability for system, scores in comparison.systems if scores.reliability}
     return TaskPart(
         name=name,
         stem=stem,
@@ -131,19 +128,18 @@ def _task_part(name: str, comparison: Mapping[str, Any], errors: Mapping[str, An
         reliability=reliability_plot(stem, stated) if stated else None,
         counts=[
             (_COUNTS.get(key, key.replace("_", " ").capitalize()), f"{value:,}")
-            for key, value in comparison["data"].items()
+            for key, value in comparison.data
             if isinstance(value, int)
         ],
         slices={
-            column: slice_table(parts, column.capitalize())
-            for column, parts in comparison.get("slices", {}).items()
+            column: slice_table(parts, column.capitalize()) for column, parts in comparison.slices.items()
         },
         errors=errors,
         classes=class_errors(errors) if errors else [],
     )
 
 
-def _stage_part(name: str, title: str, result: Mapping[str, Any]) -> StagePart:
+def _stage_part(name: str, title: str, result: MlmTraining) -> StagePart:
     return StagePart(
         name=name,
         title=title,
@@ -154,7 +150,7 @@ def _stage_part(name: str, title: str, result: Mapping[str, Any]) -> StagePart:
     )
 
 
-def _variants_part(adaptations: Mapping[str, Mapping[str, Any]]) -> VariantsPart | None:
+def _variants_part(adaptations: Mapping[str, MlmTraining]) -> VariantsPart | None:
     """None when there is one adaptation, which leaves nothing to compare."""
     if len(adaptations) < 2:
         return None

@@ -6,59 +6,59 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from trialtune.dataset.split_summary import SplitSummary
+from trialtune.evaluation.metrics import ClassMetrics, Evaluation
 from trialtune.reports.summary import score_text
-from trialtune.reports.tables import AVERAGES, NO_EXAMPLES
+from trialtune.reports.tables import NO_EXAMPLES
 
 
-def scores_to_rich(metrics: Mapping[str, Any]) -> Table:
-    """One row a class, then the averages, of a metrics dict as `trialtune evaluate` writes it."""
-    table = Table(
-        title=f"{metrics['task']}: {metrics['n']:,} rows", box=box.SIMPLE_HEAD, title_justify="left"
-    )
+def scores_to_rich(metrics: Evaluation) -> Table:
+    """One row a class, then the averages."""
+    table = Table(title=f"{metrics.task}: {metrics.n:,} rows", box=box.SIMPLE_HEAD, title_justify="left")
     for name in ("class", "precision", "recall", "F1", "support"):
         table.add_column(name, justify="left" if name == "class" else "right")
-    for name, scores in metrics["per_class"].items():
+    for name, scores in metrics.per_class.items():
         _add(table, name, scores)
     table.add_section()
-    for name in AVERAGES:
-        _add(table, f"{name} average", metrics["averages"][name])
+    for name, scores in metrics.averages:
+        _add(table, f"{name} average", scores)
     return table
 
 
-def parts_to_rich(summary: Mapping[str, Any]) -> tuple[Table, str]:
+def parts_to_rich(summary: SplitSummary) -> tuple[Table, str]:
     """Rows and labels of each part of a split, and a line on what was set aside or is near.
 
     Of folds the test parts alone are shown: the training part of each is the others.
     """
-    parts = summary["parts"]
+    parts = summary.parts
     if len(parts) > 2:
         parts = {name.split("/")[0]: part for name, part in parts.items() if name.endswith("test")}
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("label", no_wrap=True)
     for name in parts:
         table.add_column(name, justify="right")
-    for label in next(iter(parts.values()))["labels"]:
-        table.add_row(label, *(f"{part['labels'][label]:,}" for part in parts.values()))
+    for label in next(iter(parts.values())).labels:
+        table.add_row(label, *(f"{part.labels[label]:,}" for part in parts.values()))
     table.add_section()
-    table.add_row("rows", *(f"{part['rows']:,}" for part in parts.values()))
+    table.add_row("rows", *(f"{part.rows:,}" for part in parts.values()))
     notes = [
-        f"{summary[name]:,} rows {meaning}"
-        for name, meaning in (
-            ("undated", "without an exact enough date, kept for training"),
-            ("straddling", "left out of training, because they go with later rows"),
+        f"{count:,} rows {meaning}"
+        for count, meaning in (
+            (summary.undated, "without an exact enough date, kept for training"),
+            (summary.straddling, "left out of training, because they go with later rows"),
         )
-        if name in summary
+        if count is not None
     ]
-    near = sum(summary["near_duplicates"].values())
+    near = sum(summary.near_duplicates.values())
     return table, "; ".join([*notes, f"near-duplicates across parts: {near:,}"])
 
 
-def _add(table: Table, name: str, scores: Mapping[str, Any]) -> None:
-    if scores["f1"] is None:
+def _add(table: Table, name: str, scores: ClassMetrics) -> None:
+    if scores.f1 is None:
         table.add_row(name, NO_EXAMPLES, "", "", "0")
     else:
-        values = [score_text(scores[key]) for key in ("precision", "recall", "f1")]
-        table.add_row(name, *values, str(scores["support"]))
+        values = [score_text(score) for score in (scores.precision, scores.recall, scores.f1)]
+        table.add_row(name, *values, str(scores.support))
 
 
 def parity_to_rich(parity: Mapping[str, Any]) -> Table:

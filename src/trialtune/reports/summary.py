@@ -1,8 +1,9 @@
 """All systems of a comparison, baselines first, one line each."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from trialtune.evaluation.comparison import ComparisonResult, SystemSummary
+from trialtune.evaluation.intervals import Interval
 
 SPREAD_NOTE = "Fine-tuned systems: mean ± standard deviation over seeds."
 
@@ -12,7 +13,7 @@ class Measured:
     """A score with its 95% interval and, over several seeds, its standard deviation."""
 
     value: float
-    interval: Sequence[float]
+    interval: Interval
     spread: float | None
 
     @property
@@ -22,7 +23,7 @@ class Measured:
 
     @property
     def limits(self) -> str:
-        return f"[{score_text(self.interval[0])}, {score_text(self.interval[1])}]"
+        return f"[{score_text(self.interval.low)}, {score_text(self.interval.high)}]"
 
     def __str__(self) -> str:
         return f"{self.score} {self.limits}"
@@ -41,9 +42,9 @@ class SystemRow:
     ece: float | None  # None for rules, which state no probabilities
 
 
-def summary_rows(comparison: Mapping[str, Any]) -> list[SystemRow]:
+def summary_rows(comparison: ComparisonResult) -> list[SystemRow]:
     """Every system in order; empty for a comparison that has none but its pair."""
-    return [_row(system) for system in comparison.get("summary", {}).values()]
+    return [_row(system) for system in comparison.summary.values()]
 
 
 def score_text(value: float | None) -> str:
@@ -56,21 +57,18 @@ def signed_text(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def _row(system: Mapping[str, Any]) -> SystemRow:
-    micro, macro = (
-        Measured(
-            system[name],
-            system["intervals"][name],
-            system["spread"][name] if system["fine_tuned"] and system["seeds"] > 1 else None,
-        )
-        for name in ("micro_f1", "macro_f1")
-    )
+def _row(system: SystemSummary) -> SystemRow:
+    varied = system.fine_tuned and system.seeds > 1
     return SystemRow(
-        title=system["title"],
-        fine_tuned=system["fine_tuned"],
-        seeds=system["seeds"],
-        micro=micro,
-        macro=macro,
-        accuracy=system["accuracy"],
-        ece=system["ece"],
+        title=system.title,
+        fine_tuned=system.fine_tuned,
+        seeds=system.seeds,
+        micro=Measured(
+            system.micro_f1, system.intervals.micro_f1, system.spread.micro_f1 if varied else None
+        ),
+        macro=Measured(
+            system.macro_f1, system.intervals.macro_f1, system.spread.macro_f1 if varied else None
+        ),
+        accuracy=system.accuracy,
+        ece=system.ece,
     )

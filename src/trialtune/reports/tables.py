@@ -4,17 +4,19 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from trialtune.evaluation.intervals import LEVEL, p_text
+from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.intervals import LEVEL, Difference
+from trialtune.evaluation.metrics import ClassMetrics
+from trialtune.evaluation.verdict import p_text
 from trialtune.reports.slices import slice_lines
 from trialtune.reports.summary import SPREAD_NOTE, score_text, signed_text, summary_rows
 
-AVERAGES = ("micro", "macro", "weighted", "samples")
 NO_EXAMPLES = "no examples"
 NOTE = (
     "p: approximate randomisation, corrected by Holm over the classes, or over micro and macro. Bold with "
@@ -58,27 +60,26 @@ class Row:
         return "▲" if self.low > 0 else "▼" if self.high < 0 else ""
 
 
-def comparison_rows(comparison: Mapping[str, Any]) -> list[Row]:
+def comparison_rows(comparison: ComparisonResult) -> list[Row]:
     """One row a class in task order, then the micro, macro, weighted and samples averages."""
-    base, adapted = comparison["systems"]["base"], comparison["systems"]["adapted"]
-    change = comparison["difference"]
+    base, adapted = comparison.systems.base, comparison.systems.adapted
+    change = comparison.difference
     classes = [
-        _row(
-            name, "class", base["per_class"][name], adapted["per_class"][name], change["per_class"].get(name)
-        )
-        for name in comparison["labels"]
+        _row(name, "class", base.per_class[name], adapted.per_class[name], change.per_class.get(name))
+        for name in comparison.labels
     ]
+    measured = {"micro": change.micro_f1, "macro": change.macro_f1}
     averages = [
-        _row(name, "average", base["averages"][name], adapted["averages"][name], change.get(f"{name}_f1"))
-        for name in AVERAGES
+        _row(name, "average", before, after, measured.get(name))
+        for (name, before), (_, after) in zip(base.averages, adapted.averages, strict=True)
     ]
     return classes + averages
 
 
-def to_rich(comparison: Mapping[str, Any]) -> Table:
+def to_rich(comparison: ComparisonResult) -> Table:
     """The comparison as a terminal table, terse enough for 80 columns: .571 is 0.571, n the support."""
     table = Table(
-        title=Text(f"{comparison['task']}: base and adapted"),
+        title=Text(f"{comparison.task}: base and adapted"),
         caption=Text(NOTE),
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -102,10 +103,10 @@ def to_rich(comparison: Mapping[str, Any]) -> Table:
     return table
 
 
-def summary_to_rich(comparison: Mapping[str, Any]) -> Table:
+def summary_to_rich(comparison: ComparisonResult) -> Table:
     """All systems of the comparison as a terminal table, 80 columns wide at most."""
     table = Table(
-        title=Text(f"{comparison['task']}: all systems, {comparison['n']:,} test rows"),
+        title=Text(f"{comparison.task}: all systems, {comparison.n:,} test rows"),
         caption=Text(SPREAD_NOTE),
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -124,13 +125,13 @@ def summary_to_rich(comparison: Mapping[str, Any]) -> Table:
 _CHANGE_STYLE = {"▲": "bold green", "▼": "bold red", "": ""}
 
 
-def to_markdown(comparison: Mapping[str, Any]) -> str:
+def to_markdown(comparison: ComparisonResult) -> str:
     """The comparison as a Markdown document: heading, verdict, table, note."""
     header = ["Class", "Base P", "Base R", "Base F1", "Adapted P", "Adapted R", "Adapted F1", "Support"]
     lines = [
-        f"## {_markdown(comparison['task'])}",
+        f"## {_markdown(comparison.task)}",
         "",
-        _markdown(comparison["verdict"]),
+        _markdown(comparison.verdict),
         "",
         *summary_lines(comparison),
         _line([*header, "F1 difference [95% interval]", "p (Holm)"]),
@@ -143,12 +144,12 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         change = f"**{change}**" if row.arrow else change
         lines.append(_line([name, *cells, change, _markdown(chance_text(row))]))
     lines += ["", NOTE, ""]
-    if topics := comparison.get("slices", {}).get("topic"):
+    if topics := comparison.slices.get("topic"):
         lines += ["Scores by topic, adapted, first seed:", "", *slice_lines(topics, "Topic")]
     return "\n".join(lines)
 
 
-def summary_lines(comparison: Mapping[str, Any]) -> list[str]:
+def summary_lines(comparison: ComparisonResult) -> list[str]:
     """The table of all systems as lines of Markdown and an empty one; nothing when there is none."""
     systems = summary_rows(comparison)
     if not systems:
@@ -162,7 +163,7 @@ def summary_lines(comparison: Mapping[str, Any]) -> list[str]:
     return [*lines, "", SPREAD_NOTE, ""]
 
 
-def to_csv(comparison: Mapping[str, Any]) -> str:
+def to_csv(comparison: ComparisonResult) -> str:
     """The comparison as CSV at full precision; cells without a value are empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -202,24 +203,23 @@ def change_text(row: Row) -> str:
 def _row(
     name: str,
     kind: Literal["class", "average"],
-    base: Mapping[str, Any],
-    adapted: Mapping[str, Any],
-    difference: Mapping[str, Any] | None,
+    base: ClassMetrics,
+    adapted: ClassMetrics,
+    measured: Difference | None,
 ) -> Row:
-    measured = difference or {}
-    mean = measured.get("mean")
-    if mean is None and base["f1"] is not None and adapted["f1"] is not None:
-        mean = adapted["f1"] - base["f1"]
+    mean = measured.mean if measured else None
+    if mean is None and base.f1 is not None and adapted.f1 is not None:
+        mean = adapted.f1 - base.f1
     return Row(
         name=name,
         kind=kind,
-        base=Scores(base["precision"], base["recall"], base["f1"]),
-        adapted=Scores(adapted["precision"], adapted["recall"], adapted["f1"]),
-        support=adapted["support"],
+        base=Scores(base.precision, base.recall, base.f1),
+        adapted=Scores(adapted.precision, adapted.recall, adapted.f1),
+        support=adapted.support,
         difference=mean,
-        low=measured.get("low"),
-        high=measured.get("high"),
-        p=measured.get("p_holm"),
+        low=measured.low if measured else None,
+        high=measured.high if measured else None,
+        p=measured.p_holm if measured else None,
     )
 
 

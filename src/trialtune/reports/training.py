@@ -1,8 +1,9 @@
 """What masked-language-model training did, as sentences and as rows of tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from trialtune.evaluation.mlm import MlmScores, MlmTraining, Scoring
 
 
 @dataclass(frozen=True)
@@ -10,8 +11,8 @@ class Change:
     """Scores on one text, or on one section of it, before and after training."""
 
     name: str
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
+    before: MlmScores
+    after: MlmScores
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Adaptation:
     """One way to adapt and how it ended; the un-adapted start has scores alone."""
 
     name: str
-    new: Mapping[str, Any]  # scores on held-out text of the new trials
-    old: Mapping[str, Any] | None  # and of the older ones, when they are watched
+    new: MlmScores  # scores on held-out text of the new trials
+    old: MlmScores | None  # and of the older ones, when they are watched
     modules: str | None = None
     rank: int | None = None
     parameters: int | None = None
@@ -28,80 +29,74 @@ class Adaptation:
     tokens_per_s: float | None = None
 
 
-def kept(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The scoring of the weights that a stage left: the last one or, with patience, the best."""
-    step = result["kept_step"]
-    return next(entry for entry in result["history"] if entry["step"] == step)
-
-
-def stage_text(result: Mapping[str, Any]) -> str:
+def stage_text(result: MlmTraining) -> str:
     """What a stage trained, how long, how fast, and why it ended before its time, if it did."""
-    settings, last = result["settings"], result["history"][-1]
+    settings, last = result.settings, result.history[-1]
     method = f"LoRA of rank {settings['lora']['r']}, target modules {_modules(result)}"
     sentences = [
-        f"{method if result['method'] == 'lora' else 'All weights'}; "
-        f"{result['trainable_parameters']:,} trained parameters.",
-        f"{last['tokens']:,} tokens at {result['tokens_per_s']:,.0f} tokens/s, {result['peak_share']:.0%} of "
-        f"this machine's matrix-product peak; {_duration(result['seconds'])} of wall time with scoring.",
+        f"{method if result.method == 'lora' else 'All weights'}; "
+        f"{result.trainable_parameters:,} trained parameters.",
+        f"{last.tokens:,} tokens at {result.tokens_per_s:,.0f} tokens/s, {result.peak_share:.0%} of "
+        f"this machine's matrix-product peak; {_duration(result.seconds)} of wall time with scoring.",
     ]
-    if result["fresh_head"]:
+    if result.fresh_head:
         sentences.append("The encoder had no head and got a fresh one.")
-    if result["stopped"] == "patience":
+    if result.stopped == "patience":
         patience = settings["train"]["early_stopping_patience"]
         sentences.append(f"Stopped early: no better loss, with a patience of {patience}.")
-    elif result["stopped"] == "max_minutes":
+    elif result.stopped == "max_minutes":
         minutes = settings["train"]["max_minutes"]
         sentences.append(f"Stopped early: its limit of {minutes:g} minutes was reached.")
-    if kept(result) is not last:
-        sentences.append(f"The weights kept are those of step {result['kept_step']:,}, which scored best.")
+    if result.kept is not last:
+        sentences.append(f"The weights kept are those of step {result.kept_step:,}, which scored best.")
     return " ".join(sentences)
 
 
-def text_changes(result: Mapping[str, Any]) -> list[Change]:
+def text_changes(result: MlmTraining) -> list[Change]:
     """What a stage did to its own trials and, when they are watched, to older ones."""
-    before, after = result["history"][0], kept(result)
+    before, after = result.history[0], result.kept
     changes = [Change("Its own trials, held out", before, after)]
-    if "old" in after:
-        changes.append(Change("Older trials, held out (forgetting)", before["old"], after["old"]))
+    if before.old and after.old:
+        changes.append(Change("Older trials, held out (forgetting)", before.old, after.old))
     return changes
 
 
-def section_changes(result: Mapping[str, Any]) -> list[Change]:
+def section_changes(result: MlmTraining) -> list[Change]:
     """What a stage did to each section of its own trials, in reading order; empty when unknown."""
-    before, after = (entry.get("sections", {}) for entry in (result["history"][0], kept(result)))
+    before, after = (entry.sections for entry in (result.history[0], result.kept))
     return [Change(name, before[name], scores) for name, scores in after.items()]
 
 
-def older_trials(result: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+def older_trials(history: Sequence[Scoring]) -> list[tuple[int, MlmScores]]:
     """(tokens seen, scores on older trials) of every scoring; empty when they are not watched."""
-    return [(entry["tokens"], entry["old"]) for entry in result["history"] if "old" in entry]
+    return [(entry.tokens, entry.old) for entry in history if entry.old]
 
 
-def compared(adaptations: Mapping[str, Mapping[str, Any]]) -> list[Adaptation]:
+def compared(adaptations: Mapping[str, MlmTraining]) -> list[Adaptation]:
     """The un-adapted start, which all share, then every adaptation in the order given."""
-    start = next(iter(adaptations.values()))["history"][0]
+    start = next(iter(adaptations.values())).history[0]
     return [
-        Adaptation("Before adapting", start, start.get("old")),
+        Adaptation("Before adapting", start, start.old),
         *(_adaptation(name, result) for name, result in adaptations.items()),
     ]
 
 
-def _adaptation(name: str, result: Mapping[str, Any]) -> Adaptation:
-    lora = result["method"] == "lora"
+def _adaptation(name: str, result: MlmTraining) -> Adaptation:
+    lora = result.method == "lora"
     return Adaptation(
         name=name,
-        new=kept(result),
-        old=kept(result).get("old"),
+        new=result.kept,
+        old=result.kept.old,
         modules=_modules(result) if lora else "all weights",
-        rank=result["settings"]["lora"]["r"] if lora else None,
-        parameters=result["trainable_parameters"],
-        tokens=kept(result)["tokens"],
-        tokens_per_s=result["tokens_per_s"],
+        rank=result.settings["lora"]["r"] if lora else None,
+        parameters=result.trainable_parameters,
+        tokens=result.kept.tokens,
+        tokens_per_s=result.tokens_per_s,
     )
 
 
-def _modules(result: Mapping[str, Any]) -> str:
-    return ", ".join(result["settings"]["lora"]["target_modules"])
+def _modules(result: MlmTraining) -> str:
+    return ", ".join(result.settings["lora"]["target_modules"])
 
 
 def _duration(seconds: float) -> str:

@@ -120,8 +120,10 @@ def adapt(
 
     def score(scored: nn.Module) -> dict[str, Any]:
         assert isinstance(scored, MaskedLM)
-        measured = mlm_metrics(scored, texts.heldout, masker)
-        return measured | {"old": mlm_metrics(scored, texts.old, masker)} if texts.old else measured
+        measured = mlm_metrics(scored, texts.heldout, masker).model_dump(mode="json")
+        if texts.old is None:
+            return measured
+        return measured | {"old": mlm_metrics(scored, texts.old, masker).model_dump(mode="json")}
 
     outcome = train(
         MaskedLM(model, separator=tokenizer.sep_token_id if settings.documents_apart else None),

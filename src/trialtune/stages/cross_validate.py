@@ -81,8 +81,9 @@ def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
         found.write_parquet(path)
     counts = found.group_by("doubted", "given").len()
     gold, predicted = multi_hot(rows["labels"], labels), multi_hot(rows["predicted"], labels)
+    metrics = score(gold, predicted, labels, kind=task.kind, probabilities=probabilities)
     return {
-        **score(gold, predicted, labels, kind=task.kind, probabilities=probabilities),
+        **metrics.model_dump(mode="json"),
         "suspects": len(found),
         "suspects_per_class": {
             label: {

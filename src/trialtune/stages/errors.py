@@ -1,7 +1,6 @@
 """The worst errors of a classifier, class by class, with the words that mattered."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,6 +8,7 @@ import polars as pl
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.explain import Question, Span
 from trialtune.dataset.label_arrays import multi_hot
+from trialtune.evaluation.error_report import ErrorReport, LabelErrors, Piece, WrongAnswer, Wrongs
 
 FILE_NAME = "errors.json"
 KINDS = ("false_positives", "false_negatives")
@@ -24,8 +24,8 @@ def find_errors(
     *,
     each: int = _EACH,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """What the classifier got most wrong on `rows`, as a JSON-able dict.
+) -> ErrorReport:
+    """What the classifier got most wrong on `rows`.
 
     `rows` are scored ones: `nct_id`, `text`, `labels`, `predicted`, `probabilities`, as `evaluate`
     returns them. For each class, `each` false positives (the wrong label with the highest probability)
@@ -46,47 +46,53 @@ def find_errors(
     answers = classifier.explain_all(
         [Question(texts[row], label) for label, _, row in chosen], progress=progress
     )
-    classes: dict[str, Any] = {
-        label: {
-            "false_positives": {"count": int((predicted & ~gold)[:, index].sum()), "worst": []},
-            "false_negatives": {"count": int((gold & ~predicted)[:, index].sum()), "worst": []},
-        }
-        for index, label in enumerate(labels)
-    }
+    worst: dict[tuple[str, str], list[WrongAnswer]] = {}
     for (label, kind, row), spans in zip(chosen, answers, strict=True):
         facts = rows.row(row, named=True)
-        classes[label][kind]["worst"].append(
-            {
-                "nct_id": facts.get("nct_id"),
-                "gold": facts["labels"],
-                "predicted": facts["predicted"],
-                "probability": float(stated[row, labels.index(label)]),
-                "probabilities": _likely(stated[row], gold[row] | predicted[row], labels),
-                "pieces": cut(texts[row], spans),
+        found = WrongAnswer(
+            nct_id=facts.get("nct_id"),
+            gold=tuple(facts["labels"]),
+            predicted=tuple(facts["predicted"]),
+            probability=float(stated[row, labels.index(label)]),
+            probabilities=_likely(stated[row], gold[row] | predicted[row], labels),
+            pieces=tuple(cut(texts[row], spans)),
+        )
+        worst.setdefault((label, kind), []).append(found)
+    counts = {
+        "false_positives": (predicted & ~gold).sum(axis=0),
+        "false_negatives": (gold & ~predicted).sum(axis=0),
+    }
+    classes = {
+        label: LabelErrors(
+            **{
+                kind: Wrongs(count=int(counts[kind][index]), worst=tuple(worst.get((label, kind), ())))
+                for kind in KINDS
             }
         )
-    wrong = int((gold != predicted).any(axis=1).sum())
-    return {
-        "task": classifier.task.name,
-        "classifier": classifier.folder.name,
-        "n": len(rows),
-        "wrong": wrong,
-        "classes": classes,
+        for index, label in enumerate(labels)
     }
+    wrong = int((gold != predicted).any(axis=1).sum())
+    return ErrorReport(
+        task=classifier.task.name,
+        classifier=classifier.folder.name,
+        n=len(rows),
+        wrong=wrong,
+        classes=classes,
+    )
 
 
-def cut(text: str, spans: Sequence[Span], *, shown: int = _SHOWN) -> list[dict[str, Any]]:
+def cut(text: str, spans: Sequence[Span], *, shown: int = _SHOWN) -> list[Piece]:
     """`text` as pieces with `importance` (None between words that mattered), at most about `shown` long.
 
     The window that holds most importance is kept; an ellipsis stands for what is left out.
     """
     marked = [span for span in spans if abs(span.importance) >= _LEAST]
     start, end = _window(text, marked, shown)
-    pieces: list[dict[str, Any]] = []
+    pieces: list[Piece] = []
 
     def add(piece: str, importance: float | None) -> None:
         if piece:
-            pieces.append({"text": piece, "importance": importance})
+            pieces.append(Piece(text=piece, importance=importance))
 
     place = start
     for span in marked:

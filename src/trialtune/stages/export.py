@@ -44,7 +44,7 @@ class _Answers:
     def scores(self) -> dict[str, float]:
         assert self.gold is not None
         found = score(self.gold, self.decided.labels, self.labels, kind=self.kind)
-        return {name: found[name] for name in ("micro_f1", "macro_f1", "accuracy")}
+        return {"micro_f1": found.micro_f1, "macro_f1": found.macro_f1, "accuracy": found.accuracy}
 
 
 def export(

@@ -22,7 +22,7 @@ from trialtune.dataset.seen import add_seen, write_seen
 from trialtune.dataset.splits import split_examples
 from trialtune.errors import DataError
 from trialtune.evaluation.decision import Decision
-from trialtune.evaluation.metrics import log_loss, score
+from trialtune.evaluation.metrics import Metrics, log_loss, score
 from trialtune.evaluation.prior_shift import log_prior_shift
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
@@ -102,7 +102,7 @@ def finetune(
         "tokens_per_s": outcome.tokens_per_s,
         "seconds": outcome.seconds,
         "kept_step": outcome.kept_step,
-        "calibration": scores,
+        "calibration": scores.model_dump(mode="json"),
         "settings": settings.model_dump(mode="json"),
     }
     if not PartialState().is_main_process:
@@ -192,7 +192,7 @@ class _Making:
             shift_bias(self.model, torch.from_numpy(shift))
         return outcome
 
-    def tune(self) -> tuple[Decision, dict[str, Any]]:
+    def tune(self) -> tuple[Decision, Metrics]:
         """The decision that suits the calibration rows, and its scores on them."""
         rows, kind = self.calibration_rows, self.task.kind
         gold, probabilities = multi_hot(rows["labels"], self.labels), self._probabilities()

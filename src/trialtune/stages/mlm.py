@@ -1,13 +1,12 @@
 """Score an encoder, with or without an adapter, as a masked language model."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
-from trialtune.evaluation.mlm import mlm_metrics
+from trialtune.evaluation.mlm import TextScores, mlm_metrics
 from trialtune.models.adapters import check_adapter, merge_adapter
 from trialtune.models.mlm import HEAD_FILE, MaskedLM, load_head, load_masked_lm
 from trialtune.stages.adapt import read_texts
@@ -15,7 +14,7 @@ from trialtune.stages.adapt import read_texts
 
 def score_mlm(
     corpus: Path, encoder: str, *, adapter: Path | None = None, eval_blocks: int = 300
-) -> dict[str, Any]:
+) -> TextScores:
     """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section.
 
     The masks are those that `adapt` scores with; the arithmetic is fp32 and attention goes over

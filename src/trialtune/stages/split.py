@@ -1,18 +1,18 @@
 """Write the parts of a task's labelled rows: a test share, folds, or before and after a date."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from trialtune.dataset.overlap import check_no_overlap, near_overlap
+from trialtune.dataset.split_summary import PartSummary, SplitSummary
 from trialtune.dataset.splits import k_folds, split_by_date, split_examples
-from trialtune.files import atomic_folder, write_json
+from trialtune.files import atomic_folder
 from trialtune.stages.settings import PartSettings
 from trialtune.tasks.task import Task
 
 
-def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSettings) -> dict[str, Any]:
+def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSettings) -> SplitSummary:
     """Write `out/train.parquet` and `out/test.parquet`, or `out/fold-1/...`, and `out/split.json`.
 
     Returns what `split.json` holds: for each part its rows and how many have each label, for each
@@ -30,14 +30,7 @@ def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSett
         shares = {"train": 1 - settings.test_share, "test": settings.test_share}
         parts = split_examples(rows, fractions=shares, seed=settings.seed, kind=task.kind)
         pairs, folders = [(parts["train"], parts["test"])], ["."]
-    summary: dict[str, Any] = {
-        "task": task.name,
-        "settings": settings.model_dump(),
-        "rows": len(rows),
-        **{name: counts[name] for name in ("undated", "straddling") if name in counts},
-        "parts": {},
-        "near_duplicates": {},
-    }
+    summaries, near = {}, {}
     with atomic_folder(out) as folder:
         for name, (train, test) in zip(folders, pairs, strict=True):
             check_no_overlap(train, test)
@@ -45,9 +38,18 @@ def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSett
             for part, frame in (("train", train), ("test", test)):
                 title = str(Path(name) / part)
                 frame.write_parquet(folder / f"{title}.parquet")
-                summary["parts"][title] = {"rows": len(frame), "labels": count_labels(task, frame)}
-            summary["near_duplicates"][str(Path(name) / "test")] = len(near_overlap(train, test))
-        write_json(folder / "split.json", summary)
+                summaries[title] = PartSummary(rows=len(frame), labels=count_labels(task, frame))
+            near[str(Path(name) / "test")] = len(near_overlap(train, test))
+        summary = SplitSummary(
+            task=task.name,
+            settings=settings.model_dump(mode="json"),
+            rows=len(rows),
+            undated=counts.get("undated"),
+            straddling=counts.get("straddling"),
+            parts=summaries,
+            near_duplicates=near,
+        )
+        summary.save(folder / "split.json")
     return summary
 
 

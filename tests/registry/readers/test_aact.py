@@ -87,7 +87,7 @@ def test_real_trials_through_aact_and_json_are_alike(
 def test_the_number_of_processes_does_not_show(
     tmp_path: Path, trial_files: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trialtune.registry.snapshot.build._SHARED_BYTES", 0)
+    monkeypatch.setattr("trialtune.registry.snapshot.build.SHARED_BYTES", 0)
     source = trial_files.write_zip(tmp_path / "aact.zip", trial_files.aact_of([*STUDIES, STUDIES[0]]))
     for workers in (1, 2):
         summary = import_trials(source, tmp_path / f"{workers}.parquet", workers=workers)

@@ -8,7 +8,7 @@ import pytest
 
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.settings import ClientSettings
-from trialtune.registry.sync.client import Refused, RegistryClient, _retry_after
+from trialtune.registry.sync.client import Refused, RegistryClient, retry_after
 
 FAST = ClientSettings(rate=0, backoff=0.005, attempts=4, timeout=0.4)
 FIELDS = {"fields": "NCTId,BriefTitle"}
@@ -47,7 +47,7 @@ def test_pages_follow_each_other_to_the_total(client):
 def test_it_says_who_it_is_and_takes_gzip(client, served):
     client.page(FIELDS)
     assert served[1].log[-1]["agent"].startswith("trialtune/")
-    assert client._http.headers["accept-encoding"] == "gzip"
+    assert served[1].log[-1]["encoding"] == "gzip"
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "503", "slow", "cut", "half", "html", "drop"])
@@ -118,9 +118,9 @@ def test_retry_after_is_honoured(registry_server, served):
     [("7", 7, 7), ("99999", 600, 600), ("-3", 0, 0), ("soon", 0, 0), ("", 0, 0)],
 )
 def test_retry_after_of_seconds(header, low, high):
-    assert low <= _retry_after(httpx.Response(429, headers={"Retry-After": header})) <= high
+    assert low <= retry_after(httpx.Response(429, headers={"Retry-After": header})) <= high
 
 
 def test_retry_after_of_a_date():
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 25 < _retry_after(httpx.Response(503, headers={"Retry-After": later})) <= 30
+    assert 25 < retry_after(httpx.Response(503, headers={"Retry-After": later})) <= 30

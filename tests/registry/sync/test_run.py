@@ -18,10 +18,9 @@ import pytest
 from trialtune.errors import DataError
 from trialtune.files import sha256_of
 from trialtune.registry.diff import diff_snapshots
-from trialtune.registry.settings import SyncRequest, SyncSettings
+from trialtune.registry.settings import MergeSettings, SyncRequest, SyncSettings
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
-from trialtune.registry.sync import merge
 from trialtune.registry.sync.merge import SYNC_SCHEMA
 from trialtune.registry.sync.run import sync
 
@@ -59,9 +58,6 @@ def changed(study, day: str, **description: str):
 
 def removed(out: Path) -> list[tuple]:
     return pl.read_parquet(out / "removed.parquet").rows()
-
-
-EVER = "AREA[LastUpdatePostDate]RANGE[MIN,MAX]"
 
 
 def quarantine(out: Path) -> list[dict]:
@@ -195,7 +191,7 @@ def test_an_expired_token_restarts_its_range_only(served, tmp_path):
     assert 48 < len(pages) < 48 + 25 * starts
 
 
-def test_many_buckets_hold_what_one_holds(served, order, studies, tmp_path, monkeypatch):
+def test_many_buckets_hold_what_one_holds(served, order, studies, tmp_path):
     request = SyncRequest(base_url=served[0])
 
     def update() -> pl.DataFrame:
@@ -204,16 +200,15 @@ def test_many_buckets_hold_what_one_holds(served, order, studies, tmp_path, monk
             put=[changed(study, "2030-01-01", briefSummary="anew") for study in studies[:90:3]],
             withdraw=[id_of(study) for study in studies[100:110]],
         )
-        sync(tmp_path / name, request, FAST)
+        sync(tmp_path / name, request, settings)
         rows = pl.read_parquet(tmp_path / name / "snapshot.parquet")
         order(timestamp="2026-01-01T09:00:05", put=studies)
         return rows
 
     frames = []
     for name, rows in (("one", 10_000), ("many", 7)):
-        monkeypatch.setattr(merge, "_BUCKET_ROWS", rows)
-        monkeypatch.setattr(merge, "_PARTS_AT_ONCE", 3)
-        sync(tmp_path / name, request, FAST)
+        settings = FAST.model_copy(update={"merge": MergeSettings(bucket_rows=rows, parts_at_once=3)})
+        sync(tmp_path / name, request, settings)
         frames.append(pl.read_parquet(tmp_path / name / "snapshot.parquet").drop("data_timestamp"))
         frames.append(update())
     assert frames[0].drop("first_seen", "last_changed").equals(frames[2].drop("first_seen", "last_changed"))
@@ -238,11 +233,8 @@ def test_tokens_that_expire_sooner_than_a_range_ends_narrow_it(served, tmp_path)
     assert (summary.read, summary.total, summary.quarantined) == (240, 240, 0)
 
 
-def test_a_server_that_ignores_date_ranges_is_read_once(registry_server, served, tmp_path, monkeypatch):
-    found = registry_server._found
-    monkeypatch.setattr(
-        registry_server, "_found", lambda registry, asked: found(registry, {**asked, "filter.advanced": EVER})
-    )
+def test_a_server_that_ignores_date_ranges_is_read_once(served, tmp_path):
+    served[1].knows_ranges = False
     summary = sync(
         tmp_path / "sync", SyncRequest(base_url=served[0]), FAST.model_copy(update={"page_size": 5})
     )

@@ -18,7 +18,7 @@ from trialtune.registry.snapshot.deduplicate import Deduplicator
 from trialtune.registry.snapshot.write import SnapshotWriter
 
 # Below this, starting other processes takes longer than they save.
-_SHARED_BYTES = 1 << 26
+SHARED_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def import_trials(
     metadata = {"source": opened.name, "data_timestamp": timestamp}
     if source.is_file():
         metadata["source_sha256"] = sha256_of(source)
-    if sum(file.stat().st_size for file in opened.files) < _SHARED_BYTES:
+    if sum(file.stat().st_size for file in opened.files) < SHARED_BYTES:
         workers = 1
     quarantine = Quarantine(out.with_name(f"{out.stem}.quarantine.jsonl"))
     warnings: list[str] = []

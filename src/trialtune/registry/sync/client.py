@@ -137,7 +137,7 @@ class RegistryClient:
                 f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             ) from error
         if response.status_code in _RETRIED or response.status_code >= 500:
-            raise _Unanswered(f"HTTP {response.status_code}", _retry_after(response))
+            raise _Unanswered(f"HTTP {response.status_code}", retry_after(response))
         if response.status_code >= 400:
             raise Refused(url, response.status_code, response.text)
         return _decoded(response, needs)
@@ -179,7 +179,7 @@ def _decoded(response: httpx.Response, needs: str | None) -> dict[str, Any]:
     return value
 
 
-def _retry_after(response: httpx.Response) -> float:
+def retry_after(response: httpx.Response) -> float:
     """Seconds of the Retry-After header, which holds a number or a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("retry-after", "")
     try:

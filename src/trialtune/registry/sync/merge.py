@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from trialtune.registry.record.quarantine import Quarantine
 from trialtune.registry.record.row import Row, bad_row
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.settings import MergeSettings
 from trialtune.registry.snapshot.write import SnapshotWriter
 from trialtune.registry.sync.pages import SWEEP_SCHEMA
 
@@ -22,8 +23,6 @@ HISTORY = ("first_seen", "last_changed")
 HISTORY_FIELDS = tuple(pa.field(name, pa.string()) for name in HISTORY)
 SYNC_SCHEMA = pa.schema([*SNAPSHOT_SCHEMA, *HISTORY_FIELDS])
 REMOVED_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("nct_id", "merged_into", "removed_on")])
-_BUCKET_ROWS = 10_000
-_PARTS_AT_ONCE = 10
 _DATED = ("nct_id", "last_update_date")
 
 
@@ -36,6 +35,7 @@ class Merge:
     gone: frozenset[str]
     day: str
     metadata: Mapping[str, str]
+    settings: MergeSettings
 
 
 @dataclass
@@ -71,7 +71,7 @@ def read_sweep(parts: list[Path]) -> pl.DataFrame:
 
 
 def write_snapshot(merge: Merge, out: Path, quarantine: Quarantine, scratch: Path) -> Merged:
-    """Write `out`, a row group for each 10,000 trials, sorted by NCT id; refused rows go to `quarantine`.
+    """Write `out`, a row group a bucket, sorted by NCT id; refused rows go to `quarantine`.
 
     Of several versions of a trial the one updated last is kept, then the one fetched last; the others
     are quarantined. `scratch` is a folder that is emptied before and after.
@@ -81,7 +81,7 @@ def write_snapshot(merge: Merge, out: Path, quarantine: Quarantine, scratch: Pat
     scratch.mkdir(parents=True)
     bounds = _bounds(merge)
     _add_refused(merge.parts, quarantine)
-    buckets = _split(merge.parts, bounds, scratch)
+    buckets = _split(merge, bounds, scratch)
     with SnapshotWriter(out, merge.metadata, *HISTORY_FIELDS) as writer:
         for bucket, (low, high) in enumerate(zip(["", *bounds], [*bounds, "~"], strict=True)):
             fresh = _latest(buckets.get(bucket), merge.gone, quarantine)
@@ -121,13 +121,14 @@ def _good(parts: list[Path]) -> pl.LazyFrame:
 
 
 def _bounds(merge: Merge) -> list[str]:
-    """The ids that part the trials into buckets of 10,000."""
+    """The ids that part the trials into buckets."""
     frames = [pl.scan_parquet(merge.base).select("nct_id")] if merge.base else []
     frames += [_good(merge.parts).select("nct_id")] if merge.parts else []
     if not frames:
         return []
     ids = pl.concat(frames).unique().collect()["nct_id"].sort()
-    return ids.gather_every(_BUCKET_ROWS, offset=_BUCKET_ROWS).to_list()
+    rows = merge.settings.bucket_rows
+    return ids.gather_every(rows, offset=rows).to_list()
 
 
 def _add_refused(parts: list[Path], quarantine: Quarantine) -> None:
@@ -137,15 +138,16 @@ def _add_refused(parts: list[Path], quarantine: Quarantine) -> None:
             quarantine.add(Row(file, number, None, reason, json.loads(raw)))
 
 
-def _split(parts: list[Path], bounds: list[str], scratch: Path) -> dict[int, Path]:
+def _split(merge: Merge, bounds: list[str], scratch: Path) -> dict[int, Path]:
     """Pour the parts' good rows into a file a bucket, in the order in which they came."""
     writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
     paths: dict[int, Path] = {}
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     edges = pl.Series("edge", bounds, pl.String)
+    step = merge.settings.parts_at_once
     with ExitStack() as stack:
-        for at in range(0, len(parts), _PARTS_AT_ONCE):
-            rows = pl.concat([_good([part]).collect() for part in parts[at : at + _PARTS_AT_ONCE]])
+        for at in range(0, len(merge.parts), step):
+            rows = pl.concat([_good([part]).collect() for part in merge.parts[at : at + step]])
             places = edges.search_sorted(rows["nct_id"], side="right")
             for (bucket,), own in (
                 rows.with_columns(bucket=places).partition_by("bucket", as_dict=True).items()

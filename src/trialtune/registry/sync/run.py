@@ -21,9 +21,15 @@ from filelock import FileLock, Timeout
 from trialtune.errors import DataError, UsageError
 from trialtune.files import writing
 from trialtune.registry.record.quarantine import Quarantine
-from trialtune.registry.settings import SyncRequest, SyncSettings
+from trialtune.registry.settings import MergeSettings, SyncRequest, SyncSettings
 from trialtune.registry.sync.client import RegistryClient
-from trialtune.registry.sync.merge import Merge, known, read_sweep, write_removed, write_snapshot
+from trialtune.registry.sync.merge import (
+    Merge,
+    known,
+    read_sweep,
+    write_removed,
+    write_snapshot,
+)
 from trialtune.registry.sync.pages import Walker, id_walks, range_walks
 from trialtune.registry.sync.state import Phase, Round, SyncFolder
 
@@ -105,16 +111,17 @@ def sync(
         >>> summary.total
         3
     """
-    out, request = Path(out), request or SyncRequest()
+    out, request, settings = Path(out), request or SyncRequest(), settings or SyncSettings()
+    settings = settings or SyncSettings()
     with writing(out / "manifest.json"), _locked(out, request) as folder:
         folder.tidy()
         with RegistryClient(request.base_url, settings) as client:
-            walker = Walker(client, folder, request, (settings or SyncSettings()).page_size, progress)
+            walker = Walker(client, folder, request, settings.page_size, progress)
             if folder.round is None or folder.round.phase == "complete":
                 folder.begin(_new_round(walker))
             else:
                 client.requests, client.retries = folder.round.requests, folder.round.retries
-            _Rounds(walker).run()
+            _Rounds(walker, settings.merge).run()
         folder.tidy()
         return _summary(folder)
 
@@ -180,8 +187,9 @@ def _count(walker: Walker, since: str | None) -> int:
 class _Rounds:
     """The phases of the round under way, each of which ends by naming the next."""
 
-    def __init__(self, walker: Walker) -> None:
+    def __init__(self, walker: Walker, settings: MergeSettings) -> None:
         self.walker, self.folder, self.request = walker, walker.folder, walker.request
+        self.settings = settings
         assert walker.folder.round is not None
         self.round = walker.folder.round
         self.base = self.folder.snapshot if self.folder.snapshot.exists() else None
@@ -260,7 +268,9 @@ class _Rounds:
         shutil.rmtree(next_, ignore_errors=True)
         next_.mkdir()
         about = {"source": self.walker.client.host, "data_timestamp": self.round.data_timestamp}
-        merge = Merge(self.folder.landed("studies"), self.base, self._gone(), self.round.day, about)
+        merge = Merge(
+            self.folder.landed("studies"), self.base, self._gone(), self.round.day, about, self.settings
+        )
         snapshot = next_ / self.folder.snapshot.name
         with Quarantine(next_ / _QUARANTINE) as quarantine:
             merged = write_snapshot(merge, snapshot, quarantine, self.folder.path / ".merge")

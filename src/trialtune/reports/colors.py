@@ -1,8 +1,8 @@
-"""The colours of pages and plots, by name."""
+"""The colors of pages and plots, by name."""
 
 # Light values, told apart by lightness as well as hue; in SVG each becomes the page's CSS variable
 # of that name, so that a dark page brings its own. PNG files keep these on white.
-COLOURS = {
+COLORS = {
     "ink": "#1d2733",
     "muted": "#5c6875",
     "line": "#d9dee4",

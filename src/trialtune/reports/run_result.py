@@ -1,0 +1,72 @@
+"""What a whole run found: the content of its `metrics.json`, of which the report is made."""
+
+from typing import Any
+
+from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.mlm import MlmTraining
+from trialtune.results import Result
+
+
+class RunData(Result):
+    """The trials of a run: read = kept + quarantined, kept = base + new."""
+
+    source: str
+    source_sha256: str | None = None
+    data_timestamp: str
+    read: int
+    kept: int
+    quarantined: int
+    reasons: dict[str, int]  # of the quarantined, by kind
+    warnings: tuple[str, ...] = ()
+    cut: str
+    base: int
+    new: int
+    bad_ids: int = 0  # entries of the cut's id list that were no NCT ids
+    years: dict[str, dict[str, int]]  # start year -> base and new -> trials
+
+
+class CorpusCounts(Result):
+    """What a corpus holds, as its `corpus.json` says."""
+
+    documents: int
+    empty: int
+    excluded: int
+    heldout_documents: int
+    blocks: int
+    tokens: int
+    heldout_blocks: int
+    heldout_tokens: int
+    block_size: int
+
+
+class Corpora(Result):
+    """The texts before the cut and after."""
+
+    base: CorpusCounts
+    new: CorpusCounts
+    block_size: int
+
+
+class Machine(Result):
+    """What a run ran on."""
+
+    cpu: str
+    cores: int | None
+    memory_gib: float
+    gpu: str | None
+
+
+class RunResult(Result):
+    """A run: `mlm` has the base stage, if there is one, the adaptation and its variants, by name."""
+
+    name: str
+    made_up: bool
+    settings: dict[str, Any]  # the recipe, as JSON: its class lies with the experiment
+    settings_note: str
+    data: RunData
+    corpus: Corpora
+    mlm: dict[str, MlmTraining | None]
+    tasks: dict[str, ComparisonResult]
+    versions: dict[str, str]
+    machine: Machine
+    seconds: dict[str, float]  # of each step
