@@ -69,7 +69,7 @@ def start(corpus, tiny_encoder, tmp_path_factory):
 def alone(corpus, tiny_encoder, tmp_path_factory):
     """The folder and history of the same training in one process."""
     out = tmp_path_factory.mktemp("alone") / "adapter"
-    return out, adapt(corpus, tiny_encoder, out, settings=SETTINGS)["history"]
+    return out, adapt(corpus, tiny_encoder, out, settings=SETTINGS).history
 
 
 def losses(history: list[dict]) -> list[float]:
@@ -107,7 +107,7 @@ def test_one_process_goes_on_where_two_were_killed(start, alone, corpus, tiny_en
     told = []
     resumed = adapt(corpus, tiny_encoder, tmp_path / "run", settings=SETTINGS, report=told.append)
     assert 20 < told[0].step < STEPS
-    assert losses(resumed["history"]) == pytest.approx(losses(history), rel=1e-4)
+    assert losses(resumed.history) == pytest.approx(losses(history), rel=1e-4)
     assert_equal(tmp_path / "run", out)
 
 
