@@ -40,8 +40,8 @@ def test_an_adapter_scores_as_it_did_in_training(encoder, corpus, request, tmp_p
     trained = adapt(corpus, name, tmp_path / "adapter", settings=AdaptSettings(train=STEPS))
     scores = score_mlm(corpus, name, adapter=tmp_path / "adapter")
     last = trained.history[-1]
-    assert scores.loss == pytest.approx(last["loss"], rel=1e-4)
-    assert scores.sections.keys() == last["sections"].keys()
+    assert scores.loss == pytest.approx(last.loss, rel=1e-4)
+    assert scores.sections.keys() == last.sections.keys()
     assert scores.loss < trained.history[0].loss
     assert (tmp_path / "adapter" / "mlm_head.safetensors").is_file() == (encoder == "headless")
 

@@ -147,16 +147,16 @@ def test_a_killed_run_with_patience_keeps_the_same_best_weights(tmp_path) -> Non
 def test_training_helps_and_the_start_is_measured(corpus, tiny_encoder, tmp_path) -> None:
     metrics = adapt(corpus, tiny_encoder, tmp_path / "a", settings=settings("full"), old_corpus=corpus)
     history = metrics.history
-    assert [entry["step"] for entry in history] == [0, 6, 12, 18, 24]
-    assert history[0]["train_loss"] is None
-    assert history[-1].loss < history[0]["loss"] - 0.5
+    assert [entry.step for entry in history] == [0, 6, 12, 18, 24]
+    assert history[0].train_loss is None
+    assert history[-1].loss < history[0].loss - 0.5
     assert metrics.forgetting.after == history[-1].old
-    assert history[-1]["old"]["loss"] == history[-1].loss  # the same text, so the same questions
-    assert history[0]["sections"].keys() == {"Summary"}
+    assert history[-1].old.loss == history[-1].loss  # the same text, so the same questions
+    assert history[0].sections.keys() == {"Summary"}
     lines = (tmp_path / "a" / "accuracy.log").read_text().splitlines()
     assert lines[0].startswith("Accuracy after 0 epoch = ")
     assert len(lines) == len(history)
-    assert read_json(tmp_path / "a" / "metrics.json") == metrics
+    assert MlmTraining.load(tmp_path / "a" / "metrics.json") == metrics
 
 
 def test_a_corpus_of_another_tokeniser_is_refused(corpus, tiny_encoder, tmp_path) -> None:
@@ -345,7 +345,7 @@ def test_compiled_training_gives_the_same(corpus, tiny_encoder, tmp_path) -> Non
         tmp_path / "compiled",
         settings=compiled,
         report=lambda now: graphs.append(counters["unique_graphs"]),
-    )["history"][-1]
+    ).history[-1]
     assert graphs[1] > graphs[0]  # the first is that of scoring, the next that of training
     assert trained.loss == pytest.approx(expected.loss, rel=1e-4)
 

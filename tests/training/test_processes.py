@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trialtune.files import read_json
+from trialtune.evaluation.mlm import MlmTraining, Scoring
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
@@ -72,8 +73,8 @@ def alone(corpus, tiny_encoder, tmp_path_factory):
     return out, adapt(corpus, tiny_encoder, out, settings=SETTINGS).history
 
 
-def losses(history: list[dict]) -> list[float]:
-    return [entry[name] for entry in history for name in ("loss", "train_loss") if entry[name] is not None]
+def losses(history: Sequence[Scoring]) -> list[float]:
+    return [value for entry in history for value in (entry.loss, entry.train_loss) if value is not None]
 
 
 def assert_equal(first: Path, second: Path) -> None:
@@ -92,8 +93,8 @@ def test_two_processes_give_the_same_curve(start, alone, tmp_path) -> None:
     finally:
         kill(process)
     assert process.returncode == 0, output.decode()
-    metrics = read_json(tmp_path / "two" / "metrics.json")
-    assert losses(metrics["history"]) == pytest.approx(losses(history), rel=1e-4)
+    metrics = MlmTraining.load(tmp_path / "two" / "metrics.json")
+    assert losses(metrics.history) == pytest.approx(losses(history), rel=1e-4)
     assert_equal(tmp_path / "two", out)
 
 

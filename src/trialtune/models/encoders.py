@@ -47,7 +47,8 @@ class Encoder:
             held = {file.name for file in folder.iterdir()}
             if "config.json" not in held or held.isdisjoint(_WEIGHTS):
                 raise DataError(
-                    f"{folder}: not an encoder folder; it needs config.json, model.safetensors and a tokeniser"
+                    f"{folder}: not an encoder folder; it needs config.json, model.safetensors and a"
+                    " tokeniser"
                 )
         elif name.count("/") != 1 or name.startswith((".", "/", "~")) or folder.parent.is_dir():
             raise UsageError(
