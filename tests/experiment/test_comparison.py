@@ -115,7 +115,7 @@ def test_errors_lie_beside_the_comparison(done) -> None:
     errors = ErrorReport.load(comparison.out / "errors" / "errors.json")
     scored = pl.read_parquet(comparison.out / "scores" / "adapted-seed-1" / "predictions.parquet")
     missed = sum(found.false_negatives.count for found in errors.classes.values())
-    gold, predicted = (scored[name].to_list() for name in ("labels", "predicted"))
+    gold, predicted = (scored[name].to_list() for name in ("gold", "labels"))
     assert missed == sum(len(set(g) - set(p)) for g, p in zip(gold, predicted, strict=True))
     for label, found in errors.classes.items():
         for kind, wrongs in found:
