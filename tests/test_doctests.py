@@ -17,7 +17,9 @@ from trialtune.registry.settings import SyncRequest
 from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.training.settings import TrainSettings
 
-FUNCTIONS = [name for name in trialtune.__all__ if callable(getattr(trialtune, name)) and name != "Prediction"]
+FUNCTIONS = [
+    name for name in trialtune.__all__ if callable(getattr(trialtune, name)) and name != "Prediction"
+]
 REASONS = {"Insufficient_Enrollment": "slow recruitment", "Business_Administrative": "funding ran out"}
 
 
