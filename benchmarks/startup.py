@@ -11,12 +11,10 @@ disk of the package and of all that it demands. Needs the extras `train` and `em
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +40,15 @@ PREPARE = (
     " --encoder embedded:minilm-l6 --max-train 50 --set epochs=0.1 --out classifier",
     "export classifier --format onnx-int8 --force --out int8",
 )
+# A process inherits the peak memory of the one that started it, so a small one starts each.
+LAUNCH = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:])
+_, status, used = os.wait4(process.pid, 0)
+wall, cpu = time.perf_counter() - began, used.ru_utime + used.ru_stime
+print(json.dumps([os.waitstatus_to_exitcode(status), wall, cpu, used.ru_maxrss * 1024 / 1e6]))
+"""
 # Run by either build's Python: the megabytes of its package and of what that demands without extras.
 INSTALLED = """
 import importlib.metadata as metadata, os
@@ -107,20 +114,14 @@ def measure(builds: dict[str, Path], name: str, work: Path) -> dict[str, dict[st
 
 def run(python: Path, arguments: list[str], folder: Path) -> dict[str, float]:
     """One `trialtune` command in a process of its own; stops when it fails."""
-    began = time.perf_counter()
-    with (folder / "output.txt").open("wb") as output:
-        process = subprocess.Popen(
-            [str(python), "-m", "trialtune", *arguments], cwd=folder, stdout=output, stderr=output
-        )
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{python} -m trialtune {' '.join(arguments)}: {(folder / 'output.txt').read_text()}")
-    return {
-        "wall_s": time.perf_counter() - began,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss * 1024 / 1e6,
-    }
+    command = [str(python), "-m", "trialtune", *arguments]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCH, *command], cwd=folder, check=True, capture_output=True, text=True
+    )
+    code, wall, cpu, peak = json.loads(done.stdout.splitlines()[-1])
+    if code:
+        sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    return {"wall_s": wall, "cpu_s": cpu, "peak_mb": peak}
 
 
 def installed(python: Path) -> float:
