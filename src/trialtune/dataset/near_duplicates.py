@@ -1,6 +1,8 @@
 """Texts that are nearly the same: found by MinHash signatures, confirmed by their character grams.
 
 Signatures: Broder, 1997; bands: Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3.
+No library: datasketch signs a text at a time, and takes several times as long to propose pairs as this
+does to propose and confirm them (`benchmarks/peers.py`).
 """
 
 from collections.abc import Iterator, Sequence
