@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import onnxruntime
@@ -82,6 +84,20 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
         "tags": ["clinical-trials", "trialtune"],
     }
     assert metrics.micro_f1 == pytest.approx(found["after"]["micro_f1"], abs=0.05)
+
+
+def test_a_graph_answers_without_what_only_training_and_the_hub_need(classifier, tmp_path) -> None:
+    export(classifier, tmp_path / "out", form="onnx")
+    code = (
+        "import sys; sys.argv = ['trialtune', 'predict', sys.argv[1], 'slow']\n"
+        "from trialtune.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    heavy = {"torch", "transformers", "peft", "accelerate", "polars", "huggingface_hub", "sklearn", "jinja2"}
+    assert not heavy & set(done.stderr.split()) and "slow" in done.stdout
 
 
 def test_a_card_of_the_owner_s_own_is_kept_and_a_broken_one_told(classifier, tmp_path) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from trialtune import __version__
 from trialtune.classifier.predictor import Predictor
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import DECISION_FILE, Decision
 from trialtune.extras import needing_extras
 from trialtune.files import fingerprint, read_json, sha256_of
@@ -125,7 +125,9 @@ def write_classifier_folder(
 
 def _task(path: Path) -> Task:
     described = read_json(path)
-    form = described.get("format") if isinstance(described, dict) else None
+    if not isinstance(described, dict):
+        raise DataError(f"{path}: describes no task; train or export the classifier again")
+    form = described.get("format")
     if form != FORMAT:
         raise DataError(
             f"{path}: was written by another version of trialtune (format {form}; {__version__} reads"
@@ -133,6 +135,8 @@ def _task(path: Path) -> Task:
         )
     try:
         return task_from_description(described)
+    except UsageError as error:
+        raise DataError(f"{path}: {error}; train or export the classifier again") from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
