@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from sklearn.preprocessing import StandardScaler
 
-from trialtune.dataset.label_arrays import multi_hot, with_answers
+from trialtune.classifier.prediction import scored_frame
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap
 from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
 from trialtune.evaluation.metrics import Metrics, score
@@ -17,6 +18,7 @@ from trialtune.evaluation.prior_shift import log_prior_shift, shift_priors
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.experiment.frozen_features import mean_pooled
 from trialtune.files import atomic_file
+from trialtune.models.encoders import Encoder
 from trialtune.stages.finetune import keep_aside
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
@@ -81,7 +83,7 @@ class Baselines:
             probabilities, predicted, features, strength = self._linear(name, frames, golds)
         metrics = score(golds[2], predicted, labels, kind=self.task.kind, probabilities=probabilities)
         with atomic_file(self.out / name / "predictions.parquet") as path:
-            with_answers(test, labels, predicted, probabilities).write_parquet(path)
+            scored_frame(test, labels, predicted, probabilities, system=name).write_parquet(path)
         scored = BaselineMetrics(
             **dict(metrics), task=self.task.name, title=TITLES[name], features=features, C=strength
         )
@@ -117,7 +119,10 @@ class Baselines:
 
         def featurize(texts: Sequence[Sequence[str]]) -> list[Any]:
             vectors = mean_pooled(
-                [text for part in texts for text in part], self.encoder, adapter, max_length=max_length
+                [text for part in texts for text in part],
+                Encoder.open(self.encoder),
+                adapter,
+                max_length=max_length,
             )
             parts = np.split(vectors, np.cumsum([len(part) for part in texts])[:-1])
             scaler = StandardScaler().fit(parts[0])
