@@ -67,7 +67,7 @@ def main() -> None:
             table.add_row(str(length), str(size), *(f"{value:.1f}" for value in list(row.values())[2:]))
     console = Console(width=110)
     console.print(table)
-    here = machine()
+    here = machine().model_dump()
     console.print(f"{TOKENS} tokens, {HEADS} heads, {dtype}; {here['cpu']}, torch {torch.__version__}")
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "machine": here}, indent=2) + "\n")

@@ -63,9 +63,11 @@ def main() -> None:
         table.add_row(name, loss, f"{row['accuracy']:.3f}", f"{row['tokens_per_s']:,.0f}")
     console = Console(width=110)
     console.print(table)
-    console.print(f"means of {options.seeds} seeds, {options.steps} steps; {machine()['cpu']}")
+    console.print(f"means of {options.seeds} seeds, {options.steps} steps; {machine().cpu}")
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "machine": machine()}, indent=2) + "\n")
+        options.json.write_text(
+            json.dumps({"rows": rows, "machine": machine().model_dump()}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

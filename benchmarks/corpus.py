@@ -194,7 +194,7 @@ def show(rows: list[dict[str, Any]], busiest: float) -> None:
             f"{row['peak_mb']:,.0f}",
             f"{row['written_mb']:,.0f}",
         )
-    console, here = Console(width=130), machine()
+    console, here = Console(width=130), machine().model_dump()
     console.print(table)
     console.print(
         f"{here['cpu']}, {cores()} cores, {here['memory_gib']} GiB; tokenizers {version('tokenizers')}, "
@@ -225,7 +225,12 @@ def main() -> None:
     if options.json:
         from trialtune.experiment.environment import machine, versions
 
-        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        report = {
+            "rows": rows,
+            "machine": machine().model_dump(),
+            "versions": versions(),
+            "foreign_cpu": busiest,
+        }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

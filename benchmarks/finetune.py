@@ -227,7 +227,12 @@ def main() -> None:
     }
     show(rows, busiest, f"{texts:,} training texts, {options.epochs} epochs, {options.seeds} seeds")
     if options.json:
-        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        report = {
+            "rows": rows,
+            "machine": machine().model_dump(),
+            "versions": versions(),
+            "foreign_cpu": busiest,
+        }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

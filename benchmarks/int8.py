@@ -92,7 +92,12 @@ def main() -> None:
             rows[-1]["megabytes"] = sum(file.stat().st_size for file in weights) / 1e6
     show(rows, busiest)
     if options.json:
-        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        report = {
+            "rows": rows,
+            "machine": machine().model_dump(),
+            "versions": versions(),
+            "foreign_cpu": busiest,
+        }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

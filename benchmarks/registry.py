@@ -197,7 +197,7 @@ def report(rows: list[dict[str, Any]], out: Path | None) -> None:
 
     console = Console(width=110)
     show(rows, console)
-    here = machine()
+    here = machine().model_dump()
     console.print(f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB")
     busiest = max(row["foreign_cpu"] for row in rows)
     if busiest > 10:

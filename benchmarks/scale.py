@@ -88,7 +88,12 @@ def main() -> None:
     busiest = max(row["foreign_cpu"] for row in rows)
     show(task, rows, busiest)
     if chosen.json:
-        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        report = {
+            "rows": rows,
+            "machine": machine().model_dump(),
+            "versions": versions(),
+            "foreign_cpu": busiest,
+        }
         chosen.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

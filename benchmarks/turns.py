@@ -57,7 +57,7 @@ def peak(*, bf16: bool) -> float:
 
 def print_machine(console: Console, busiest: float) -> None:
     """A line on the machine, and a warning when others used it too."""
-    here = machine()
+    here = machine().model_dump()
     console.print(
         f"{here['gpu'] or here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB; matrix products: "
         f"{peak(bf16=False) / 1e9:,.0f} GFLOP/s in fp32, {peak(bf16=True) / 1e9:,.0f} in bf16; "

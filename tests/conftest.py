@@ -49,6 +49,12 @@ def trial_files() -> ModuleType:
     return _support("trial_files")
 
 
+@pytest.fixture(scope="session")
+def hub_server() -> ModuleType:
+    """The stand-in Hugging Face Hub: `serving()` yields it, with its `url` and `models`."""
+    return _support("hub_server")
+
+
 def _support(name: str) -> ModuleType:
     path = Path(__file__).parent / "support" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)

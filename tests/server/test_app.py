@@ -253,10 +253,25 @@ def test_the_token(classifiers, serving) -> None:
         assert ask(client, ["a"])
         for wrong in ("", "Bearer", "Bearer other", "Basic secret-of-16-characters", "Bearer é"):
             headers = {"Authorization": wrong.encode()}
-            assert client.get("/v1/models", headers=headers).status_code == 401
+            refused = client.get("/v1/models", headers=headers)
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert refused.json() == {"detail": "give the service's token: Authorization: Bearer ..."}
             assert client.get("/metrics", headers=headers).status_code == 401
             assert client.get("/healthz", headers=headers).status_code == 200
+            assert client.get("/readyz", headers=headers).status_code == 200
             assert client.get("/", headers=headers).status_code == 200
+        schema = client.get("/openapi.json").json()
+        assert schema["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+        asked = {path for path, item in schema["paths"].items() for one in item.values() if "security" in one}
+        assert asked == {"/v1/predict", "/v1/explain", "/v1/models", "/metrics"}
+
+
+def test_a_body_without_the_token_is_not_read(classifiers, serving) -> None:
+    with serving(classifiers[:1], token="secret-of-16-characters") as client:
+        address = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(address, timeout=10) as waiting:
+            waiting.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            assert b" 401 " in waiting.recv(100)
 
 
 def test_stopping_under_load_answers_what_was_accepted(classifiers, serving, caplog) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import onnxruntime
 import polars as pl
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from transformers import AutoTokenizer, pipeline
 from typer.testing import CliRunner
 
@@ -17,6 +20,8 @@ from trialtune.dataset.label_arrays import label_lists
 from trialtune.dataset.seen import write_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import Decision
+from trialtune.files import write_json
+from trialtune.reports.card import write_card
 from trialtune.stages import export as stage
 from trialtune.stages.export import export
 from trialtune.tasks.catalog import load_task
@@ -36,7 +41,15 @@ def classifier(request, make_classifier, tmp_path_factory):
     thresholds = (0.4,) * len(task.labels) if task.kind == "multi_label" else ()
     rule = Decision(task.kind, tuple(task.labels), thresholds, review_below=0.9)
     make_classifier(task, folder, decision=rule)
-    (folder / "README.md").write_text('library_name: transformers\npipeline("text-classification", FOLDER)\n')
+    trained = {
+        "encoder": "someone/encoder",
+        "adapter": None,
+        "rows": {"train": 90, "calibration": 10},
+        "max_length": 32,
+        "calibration": {"micro_f1": 0.5, "macro_f1": 0.4},
+    }
+    write_json(folder / "training.json", trained)
+    write_card(folder)
     return folder
 
 
@@ -61,10 +74,45 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
     old, new = (one.predict_proba(examples["text"]) for one in opened)
     np.testing.assert_allclose(old, new, atol=0.2)  # the original scores in bf16 where that is native
     metrics = opened[1].evaluate(examples)
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert ("InferenceSession(" in card) == (form != "safetensors") != ("pipeline(" in card)
-    assert f"Written as {form} " in card and "Micro-F1 there: 1.000 before, " in card
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert ("InferenceSession(" in card.text) == (form != "safetensors") != ("pipeline(" in card.text)
+    assert f"Written as {form} " in card.text and "Micro-F1 there: 1.000 before, " in card.text
+    assert card.data.to_dict() == {
+        "base_model": "someone/encoder",
+        "library_name": "transformers" if form == "safetensors" else "onnx",
+        "pipeline_tag": "text-classification",
+        "tags": ["clinical-trials", "trialtune"],
+    }
     assert metrics.micro_f1 == pytest.approx(found["after"]["micro_f1"], abs=0.05)
+
+
+def test_a_graph_answers_without_what_only_training_and_the_hub_need(classifier, tmp_path) -> None:
+    export(classifier, tmp_path / "out", form="onnx")
+    code = (
+        "import sys; sys.argv = ['trialtune', 'predict', sys.argv[1], 'slow']\n"
+        "from trialtune.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    heavy = {"torch", "transformers", "peft", "accelerate", "polars", "huggingface_hub", "sklearn", "jinja2"}
+    assert not heavy & set(done.stderr.split()) and "slow" in done.stdout
+
+
+def test_a_card_of_the_owner_s_own_is_kept_and_a_broken_one_told(classifier, tmp_path) -> None:
+    folder = tmp_path / "clf"
+    shutil.copytree(classifier, folder)
+    (folder / "README.md").write_text("---\nlicense: mit\ntags: [mine]\n---\n# Mine\n")
+    export(folder, tmp_path / "out", form="onnx")
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert card.data.to_dict() == {"license": "mit", "tags": ["mine"], "library_name": "onnx"}
+    assert card.text.startswith("# Mine\n\n## Export\n")
+    for broken in ("---\n- a list\n---\n", "---\na: [\n---\n"):
+        (folder / "README.md").write_text(broken)
+        with pytest.raises(DataError, match=r"clf/README.md: its metadata cannot be read"):
+            export(folder, tmp_path / "two", form="safetensors")
+    assert not (tmp_path / "two").exists()
 
 
 def test_the_files_open_with_plain_libraries(classifier, tmp_path) -> None:

@@ -1,7 +1,7 @@
 """The classifier: a folder opened, texts in, calibrated labels out."""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,6 +244,10 @@ class Classifier:
         """Texts as the task reads them; None for an empty one."""
         if isinstance(texts, str | bytes):
             raise UsageError(f"texts is one {type(texts).__name__}, not a list of texts; write [text]")
+        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # would give the names of its columns
+            raise UsageError(f"texts is a table ({type(texts).__name__}); give it to predict_frame")
+        if not isinstance(texts, Iterable):
+            raise UsageError(f"texts is {texts!r:.60}, not a list of texts")
         given = list(texts)
         for place, text in enumerate(given):
             if not isinstance(text, str):
@@ -264,6 +268,8 @@ def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierF
     path = Path(name)
     if path.is_dir():
         return ClassifierFolder.open(path)
+    if path.is_file():
+        raise DataError(f"{name}: is a file; give the folder of a classifier")
     if is_repository(str(name)):
         return ClassifierFolder.open(fetch_classifier(str(name), revision=revision))
     raise DataError(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from trialtune import __version__
 from trialtune.classifier.predictor import Predictor
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import DECISION_FILE, Decision
 from trialtune.extras import needing_extras
 from trialtune.files import fingerprint, read_json, sha256_of
@@ -24,9 +24,9 @@ CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE = "config.json", "model.safetensors", "mod
 TOKENIZER_FILE, CARD_FILE, TRAINING_FILE = "tokenizer.json", "README.md", "training.json"
 #: All that a folder may hold; nothing else is copied, fetched or uploaded.
 FILES = (
-    *(CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE, f"{GRAPH_FILE}.sha256", "tokenizer*.json", "vocab.*"),
-    *("merges.txt", "special_tokens_map.json", TASK_FILE, DECISION_FILE, "seen.parquet", TRAINING_FILE),
-    *("export.json", CARD_FILE),
+    *(CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE, f"{GRAPH_FILE}.sha256", "tokenizer*.json", "vocab.txt"),
+    *("vocab.json", "merges.txt", "special_tokens_map.json", TASK_FILE, DECISION_FILE, "seen.parquet"),
+    *(TRAINING_FILE, "export.json", CARD_FILE),
 )
 _DECIDING = ("*.safetensors", "*.onnx", CONFIG_FILE, "tokenizer*.json", "vocab.txt", DECISION_FILE, TASK_FILE)
 _MAKE = "make one with `trialtune finetune`"
@@ -125,7 +125,9 @@ def write_classifier_folder(
 
 def _task(path: Path) -> Task:
     described = read_json(path)
-    form = described.get("format") if isinstance(described, dict) else None
+    if not isinstance(described, dict):
+        raise DataError(f"{path}: describes no task; train or export the classifier again")
+    form = described.get("format")
     if form != FORMAT:
         raise DataError(
             f"{path}: was written by another version of trialtune (format {form}; {__version__} reads"
@@ -133,6 +135,8 @@ def _task(path: Path) -> Task:
         )
     try:
         return task_from_description(described)
+    except UsageError as error:
+        raise DataError(f"{path}: {error}; train or export the classifier again") from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

@@ -64,6 +64,9 @@ def token_batches(
 ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
     """All texts, the longest first, in batches of at most `tokens` tokens with padding, or of one text.
 
+    group_by_length of transformers is for training alone; its pipeline pads texts as they come, so many
+    a batch however long they are, and needs PyTorch.
+
     Each comes as the places of its texts in `encoded`, by which answers go back into order, and
     `input_ids` and `attention_mask`, int64 [batch, longest].
     """

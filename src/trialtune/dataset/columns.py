@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from trialtune.dataset.frames import as_polars, need_text
+from trialtune.dataset.frames import as_polars, with_texts
 from trialtune.errors import DataError
+from trialtune.tasks.spec import DIVIDERS
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import plain_name
 
@@ -43,12 +44,27 @@ def prepared(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.rename(renamed)
 
 
+def readable(given: pl.DataFrame, rows: pl.DataFrame, columns: Mapping[str, str], where: str) -> pl.DataFrame:
+    """`rows`, which are `given` as `prepared`, with text in `columns` (field -> column) and `nct_id`.
+
+    Raises DataError when a column holds something else, or two differ in nothing but case and spaces.
+    """
+    read = {"nct_id": "nct_id", **columns}
+    for column in read.values():
+        alike = [name for name in given.columns if plain_name(name) == column]
+        if len(alike) > 1 and column not in alike:
+            raise DataError(
+                f"{where}: {' and '.join(map(repr, alike))} could both be the column {column}; rename one"
+            )
+    return with_texts(rows, read, where)
+
+
 def label_cells(column: pl.Series, where: str) -> list[list[str]]:
     """The label names in each cell: a list, or divided by `,`, `;` or `|`; [] when it is empty."""
     if column.dtype in (pl.Categorical, pl.Enum, pl.Null, pl.Boolean) or column.dtype.is_integer():
         column = column.cast(pl.String)
     if column.dtype == pl.String:
-        return [re.split(r"[,;|]", cell) if cell else [] for cell in column]
+        return [re.split(f"[{DIVIDERS}]", cell) if cell else [] for cell in column]
     if isinstance(column.dtype, pl.List | pl.Array) and column.dtype.inner in (
         pl.String,
         pl.Categorical,
@@ -87,14 +103,15 @@ def ids_and_texts(
 
     Raises DataError when the table has no column of text for the task, or it holds something else.
     """
-    rows = prepared(as_polars(frame))
-    columns = [*task.columns_in(tuple(rows.columns)).values()]
+    given = as_polars(frame)
+    rows = prepared(given)
+    columns = task.columns_in(tuple(rows.columns))
     if not columns:
+        has = f"the columns {', '.join(rows.columns)}" if rows.columns else "no columns"
         raise DataError(
-            f"{where}: has the columns {', '.join(rows.columns)}; give one called text, or a snapshot with "
-            f"{' or '.join(task.fields)}"
+            f"{where}: has {has}; give one called text, or a snapshot with {' or '.join(task.fields)}"
         )
-    need_text(rows, ("nct_id", *columns), where)
-    texts = [task.text_of(row) for row in rows.select(columns).iter_rows(named=True)]
+    rows = readable(given, rows, columns, where)
+    texts = [task.text_of(row) for row in rows.select(columns.values()).iter_rows(named=True)]
     ids = rows["nct_id"].to_list() if "nct_id" in rows.columns else [None] * len(rows)
     return ids, texts

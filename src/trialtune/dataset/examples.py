@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from trialtune.dataset.columns import label_cells, label_flags, prepared
-from trialtune.dataset.frames import need_text
+from trialtune.dataset.columns import label_cells, label_flags, prepared, readable
 from trialtune.errors import DataError
 from trialtune.tasks.task import LONGEST, Task
 from trialtune.tasks.text import normalize_text, wording_hash
@@ -76,9 +75,9 @@ def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
     """
     table = prepared(frame).drop("row", strict=False).with_row_index("row", offset=1)
     label_column = next((name for name in task.label_columns if name in table.columns), None)
-    read = task.columns_in(tuple(table.columns)).values()
+    read = task.columns_in(tuple(table.columns))
     has_text = bool(read)
-    need_text(table, ("nct_id", *read), where)
+    table = readable(frame, table, read, where)
     collected = _Collected(task, where)
     flags = {
         name: collected.known[key]

@@ -1,18 +1,22 @@
 """Tables from Python: Polars, pandas or Arrow in, Polars out."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from trialtune.errors import DataError, UsageError
+from trialtune.registry.record.schema import COLUMNS, LIST_COLUMNS
+
+_ONE_TEXT = set(COLUMNS) - set(LIST_COLUMNS)
 
 
 def as_polars(frame: Any) -> pl.DataFrame:
     """A table as a Polars frame; what Polars has no type for becomes a column of objects.
 
-    pandas' missing values (None, NaN, NA) become nulls. Raises UsageError for anything that is no table.
+    pandas' missing values (None, NaN, NA) become nulls. Raises UsageError for anything that is no table,
+    DataError for columns of one name or of different lengths.
     """
     if isinstance(frame, pl.DataFrame):
         return frame
@@ -21,25 +25,57 @@ def as_polars(frame: Any) -> pl.DataFrame:
     module = type(frame).__module__.partition(".")[0]
     # Column by column, and not by Arrow: it refuses a frame for one mixed column, which may not even be read.
     if module == "pandas" and hasattr(frame, "columns"):
-        return pl.DataFrame({str(name): _series(frame[name].astype(object)) for name in frame.columns})
+        return _table((name, frame.iloc[:, place].astype(object)) for place, name in enumerate(frame.columns))
     if module == "pyarrow" and hasattr(frame, "schema"):
+        _each_once(frame.schema.names)
         return pl.DataFrame(pl.from_arrow(frame))
     if isinstance(frame, Mapping):
-        return pl.DataFrame({str(name): _series(values) for name, values in frame.items()})
+        for name, values in frame.items():
+            if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+                raise UsageError(
+                    f"the column {name} is one {type(values).__name__}, not a list of cells; write [value]"
+                )
+        return _table(frame.items())
     raise UsageError(
         f"a table is wanted, not {type(frame).__name__}; give a Polars or pandas frame, or a mapping of its"
         " columns"
     )
 
 
-def need_text(table: pl.DataFrame, columns: Sequence[str], where: str) -> None:
-    """Raise DataError when one of the columns is there and holds something other than text."""
-    for column in columns:
+def with_texts(table: pl.DataFrame, columns: Mapping[str, str], where: str) -> pl.DataFrame:
+    """`table` with categories as text in `columns` (what is read -> the column, if it is there).
+
+    Raises DataError when one holds something other than text. Lists of texts are text where a record
+    has lists, and for columns that a record does not have.
+    """
+    for field, column in columns.items():
         kind = table.schema.get(column, pl.String())
         if kind == pl.Object:
             _refuse_objects(table[column], where)
-        if kind not in (pl.String, pl.Null, pl.List(pl.String), pl.List(pl.Null)):
+        inner = kind.inner if isinstance(kind, pl.List) else kind
+        listed = isinstance(kind, pl.List) and field in _ONE_TEXT
+        if listed or inner not in (pl.String, pl.Null, pl.Categorical, pl.Enum):
             raise DataError(f"{where}: column {column} holds {kind}; it must hold text")
+        if inner in (pl.Categorical, pl.Enum):
+            wanted = pl.List(pl.String()) if isinstance(kind, pl.List) else pl.String()
+            table = table.with_columns(pl.col(column).cast(wanted))
+    return table
+
+
+def _table(columns: Iterable[tuple[Any, Iterable[Any]]]) -> pl.DataFrame:
+    named = [(str(name), _series(values)) for name, values in columns]
+    _each_once([name for name, _ in named])
+    heights = {name: len(values) for name, values in named}
+    if len(set(heights.values())) > 1:
+        told = ", ".join(f"{name} {height:,}" for name, height in heights.items())
+        raise DataError(f"the table: its columns differ in length ({told}); give each row a cell in all")
+    return pl.DataFrame(dict(named))
+
+
+def _each_once(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"the table: {names.count(name)} columns are called {name}; rename all but one")
 
 
 def _series(values: Any) -> pl.Series:

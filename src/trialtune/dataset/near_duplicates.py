@@ -1,6 +1,8 @@
 """Texts that are nearly the same: found by MinHash signatures, confirmed by their character grams.
 
 Signatures: Broder, 1997; bands: Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3.
+No library: datasketch signs a text at a time, and takes several times as long to propose pairs as this
+does to propose and confirm them (`benchmarks/peers.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -98,26 +100,27 @@ def near_groups(texts: Sequence[str]) -> NDArray[np.int64]:
     order = np.argsort(np.array(texts, dtype=object), kind="stable")  # the result must not depend on it
     pairs, similarity = similar_pairs([texts[index] for index in order])
     limit = max(20, len(texts) // 100)
-    group = _components(pairs, len(texts))
+    group = components(pairs, len(texts))
     for least in (*_STRICTER, np.inf):
         large = np.bincount(group)[group] > limit
         keep = (similarity >= least) | ~large[pairs[:, 0]]
         pairs, similarity = pairs[keep], similarity[keep]
-        group = _components(pairs, len(texts))
+        group = components(pairs, len(texts))
     numbered = np.empty_like(group)
     numbered[order] = group
     return numbered
 
 
-def _bands(signed: Signatures) -> NDArray[np.uint64]:
-    """The 16 bands of each signature, each as one number [rows, 16]."""
-    return np.ascontiguousarray(signed).view(np.uint64).reshape(len(signed), _HASHES // _BAND)
-
-
-def _components(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def components(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """For each of `count` things the number of its group; linked ones [pairs, 2] share it, also in chains."""
     links = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     group: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
     return group
+
+
+def _bands(signed: Signatures) -> NDArray[np.uint64]:
+    """The 16 bands of each signature, each as one number [rows, 16]."""
+    return np.ascontiguousarray(signed).view(np.uint64).reshape(len(signed), _HASHES // _BAND)
 
 
 def _grams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from trialtune.dataset.near_duplicates import near_groups
+from trialtune.dataset.near_duplicates import components, near_groups
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.record.normalize import iso_date
 from trialtune.tasks.text import normalize_text
@@ -107,28 +107,20 @@ def split_by_date(frame: pl.DataFrame, cutoff: str) -> tuple[pl.DataFrame, pl.Da
 
 
 def group_rows(frame: pl.DataFrame) -> list[list[int]]:
-    """Row numbers of each group that must stay together (union-find over keys), in an order-free order."""
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while (above := parent.setdefault(key, key)) != key:
-            parent[key] = parent[above]
-            key = parent[key]
-        return key
-
+    """Row numbers of each group that must stay together, in an order that is not that of the rows."""
     row_keys = list(identities(frame))
     texts = sorted({keys[0] for keys in row_keys})
-    first_of_group: dict[int, str] = {}
-    for text, number in zip(texts, near_groups([text.removeprefix("text ") for text in texts]), strict=True):
-        parent[text] = first_of_group.setdefault(int(number), text)
-    for first, *others in row_keys:
-        for other in others:
-            low, high = sorted((find(first), find(other)))
-            parent[high] = low  # the smallest key is the root, whatever order the rows came in
-    groups: dict[str, list[int]] = {}
-    for row, keys in enumerate(row_keys):
-        groups.setdefault(find(keys[0]), []).append(row)
-    return [groups[root] for root in sorted(groups)]
+    near = near_groups([text.removeprefix("text ") for text in texts])
+    group_of_text = dict(zip(texts, near.tolist(), strict=True))
+    # A graph of the groups of texts and of the trials, with an edge for each row that has one of both.
+    trials = sorted({key for keys in row_keys for key in keys[1:]})
+    node = {trial: place for place, trial in enumerate(trials, start=int(near.max(initial=-1)) + 1)}
+    edges = [(group_of_text[text], node[other]) for text, *others in row_keys for other in others]
+    part = components(np.array(edges, dtype=np.int64).reshape(-1, 2), len(texts) + len(trials))
+    groups: dict[int, list[int]] = {}
+    for row, (text, *_) in enumerate(row_keys):
+        groups.setdefault(int(part[group_of_text[text]]), []).append(row)
+    return sorted(groups.values(), key=lambda rows: min(key for row in rows for key in row_keys[row]))
 
 
 def _completed(date: str, rest: str) -> str:

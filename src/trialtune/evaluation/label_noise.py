@@ -14,7 +14,9 @@ def suspects(rows: pl.DataFrame, probabilities: np.ndarray, labels: list[str]) -
     `probabilities` [rows, labels] are out-of-fold: each row's come from a classifier trained on
     others. Each label is a yes/no question. A "no" is doubted where the probability of yes reaches
     its mean over the rows labelled yes, a "yes" where that of no reaches its mean over those
-    labelled no (Northcutt et al., 2021, doi:10.1613/jair.1.12125). Columns: those of `rows`,
+    labelled no (Northcutt et al., 2021, doi:10.1613/jair.1.12125). cleanlab finds the same, but for
+    what a rare label misses below a probability of one half: it takes no doubt that the likelier
+    answer confirms (`benchmarks/peers.py`). Columns: those of `rows`,
     `doubted` (the label), `given` (whether the row has it), `probability` (of the label).
     Raises DataError when shapes disagree or a probability is no number.
     """

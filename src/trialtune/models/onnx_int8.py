@@ -21,7 +21,7 @@ def quantize(source: Path, target: Path) -> int:
     products, normalisation and the layers on the pooled text stay in fp32.
 
     onnxruntime's `quantize_dynamic` has one scale for all activations of a batch. It is as fast, but
-    a text's answer then depends on its neighbours, and is several times further from fp32's
+    a text's answer then depends on its neighbours, and is two to four times as far from fp32's
     (`benchmarks/int8.py`).
     """
     graph = _Graph(onnx.load(source))

@@ -4,41 +4,63 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
 from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, ClassifierFolder
+from trialtune.classifier.hub import is_repository
+from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.files import atomic_file, read_json
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
 
 _TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
+# How a folder is opened without trialtune; an export of another kind opens by another line.
+_PIPELINE = 'pipeline("text-classification", model=FOLDER, top_k=None)("a text")  # bare scores, in Python'
+_SESSION = 'onnxruntime.InferenceSession("FOLDER/model.onnx")   # input_ids, attention_mask -> logits'
 
 
 def write_card(
     folder: Path, *, comparison: ComparisonResult | None = None, system: str = "", seed: int = 0
 ) -> None:
     """Write the README.md of a classifier folder, with the test scores of a `comparison` it was part of."""
-    task = ClassifierFolder.open(folder).task
+    task, described = ClassifierFolder.open(folder).task, read_json(folder / TRAINING_FILE)
+    encoder = described["encoder"]
+    # Scores stay in the text: the Hub's own form for them wants the id of a data set that it has.
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        tags=["clinical-trials", "trialtune"],
+        base_model=encoder if is_repository(encoder) else None,
+    )
     text = _TEMPLATES.get_template("card.md").render(
         task=task.name,
         kind=task.kind,
         labels=task.labels,
-        described=read_json(folder / TRAINING_FILE),
+        described=described,
+        opened=_PIPELINE,
         comparison=comparison,
         tables=to_markdown(comparison) if comparison else "",
         system=system,
         seed=seed,
     )
-    with atomic_file(folder / CARD_FILE) as path:
-        path.write_text(text, encoding="utf-8")
+    _save(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"), folder)
 
 
 def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> None:
-    """Write `folder/README.md`: the original's `card`, how to open this form, and what `report` says."""
-    lines = card.read_text(encoding="utf-8").rstrip().splitlines()
+    """Write `folder/README.md`: the original's `card`, how to open this form, and what `report` says.
+
+    Raises DataError when the card, which its owner may have edited, can't be read.
+    """
+    try:
+        written = ModelCard.load(card)
+    except (ValueError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{card}: its metadata cannot be read ({reason}); mend or remove it") from error
     if report["format"] != "safetensors":
-        opened = 'onnxruntime.InferenceSession("FOLDER/model.onnx")   # input_ids, attention_mask -> logits'
-        lines = [opened if line.startswith("pipeline(") else line for line in lines]
-        lines = ["library_name: onnx" if line == "library_name: transformers" else line for line in lines]
+        written.data.library_name = "onnx"
+        written.text = written.text.replace(_PIPELINE, _SESSION)
     parity = report["parity"]
     mean, most = (parity[f"{which}_probability_difference"] for which in ("mean", "max"))
     told = (
@@ -49,5 +71,10 @@ def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> 
     if parity["before"]:
         was, now = (parity[when]["micro_f1"] for when in ("before", "after"))
         told += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
+    written.text = f"{written.text.rstrip()}\n\n## Export\n\n{told}\n"
+    _save(written, folder)
+
+
+def _save(card: ModelCard, folder: Path) -> None:
     with atomic_file(folder / CARD_FILE) as path:
-        path.write_text("\n".join([*lines, "", "## Export", "", told]) + "\n", encoding="utf-8")
+        card.save(path)

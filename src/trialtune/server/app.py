@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -26,7 +26,7 @@ from trialtune.registry.record.parse import record_from_row, record_from_study
 from trialtune.server import schemas
 from trialtune.server.batcher import Answer, ClosedError, QueueFullError
 from trialtune.server.metrics import CONTENT_TYPE, ServiceMetrics
-from trialtune.server.middleware import Guard, Rules
+from trialtune.server.middleware import BEARER, Guard, Rules
 from trialtune.server.model import Served, open_all
 from trialtune.settings import Settings
 
@@ -91,10 +91,12 @@ def build_app(
     rules = Rules(token, settings.max_bytes, settings.timeout)
     app.add_middleware(Guard, rules=rules, metrics=metrics)
     app.add_exception_handler(RequestValidationError, _explain)
-    _add_answers(app, served, settings)
-    _add_watching(app, served, metrics)
+    guarded = APIRouter(dependencies=[] if token is None else [Depends(BEARER)])
+    _add_answers(guarded, served, settings)
+    _add_watching(app, guarded, served, metrics)
+    app.include_router(guarded)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _complete_schema(app, served, settings, token)
+    _complete_schema(app, served, settings)
     return app
 
 
@@ -122,11 +124,11 @@ def _documented(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
     return documented
 
 
-def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:
+def _add_answers(guarded: APIRouter, served: Mapping[str, Served], settings: ServiceSettings) -> None:
     explaining = anyio.CapacityLimiter(_EXPLAINED)  # threads of its own: the page's files need theirs
     asked_for: Any = {"responses": _REFUSALS, "tags": ["labels"], "dependencies": [Depends(_only_json)]}
 
-    @app.post("/v1/predict", response_model=schemas.PredictResponse, **asked_for)
+    @guarded.post("/v1/predict", response_model=schemas.PredictResponse, **asked_for)
     async def predict(asked: schemas.PredictRequest, request: Request) -> Response:
         """Labels, calibrated probabilities and doubts for texts or trials, by task."""
         count = len(asked.texts or asked.records)
@@ -151,7 +153,7 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
         }
         return Response(to_json(schemas.PredictResponse(results=results)), media_type="application/json")
 
-    @app.post("/v1/explain", **asked_for)
+    @guarded.post("/v1/explain", **asked_for)
     async def explain(asked: schemas.ExplainRequest, request: Request) -> schemas.ExplainResponse:
         """Which words made a label probable: each is taken out, and the text read again (occlusion)."""
         one = _one(served, asked.task)
@@ -171,14 +173,16 @@ def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSe
             raise _refusal(error) from None
         return schemas.ExplainResponse(words=schemas.words(spans))
 
-    @app.get("/v1/models", responses={401: _REFUSALS[401]}, tags=["labels"])
+    @guarded.get("/v1/models", responses={401: _REFUSALS[401]}, tags=["labels"])
     async def models() -> schemas.ModelsResponse:
         """The served classifiers: tasks, labels with definitions and thresholds."""
         infos = [schemas.model_info(one) for one in served.values()]
         return schemas.ModelsResponse(models=infos, max_texts=settings.max_texts)
 
 
-def _add_watching(app: FastAPI, served: Mapping[str, Served], metrics: ServiceMetrics) -> None:
+def _add_watching(
+    app: FastAPI, guarded: APIRouter, served: Mapping[str, Served], metrics: ServiceMetrics
+) -> None:
     @app.get("/healthz", tags=["watching"])
     async def healthz() -> schemas.Status:
         """Whether the process answers at all."""
@@ -192,7 +196,7 @@ def _add_watching(app: FastAPI, served: Mapping[str, Served], metrics: ServiceMe
             raise HTTPException(503, f"not scoring: {', '.join(stopped)}")
         return schemas.Status(status="ready")
 
-    @app.get(
+    @guarded.get(
         "/metrics", tags=["watching"], responses={200: {"content": {"text/plain": {}}}, 401: _REFUSALS[401]}
     )
     async def counters() -> Response:
@@ -297,10 +301,8 @@ async def _explain(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": detail[:2000]}, 422)
 
 
-def _complete_schema(
-    app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings, token: str | None
-) -> None:
-    """Put into the OpenAPI schema what only this service knows: its tasks, its limits, its token."""
+def _complete_schema(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:
+    """Put into the OpenAPI schema what only this service knows: its tasks and its limits."""
     schema = app.openapi()
     parts = schema["components"]["schemas"]
     asked = parts["PredictRequest"]["properties"]
@@ -310,10 +312,4 @@ def _complete_schema(
         field.pop("default", None)
     asked["tasks"]["items"]["enum"] = [*served]
     parts["ExplainRequest"]["properties"]["task"]["enum"] = [*served]
-    if token is not None:
-        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        for path, item in schema["paths"].items():
-            if path.startswith(("/v1/", "/metrics")):
-                for operation in item.values():
-                    operation["security"] = [{"token": []}]
     app.openapi_schema = schema

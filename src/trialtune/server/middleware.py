@@ -10,6 +10,8 @@ import time
 import traceback
 from dataclasses import dataclass
 
+from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +25,9 @@ _DRAINED = 4
 _CLOSE = ("connection", "close")
 _BODIES = 32  # of the largest size are held at a time
 _GUARDED = ("/v1/", "/metrics")  # the page and its files hold nothing secret; it asks for the token
+# As a dependency it would come too late: FastAPI reads a body before it asks any. There it only
+# documents; the guard calls it.
+BEARER = HTTPBearer(scheme_name="token", auto_error=False)
 
 
 class JsonFormatter(logging.Formatter):
@@ -83,7 +88,7 @@ class Guard:
             await send(message)
 
         try:
-            refused = self._unknown(scope) or await self._read(receive, parts)
+            refused = await self._unknown(scope) or await self._read(receive, parts)
             if isinstance(refused, JSONResponse):
                 await refused(scope, receive, sending)
             else:
@@ -101,13 +106,13 @@ class Guard:
             fields = {"request": number, "method": scope["method"], "route": route, "status": status}
             log.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})
 
-    def _unknown(self, scope: Scope) -> JSONResponse | None:
+    async def _unknown(self, scope: Scope) -> JSONResponse | None:
         """A refusal when the right bearer token is missing; compared in constant time."""
         if self._rules.token is None or not scope["path"].startswith(_GUARDED):
             return None
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        kind, _, token = given.partition(b" ")
-        if kind.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._rules.token.encode()):
+        given = await BEARER(HTTPConnection(scope))
+        # Headers come as Latin-1; of texts, only ASCII can be compared so.
+        if given and hmac.compare_digest(given.credentials.encode("latin-1"), self._rules.token.encode()):
             return None
         return _refuse(
             401, "give the service's token: Authorization: Bearer ...", ("www-authenticate", "Bearer")

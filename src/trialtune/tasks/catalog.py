@@ -66,8 +66,13 @@ def task_from_spec(spec: TaskSpec) -> Task:
 
 
 def task_from_description(described: Mapping[str, Any]) -> Task:
-    """The task that `Task.save` described; raises pydantic's ValidationError for anything else."""
-    shipped = TASKS.get(str(described.get("name"))) if described.get("shipped") else None
-    if shipped:
-        return replace(shipped, max_length=int(described.get("max_length", shipped.max_length)))
+    """The task that `Task.save` described; raises UsageError or pydantic's ValidationError otherwise."""
+    if described.get("shipped"):
+        shipped = TASKS.get(str(described.get("name")))
+        length = described.get("max_length")
+        if not shipped:
+            raise UsageError(f"no shipped task is called {described.get('name')!r} ({', '.join(TASKS)})")
+        if not isinstance(length, int) or length < 1:
+            raise UsageError(f"max_length {length!r} is no number of tokens")
+        return replace(shipped, max_length=length)
     return task_from_spec(TaskSpec.model_validate({k: v for k, v in described.items() if k != "format"}))

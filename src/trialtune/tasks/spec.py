@@ -12,6 +12,8 @@ from trialtune.errors import UsageError
 from trialtune.settings import Settings, nearest, validated
 from trialtune.tasks.text import ended, normalize_text
 
+DIVIDERS = ",;|"  # of the labels in a cell
+
 
 def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
@@ -45,6 +47,11 @@ class TaskSpec(Settings):
     def _one_meaning_a_spelling(self) -> "TaskSpec":
         spelled: dict[str, str] = {}
         for label in self.labels:
+            # Of such names, a cell that holds several could not be divided again.
+            if divider := next((sign for sign in DIVIDERS if sign in label), ""):
+                raise ValueError(f"labels: {label!r} holds {divider!r}, which divides labels; write another")
+            if not normalize_text(label):
+                raise ValueError(f"labels: {label!r} holds neither letter nor digit; give it a name")
             if (other := spelled.setdefault(normalize_text(label), label)) != label:
                 raise ValueError(f"labels: {other!r} and {label!r} cannot be told apart")
         for spelling, label in self.synonyms.items():

@@ -12,6 +12,8 @@ from trialtune.models.padding import pad
 from trialtune.training.seeds import step_seed
 
 # Texts are sorted by length inside windows of this many batches: little padding, order still random.
+# group_by_length of transformers does the same, but goes through each window from long to short, and a
+# sampler hands out batches one after the other, where a run that goes on needs any step's at once.
 _WINDOW = 50
 
 

@@ -54,7 +54,9 @@ class Checkpoints:
     """The checkpoints of one run in `folder`; runs of other fingerprints keep theirs beside them.
 
     Random state needs no saving: every step seeds its generators from the run's seed and the
-    step's number, so weights, optimiser moments and that number are the whole state.
+    step's number, so weights, optimiser moments and that number are the whole state. `save_state` of
+    accelerate pickles the optimiser and random state, writes frozen weights too, and leaves half a
+    folder when it is killed.
     """
 
     folder: Path
