@@ -44,7 +44,7 @@ from trialtune.corpus.masking import Masker
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.evaluation.mlm import mlm_metrics, token_counts
 from trialtune.experiment.environment import machine, versions
-from trialtune.models.encoders import EMBEDDED, load_tokenizer
+from trialtune.models.encoders import EMBEDDED, Encoder
 from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import add_lora
 from trialtune.models.mlm import MaskedLM, load_masked_lm, start_head_bias, unfreeze_head
@@ -68,7 +68,7 @@ def load(encoder: str, blocks: BlockSource) -> PreTrainedModel:
     if encoder == "bert-base":  # its speed does not depend on its weights
         model, has_head = AutoModelForMaskedLM.from_config(BertConfig()), True
     else:
-        model, has_head = load_masked_lm(EMBEDDED)
+        model, has_head = load_masked_lm(Encoder.open(EMBEDDED))
         start_head_bias(model, token_counts(blocks, model.config.vocab_size))
     add_lora(model, LoraSettings(r=8, lora_alpha=16, target_modules=("query", "value")))
     if not has_head:
@@ -134,7 +134,7 @@ def train_ours(model: PreTrainedModel, batches: MaskedBatches, *, steps: int) ->
 
 def measure(encoder: str, name: str, seed: int, corpus: Path) -> dict[str, Any]:
     """Train one row; returns tokens/s, peak memory in MB, final loss, and the share of the peak used."""
-    tokenizer = load_tokenizer(EMBEDDED)
+    tokenizer = Encoder.open(EMBEDDED).tokenizer
     blocks = read_blocks(corpus, "train", pad_id=tokenizer.pad_token_id)
     heldout = read_blocks(corpus, "heldout", pad_id=tokenizer.pad_token_id).head(HELDOUT)
     masker = Masker.of(tokenizer)
@@ -170,7 +170,7 @@ def make_corpus(folder: Path) -> Path:
     import_trials(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
     build_corpus(
         folder / "snapshot.parquet",
-        load_tokenizer(EMBEDDED),
+        Encoder.open(EMBEDDED).tokenizer,
         folder / "corpus",
         settings=CorpusSettings(block_size=BLOCK),
     )

@@ -36,8 +36,8 @@ def measure(corpus: Path, choice: dict[str, Any], *, steps: int, seed: int) -> d
     settings = AdaptSettings(method="full", train=schedule, **choice)
     with tempfile.TemporaryDirectory() as folder:
         metrics = adapt(corpus, EMBEDDED, Path(folder) / "encoder", settings=settings)
-    last = metrics["history"][-1]
-    return {name: last[name] for name in ("accuracy", "loss")} | {"tokens_per_s": metrics["tokens_per_s"]}
+    last = metrics.history[-1]
+    return {"accuracy": last.accuracy, "loss": last.loss, "tokens_per_s": metrics.tokens_per_s}
 
 
 def main() -> None:

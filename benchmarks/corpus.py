@@ -119,9 +119,9 @@ def measure(folder: Path, name: str, size: int) -> dict[str, Any]:
     """Run one row; returns tokens, seconds of wall and of CPU, peak memory and megabytes written."""
     from trialtune.corpus.build import build_corpus
     from trialtune.corpus.settings import CorpusSettings
-    from trialtune.models.encoders import EMBEDDED, load_tokenizer
+    from trialtune.models.encoders import EMBEDDED, Encoder
 
-    tokenizer = load_tokenizer(EMBEDDED)
+    tokenizer = Encoder.open(EMBEDDED).tokenizer
     memory = Memory()
     memory.start()
     written = 0.0

@@ -43,7 +43,7 @@ from trialtune.dataset.reading import read_examples
 from trialtune.dataset.splits import split_examples
 from trialtune.evaluation.metrics import score
 from trialtune.experiment.environment import machine, versions
-from trialtune.models.encoders import EMBEDDED, load_tokenizer
+from trialtune.models.encoders import EMBEDDED, Encoder
 from trialtune.models.sequence_classifier import build_classifier
 from trialtune.registry.sample import SampleSettings, write_sample
 from trialtune.registry.snapshot.build import import_trials
@@ -77,8 +77,8 @@ def measure_stock(
 ) -> dict[str, Any]:
     """The reference recipe; `padded` as it is, but cut short."""
     model, tokenizer = (
-        build_classifier(EMBEDDED, LABELS, kind=TASK.kind, seed=settings.seed),
-        load_tokenizer(EMBEDDED),
+        build_classifier(Encoder.open(EMBEDDED), LABELS, kind=TASK.kind, seed=settings.seed),
+        Encoder.open(EMBEDDED).tokenizer,
     )
     encode = padding_to(PADDED if padded else None, tokenizer)
     gold = torch.from_numpy(multi_hot(train["labels"], LABELS)).float()
@@ -147,7 +147,7 @@ def measure_ours(
         TASK, train, EMBEDDED, out, settings=settings, report=lambda _: ends.append(time.perf_counter())
     )
     memory = peak_mb()
-    examples = settings.epochs * summary["rows"]["train"] - WARM * BATCH
+    examples = settings.epochs * summary.rows.train - WARM * BATCH
     classifier = Classifier.from_pretrained(out)
     metrics = classifier.evaluate(test)
     return {
@@ -161,8 +161,8 @@ def measure_ours(
 
 def score_stream(texts: list[str]) -> dict[str, Any]:
     """Texts a second of a classifier, whose speed does not depend on its weights, on texts with repeats."""
-    model = build_classifier(EMBEDDED, LABELS, kind=TASK.kind)
-    predictor = predictor_of(model, load_tokenizer(EMBEDDED), max_length=TASK.max_length)
+    model = build_classifier(Encoder.open(EMBEDDED), LABELS, kind=TASK.kind)
+    predictor = predictor_of(model, Encoder.open(EMBEDDED).tokenizer, max_length=TASK.max_length)
     return {
         "score_per_s": speed_of(predictor.probabilities, texts),
         "texts": len(texts),

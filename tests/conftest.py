@@ -13,6 +13,7 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrai
 
 from trialtune.classifier.folder import write_classifier_folder
 from trialtune.evaluation.decision import Decision
+from trialtune.models.encoders import Encoder
 from trialtune.models.sequence_classifier import build_classifier
 from trialtune.tasks.catalog import load_task
 from trialtune.tasks.task import Task
@@ -101,7 +102,7 @@ def make_classifier(tiny_encoder: str, tiny_tokenizer: PreTrainedTokenizerFast) 
     ) -> Path:
         task = load_task(task) if isinstance(task, str) else task
         labels = tuple(task.labels)
-        model = build_classifier(tiny_encoder, labels, kind=task.kind, seed=seed)
+        model = build_classifier(Encoder.open(tiny_encoder), labels, kind=task.kind, seed=seed)
         torch.nn.init.normal_(model.classifier.weight, std=2.0)
         thresholds = (0.6,) * len(labels) if task.kind == "multi_label" else ()
         rule = decision or Decision(task.kind, labels, thresholds, review_below=0.6)

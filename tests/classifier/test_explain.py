@@ -8,7 +8,7 @@ from transformers import AutoModel
 from trialtune.classifier.explain import Question, occlude
 from trialtune.classifier.torch_backend import predictor_of
 from trialtune.experiment.frozen_features import mean_pooled
-from trialtune.models.encoders import load_model, load_tokenizer
+from trialtune.models.encoders import Encoder
 from trialtune.models.sequence_classifier import build_classifier
 
 
@@ -52,7 +52,7 @@ def test_nothing_asked_nothing_answered() -> None:
 
 
 def test_a_real_classifier_gives_what_leaving_the_word_out_changes(tiny_encoder, tiny_tokenizer) -> None:
-    model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_label", seed=1)
+    model = build_classifier(Encoder.open(tiny_encoder), ["a", "b"], kind="multi_label", seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=0.5)
     predictor = predictor_of(model, tiny_tokenizer, max_length=32, precision="fp32")
     [spans] = occlude(
@@ -64,8 +64,8 @@ def test_a_real_classifier_gives_what_leaving_the_word_out_changes(tiny_encoder,
 
 def test_mean_pooling_equals_the_plain_way(tiny_encoder) -> None:
     texts = ["slow recruitment", "the sponsor decision was funding", "dose", "slow recruitment"]
-    ours = mean_pooled(texts, tiny_encoder, None, max_length=16, precision="fp32")
-    model, tokenizer = load_model(AutoModel, tiny_encoder).eval(), load_tokenizer(tiny_encoder)
+    ours = mean_pooled(texts, Encoder.open(tiny_encoder), None, max_length=16, precision="fp32")
+    model, tokenizer = Encoder.open(tiny_encoder).load(AutoModel).eval(), Encoder.open(tiny_encoder).tokenizer
     for text, vector in zip(texts, ours, strict=True):
         with torch.no_grad():
             states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]

@@ -10,6 +10,7 @@ from trialtune.classifier.onnx_backend import OnnxBackend
 from trialtune.classifier.predictor import Predictor
 from trialtune.classifier.torch_backend import open_weights
 from trialtune.errors import DataError
+from trialtune.models.encoders import Encoder
 from trialtune.models.onnx_export import write_graph
 from trialtune.models.sequence_classifier import (
     build_classifier,
@@ -24,7 +25,7 @@ TEXTS = ["slow recruitment", "funding ran out " * 9, "", "slow recruitment", "ad
 
 @pytest.fixture(params=["multi_label", "multi_class"])
 def folder(request, tiny_encoder, tiny_tokenizer, tmp_path):
-    model = build_classifier(tiny_encoder, LABELS, kind=request.param, seed=1)
+    model = build_classifier(Encoder.open(tiny_encoder), LABELS, kind=request.param, seed=1)
     torch.nn.init.normal_(model.classifier.weight, std=0.5)
     model.save_pretrained(tmp_path)
     tiny_tokenizer.save_pretrained(tmp_path)
@@ -92,15 +93,17 @@ def test_a_folder_that_is_no_classifier(tmp_path) -> None:
 
 
 def test_base_and_adapted_start_from_the_same_head(tiny_encoder) -> None:
-    first, second = (build_classifier(tiny_encoder, LABELS, kind="multi_label", seed=4) for _ in range(2))
+    first, second = (
+        build_classifier(Encoder.open(tiny_encoder), LABELS, kind="multi_label", seed=4) for _ in range(2)
+    )
     assert torch.equal(first.classifier.weight, second.classifier.weight)
-    other = build_classifier(tiny_encoder, LABELS, kind="multi_label", seed=5)
+    other = build_classifier(Encoder.open(tiny_encoder), LABELS, kind="multi_label", seed=5)
     assert not torch.equal(first.classifier.weight, other.classifier.weight)
 
 
 @pytest.mark.parametrize("kind", ["multi_label", "multi_class"])
 def test_a_fresh_head_starts_at_the_base_rates(tiny_encoder, kind) -> None:
-    model = build_classifier(tiny_encoder, LABELS, kind=kind)
+    model = build_classifier(Encoder.open(tiny_encoder), LABELS, kind=kind)
     if kind == "multi_label":
         start_bias(model, torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0]]))
         torch.testing.assert_close(model.classifier.bias.sigmoid(), torch.tensor([0.75, 0.5, 0.25]))
@@ -110,7 +113,7 @@ def test_a_fresh_head_starts_at_the_base_rates(tiny_encoder, kind) -> None:
 
 
 def test_shifted_shares_are_the_posterior_under_the_true_shares(tiny_encoder) -> None:
-    model = build_classifier(tiny_encoder, LABELS, kind="multi_class").eval()
+    model = build_classifier(Encoder.open(tiny_encoder), LABELS, kind="multi_class").eval()
     ids = torch.arange(5, 25).reshape(2, 10)
     with torch.no_grad():
         before = model(input_ids=ids).logits.softmax(-1)

@@ -12,7 +12,7 @@ from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
 from trialtune.experiment.comparison import Comparison, System, compare
 from trialtune.files import read_json
-from trialtune.models.encoders import load_model
+from trialtune.models.encoders import Encoder
 from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.settings import LoraSettings
 from trialtune.stages.settings import FinetuneSettings
@@ -46,11 +46,11 @@ def rows(count: int, start: int) -> pl.DataFrame:
 def done(tiny_encoder, tmp_path_factory) -> tuple[Comparison, ComparisonResult]:
     out = tmp_path_factory.mktemp("compare")
     torch.manual_seed(0)
-    model = add_lora(load_model(AutoModel, tiny_encoder), LoraSettings(r=2, lora_alpha=4))
+    model = add_lora(Encoder.open(tiny_encoder).load(AutoModel), LoraSettings(r=2, lora_alpha=4))
     for name, value in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.05)
-    save_adapter(model, out / "adapter", encoder=tiny_encoder)
+    save_adapter(model, out / "adapter", encoder=Encoder.open(tiny_encoder))
     rows(240, 0).write_parquet(out / "train.parquet")
     rows(60, 1000).write_parquet(out / "test.parquet")
     comparison = Comparison(

@@ -21,6 +21,7 @@ from transformers import (
 
 from trialtune.errors import DataError, UsageError
 from trialtune.models.adapters import merge_adapter, open_adapter
+from trialtune.models.encoders import Encoder
 from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.settings import LoraSettings
 
@@ -50,7 +51,7 @@ def trained(tiny_encoder, tmp_path_factory):
     model = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
     peft_model = train(add_lora(model, LoraSettings(r=4, lora_alpha=8)))
     folder = tmp_path_factory.mktemp("adapter")
-    save_adapter(peft_model, folder, encoder=tiny_encoder)
+    save_adapter(peft_model, folder, encoder=Encoder.open(tiny_encoder))
     return peft_model, folder
 
 
@@ -162,7 +163,7 @@ def test_ours_open_in_silence(auto_class, trained, tiny_encoder, caplog) -> None
 def test_variants_round_trip(auto_class, variant, tiny_encoder, tmp_path) -> None:
     model = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
     model = train(add_lora(model, LoraSettings(r=4, lora_alpha=8, lora_dropout=0.5, **variant)))
-    save_adapter(model, tmp_path, encoder=tiny_encoder)
+    save_adapter(model, tmp_path, encoder=Encoder.open(tiny_encoder))
     plain = PeftModel.from_pretrained(auto_class.from_pretrained(tiny_encoder), tmp_path)
     torch.testing.assert_close(hidden(plain), hidden(model))
     assert_opens_like(model, auto_class, tiny_encoder, tmp_path)

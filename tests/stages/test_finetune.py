@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 from trialtune.files import read_json
+from trialtune.models.encoders import Encoder
 from trialtune.models.sequence_classifier import build_classifier, learning_rates
 from trialtune.stages.cross_validate import cross_validate
 from trialtune.stages.finetune import finetune
@@ -63,7 +64,7 @@ def test_the_folder_opens_as_a_plain_transformers_model(reasons, tiny_encoder, t
     model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "c", output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     assert "library_name: transformers" in (tmp_path / "c" / "README.md").read_text()
-    start = build_classifier(tiny_encoder, list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
+    start = build_classifier(Encoder.open(tiny_encoder), list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
     layer = "bert.encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(model.get_parameter(layer), start.get_parameter(layer))
     words = "bert.embeddings.word_embeddings.weight"
@@ -74,14 +75,14 @@ def test_rows_are_drawn_evenly_when_there_are_too_many(reasons, tiny_encoder, tm
     rows = reasons.filter((pl.col("labels").list.first() == "Safety_Sideeffects") | (pl.int_range(90) < 60))
     settings = QUICK.model_copy(update={"epochs": 1})
     summary = finetune(TASK, rows, tiny_encoder, tmp_path / "c", settings=settings, max_train=50)
-    assert sum(summary["rows"].values()) == 50
+    assert summary.rows.train + summary.rows.calibration == 50
     assert len(pl.read_parquet(tmp_path / "c" / "seen.parquet")) == 50
 
 
 def test_embeddings_can_be_trained_too(reasons, tiny_encoder, tmp_path) -> None:
     train(reasons, tiny_encoder, tmp_path / "c", train_embeddings=True)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "c")
-    start = build_classifier(tiny_encoder, list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
+    start = build_classifier(Encoder.open(tiny_encoder), list(TASK.labels), kind=TASK.kind, seed=QUICK.seed)
     words = "bert.embeddings.word_embeddings.weight"
     assert not torch.equal(model.get_parameter(words), start.get_parameter(words))
 
@@ -119,11 +120,11 @@ def test_early_stopping_keeps_the_weights_of_the_best_pass(reasons, tiny_encoder
     summary = train(
         reasons, tiny_encoder, tmp_path / "c", epochs=30, early_stopping_patience=1, learning_rate=0.05
     )
-    assert summary["kept_step"] < 30 * 4
+    assert summary.kept_step < 30 * 4
 
 
 def test_rates_fall_layer_by_layer(tiny_encoder) -> None:
-    model = build_classifier(tiny_encoder, ["a", "b"], kind="multi_class")
+    model = build_classifier(Encoder.open(tiny_encoder), ["a", "b"], kind="multi_class")
     rates = learning_rates(model, layerwise_lr_decay=0.5, head_lr_multiplier=10)
     assert rates.keys() == {name for name, _ in model.named_parameters()}
     assert rates["bert.encoder.layer.1.output.dense.weight"] == 1
@@ -148,5 +149,5 @@ def test_cross_validation_scores_every_row_once_and_goes_on_where_it_was(
     again = cross_validate(TASK, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=3)
     assert again == summary and pl.read_parquet(tmp_path / "out_of_fold.parquet").equals(rows)
     assert [part.stat().st_mtime_ns for part in parts[:2]] == before
-    assert summary["n"] == 90
-    assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary["suspects"]
+    assert summary.n == 90
+    assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary.suspects

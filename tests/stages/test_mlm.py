@@ -39,10 +39,10 @@ def test_an_adapter_scores_as_it_did_in_training(encoder, corpus, request, tmp_p
     name = request.getfixturevalue(encoder)
     trained = adapt(corpus, name, tmp_path / "adapter", settings=AdaptSettings(train=STEPS))
     scores = score_mlm(corpus, name, adapter=tmp_path / "adapter")
-    last = trained["history"][-1]
-    assert scores.loss == pytest.approx(last["loss"], rel=1e-4)
-    assert scores.sections.keys() == last["sections"].keys()
-    assert scores.loss < trained["history"][0]["loss"]
+    last = trained.history[-1]
+    assert scores.loss == pytest.approx(last.loss, rel=1e-4)
+    assert scores.sections.keys() == last.sections.keys()
+    assert scores.loss < trained.history[0].loss
     assert (tmp_path / "adapter" / "mlm_head.safetensors").is_file() == (encoder == "headless")
 
 
@@ -60,7 +60,7 @@ def test_full_training_scores_as_it_did(corpus, headless, tmp_path) -> None:
     settings = AdaptSettings(method="full", train=STEPS)
     trained = adapt(corpus, headless, tmp_path / "full", settings=settings)
     scores = score_mlm(corpus, str(tmp_path / "full"))
-    assert scores.loss == pytest.approx(trained["history"][-1]["loss"], rel=1e-4)
+    assert scores.loss == pytest.approx(trained.history[-1].loss, rel=1e-4)
 
 
 def test_an_encoder_without_a_head_cannot_be_scored(corpus, headless) -> None:

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from trialtune.errors import DataError, UsageError
+from trialtune.evaluation.mlm import MlmTraining
 from trialtune.files import read_json
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
@@ -61,7 +62,7 @@ def test_sigkill_and_resume_is_bit_identical(corpus, tiny_encoder, tmp_path, met
     first, second = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert resumed["history"] == whole["history"]
+    assert resumed.history == whole.history
     assert not (tmp_path / "killed" / "checkpoints").exists()
 
 
@@ -73,7 +74,7 @@ def test_a_damaged_checkpoint_is_passed_over(corpus, tiny_encoder, tmp_path, cap
     file.write_bytes(file.read_bytes()[:-7] + b"garbage")
     resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=settings("lora"))
     assert newest.name in caplog.text
-    assert resumed["history"] == whole["history"]
+    assert resumed.history == whole.history
 
 
 def test_checkpoints_of_other_settings_or_data_are_not_used(corpus, tiny_encoder, tmp_path, caplog) -> None:
@@ -82,10 +83,10 @@ def test_checkpoints_of_other_settings_or_data_are_not_used(corpus, tiny_encoder
     whole = adapt(corpus, tiny_encoder, tmp_path / "whole", settings=other, old_corpus=corpus)
     shutil.copytree(tmp_path / "killed", tmp_path / "copy")
     resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=other, old_corpus=corpus)
-    assert resumed["history"] == whole["history"]
+    assert resumed.history == whole.history
     assert "checkpoints are of other settings" in caplog.text
     watched = adapt(corpus, tiny_encoder, tmp_path / "copy", settings=settings("lora"), old_corpus=corpus)
-    assert all("old" in entry for entry in watched["history"])
+    assert all(entry.old for entry in watched.history)
 
 
 def test_a_run_goes_on_with_another_way_of_computing(corpus, tiny_encoder, tmp_path) -> None:
@@ -101,7 +102,7 @@ def test_a_run_goes_on_with_another_way_of_computing(corpus, tiny_encoder, tmp_p
         report=told.append,
     )
     assert told[0].step == 16
-    assert resumed["history"][-1]["loss"] == pytest.approx(whole["history"][-1]["loss"], rel=1e-3)
+    assert resumed.history[-1].loss == pytest.approx(whole.history[-1].loss, rel=1e-3)
 
 
 def test_runs_of_two_settings_do_not_drop_one_anothers_checkpoints(tmp_path) -> None:
@@ -146,17 +147,17 @@ def test_a_killed_run_with_patience_keeps_the_same_best_weights(tmp_path) -> Non
 
 def test_training_helps_and_the_start_is_measured(corpus, tiny_encoder, tmp_path) -> None:
     metrics = adapt(corpus, tiny_encoder, tmp_path / "a", settings=settings("full"), old_corpus=corpus)
-    history = metrics["history"]
-    assert [entry["step"] for entry in history] == [0, 6, 12, 18, 24]
-    assert history[0]["train_loss"] is None
-    assert history[-1]["loss"] < history[0]["loss"] - 0.5
-    assert metrics["forgetting"]["after"] == history[-1]["old"]
-    assert history[-1]["old"]["loss"] == history[-1]["loss"]  # the same text, so the same questions
-    assert history[0]["sections"].keys() == {"Summary"}
+    history = metrics.history
+    assert [entry.step for entry in history] == [0, 6, 12, 18, 24]
+    assert history[0].train_loss is None
+    assert history[-1].loss < history[0].loss - 0.5
+    assert metrics.forgetting.after == history[-1].old
+    assert history[-1].old.loss == history[-1].loss  # the same text, so the same questions
+    assert history[0].sections.keys() == {"Summary"}
     lines = (tmp_path / "a" / "accuracy.log").read_text().splitlines()
     assert lines[0].startswith("Accuracy after 0 epoch = ")
     assert len(lines) == len(history)
-    assert read_json(tmp_path / "a" / "metrics.json") == metrics
+    assert MlmTraining.load(tmp_path / "a" / "metrics.json") == metrics
 
 
 def test_a_corpus_of_another_tokeniser_is_refused(corpus, tiny_encoder, tmp_path) -> None:
@@ -338,16 +339,16 @@ def test_compiled_training_gives_the_same(corpus, tiny_encoder, tmp_path) -> Non
     compiled = plain.model_copy(update={"compile": True})
     counters = torch._dynamo.utils.counters["stats"]
     graphs = []
-    expected = adapt(corpus, tiny_encoder, tmp_path / "plain", settings=plain)["history"][-1]
+    expected = adapt(corpus, tiny_encoder, tmp_path / "plain", settings=plain).history[-1]
     trained = adapt(
         corpus,
         tiny_encoder,
         tmp_path / "compiled",
         settings=compiled,
         report=lambda now: graphs.append(counters["unique_graphs"]),
-    )["history"][-1]
+    ).history[-1]
     assert graphs[1] > graphs[0]  # the first is that of scoring, the next that of training
-    assert trained["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    assert trained.loss == pytest.approx(expected.loss, rel=1e-4)
 
 
 def test_speed_is_told_as_a_share_of_the_machine() -> None:

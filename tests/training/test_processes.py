@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trialtune.files import read_json
+from trialtune.evaluation.mlm import MlmTraining, Scoring
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
@@ -69,11 +70,11 @@ def start(corpus, tiny_encoder, tmp_path_factory):
 def alone(corpus, tiny_encoder, tmp_path_factory):
     """The folder and history of the same training in one process."""
     out = tmp_path_factory.mktemp("alone") / "adapter"
-    return out, adapt(corpus, tiny_encoder, out, settings=SETTINGS)["history"]
+    return out, adapt(corpus, tiny_encoder, out, settings=SETTINGS).history
 
 
-def losses(history: list[dict]) -> list[float]:
-    return [entry[name] for entry in history for name in ("loss", "train_loss") if entry[name] is not None]
+def losses(history: Sequence[Scoring]) -> list[float]:
+    return [value for entry in history for value in (entry.loss, entry.train_loss) if value is not None]
 
 
 def assert_equal(first: Path, second: Path) -> None:
@@ -92,8 +93,8 @@ def test_two_processes_give_the_same_curve(start, alone, tmp_path) -> None:
     finally:
         kill(process)
     assert process.returncode == 0, output.decode()
-    metrics = read_json(tmp_path / "two" / "metrics.json")
-    assert losses(metrics["history"]) == pytest.approx(losses(history), rel=1e-4)
+    metrics = MlmTraining.load(tmp_path / "two" / "metrics.json")
+    assert losses(metrics.history) == pytest.approx(losses(history), rel=1e-4)
     assert_equal(tmp_path / "two", out)
 
 
@@ -107,7 +108,7 @@ def test_one_process_goes_on_where_two_were_killed(start, alone, corpus, tiny_en
     told = []
     resumed = adapt(corpus, tiny_encoder, tmp_path / "run", settings=SETTINGS, report=told.append)
     assert 20 < told[0].step < STEPS
-    assert losses(resumed["history"]) == pytest.approx(losses(history), rel=1e-4)
+    assert losses(resumed.history) == pytest.approx(losses(history), rel=1e-4)
     assert_equal(tmp_path / "run", out)
 
 

@@ -206,13 +206,14 @@ class Classifier:
         Raises:
             DataError: A row was seen in training, a label is unknown, or no row has one.
         """
-        with needing_extras():
-            from trialtune.classifier.evaluate import evaluate  # noqa: PLC0415 - an extra
-        from trialtune.dataset.examples import load_examples  # noqa: PLC0415
+        from trialtune.dataset.examples import load_examples  # noqa: PLC0415 - they need Polars
         from trialtune.dataset.frames import as_polars  # noqa: PLC0415
 
         labelled = load_examples(self.task, as_polars(frame), where="the table")
-        metrics, _ = evaluate(self, labelled.frame, drop_overlap=drop_overlap, progress=progress)
+        with needing_extras():
+            from trialtune.classifier.evaluate import evaluate  # noqa: PLC0415 - an extra
+
+            metrics, _ = evaluate(self, labelled.frame, drop_overlap=drop_overlap, progress=progress)
         return metrics
 
     def save_pretrained(self, folder: str | Path) -> Path:

@@ -34,14 +34,14 @@ def build(
     """Compose, clean, tokenise and pack the free text of every trial."""
     from trialtune.console import bar
     from trialtune.corpus.build import build_corpus, count_rows
-    from trialtune.models.encoders import load_tokenizer
+    from trialtune.models.encoders import Encoder
     from trialtune.registry.readers.id_list import read_ids
     from trialtune.workers import cores
 
     with bar("reading trials", count_rows(snapshot)) as progress:
         made = build_corpus(
             snapshot,
-            load_tokenizer(encoder),
+            Encoder.open(encoder).tokenizer,
             out,
             settings=settings,
             exclude=frozenset(read_ids(exclude).ids) if exclude else frozenset(),
@@ -81,12 +81,13 @@ def adapt(
     """Continue masked-language-model training; a killed run goes on where it was."""
     from accelerate import PartialState
 
+    from trialtune.models.encoders import Encoder
     from trialtune.stages.adapt import adapt as run
     from trialtune.stages.adapt import plan, read_texts
     from trialtune.training.progress import training_bar
 
     if dry_run:
-        texts = read_texts(corpus_dir, encoder, heldout_blocks=1, old_corpus=old_corpus)
+        texts = read_texts(corpus_dir, Encoder.open(encoder), heldout_blocks=1, old_corpus=old_corpus)
         _, planned = plan(texts, settings)
         emit(
             vars(planned),
@@ -100,13 +101,13 @@ def adapt(
     with training_bar(f"adapting ({settings.method})") as report:
         metrics = run(corpus_dir, encoder, out, settings=settings, old_corpus=old_corpus, report=report)
 
-    def show(result: dict[str, Any]) -> None:
+    def show(_: object) -> None:
         typer.echo(f"{'step':>6} {'accuracy':>9} {'loss':>7} {'perplexity':>10}")
-        for entry in result["history"]:
-            typer.echo("{step:>6} {accuracy:>9.4f} {loss:>7.3f} {perplexity:>10.2f}".format(**entry))
-        if result["stopped"] != "steps":
-            typer.echo(f"stopped early, by {result['stopped']}")
-        typer.echo(f"{result['tokens_per_s']:,.0f} tokens/s; written to {out}")
+        for entry in metrics.history:
+            typer.echo(f"{entry.step:>6} {entry.accuracy:>9.4f} {entry.loss:>7.3f} {entry.perplexity:>10.2f}")
+        if metrics.stopped != "steps":
+            typer.echo(f"stopped early, by {metrics.stopped}")
+        typer.echo(f"{metrics.tokens_per_s:,.0f} tokens/s; written to {out}")
 
     if PartialState().is_main_process:
         emit(metrics, as_json, show)

@@ -71,19 +71,18 @@ def finetune(
             max_train=max_train,
             report=report,
         )
-    summary["data"] = labelled.counts
 
-    def show(result: dict[str, Any]) -> None:
-        console.print(f"rows: {result['data']}", markup=False)
-        scores = result["calibration"]
+    def show(_: dict[str, Any]) -> None:
+        console.print(f"rows: {labelled.counts}", markup=False)
+        scores = summary.calibration
         typer.echo(
-            f"on {result['rows']['calibration']} calibration rows, which chose the thresholds: "
-            f"micro-F1 {scores['micro_f1']:.3f}, macro-F1 {scores['macro_f1']:.3f}"
+            f"on {summary.rows.calibration} calibration rows, which chose the thresholds: "
+            f"micro-F1 {scores.micro_f1:.3f}, macro-F1 {scores.macro_f1:.3f}"
         )
         typer.echo(f"written to {out}")
 
     if PartialState().is_main_process:
-        emit(summary, as_json, show)
+        emit({**summary.model_dump(mode="json"), "data": labelled.counts}, as_json, show)
 
 
 @app.command(
@@ -178,15 +177,15 @@ def crossfit(
             report=report,
         )
 
-    def show(result: dict[str, Any]) -> None:
+    def show(_: object) -> None:
         table = Table("label", "F1", "given, probably wrong", "missing, probably right")
-        for label, counts in result["suspects_per_class"].items():
-            f1 = score_text(result["per_class"][label]["f1"])
-            table.add_row(label, f1, f"{counts['given']:,}", f"{counts['missing']:,}")
+        for label, counts in summary.suspects_per_class.items():
+            f1 = score_text(summary.per_class[label].f1)
+            table.add_row(label, f1, f"{counts.given:,}", f"{counts.missing:,}")
         stdout().print(table)
         typer.echo(
-            f"{result['n']:,} rows in {folds} folds: micro-F1 {result['micro_f1']:.3f}, "
-            f"macro-F1 {result['macro_f1']:.3f}; {result['suspects']:,} doubts in {out / 'suspects.parquet'}"
+            f"{summary.n:,} rows in {folds} folds: micro-F1 {summary.micro_f1:.3f}, "
+            f"macro-F1 {summary.macro_f1:.3f}; {summary.suspects:,} doubts in {out / 'suspects.parquet'}"
         )
 
     emit(summary, as_json, show)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
 from trialtune.errors import DataError
 from trialtune.results import Result
@@ -208,6 +207,8 @@ def _binned_gap(stated: np.ndarray, true: np.ndarray) -> float:
 
 
 def _scores(gold: np.ndarray, predicted: np.ndarray, *, average: str | None) -> tuple[Any, ...]:
+    from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415 - reports do without
+
     # As 0/1 indicator columns, so that a one-label task is averaged by the same rules.
     result: tuple[Any, ...] = precision_recall_fscore_support(
         gold.astype(np.int8), predicted.astype(np.int8), average=average, zero_division=0

@@ -17,6 +17,7 @@ from trialtune.evaluation.prior_shift import log_prior_shift, shift_priors
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.experiment.frozen_features import mean_pooled
 from trialtune.files import atomic_file
+from trialtune.models.encoders import Encoder
 from trialtune.stages.finetune import keep_aside
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
@@ -117,7 +118,10 @@ class Baselines:
 
         def featurize(texts: Sequence[Sequence[str]]) -> list[Any]:
             vectors = mean_pooled(
-                [text for part in texts for text in part], self.encoder, adapter, max_length=max_length
+                [text for part in texts for text in part],
+                Encoder.open(self.encoder),
+                adapter,
+                max_length=max_length,
             )
             parts = np.split(vectors, np.cumsum([len(part) for part in texts])[:-1])
             scaler = StandardScaler().fit(parts[0])

@@ -12,6 +12,7 @@ import polars as pl
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
+from trialtune.classifier.folder import TRAINING_FILE
 from trialtune.console import tell as tell_person
 from trialtune.dataset.holdout import SplitSettings, divide
 from trialtune.dataset.label_arrays import multi_hot
@@ -22,12 +23,13 @@ from trialtune.evaluation.intervals import AverageIntervals, score_intervals, sc
 from trialtune.evaluation.intervals import compare as compare_answers
 from trialtune.evaluation.metrics import Evaluation
 from trialtune.evaluation.slices import Slice, scores_by
+from trialtune.evaluation.training_result import TrainingResult
 from trialtune.evaluation.verdict import verdict
 from trialtune.experiment.baselines import TITLES, Baselines
 from trialtune.experiment.step import Step
-from trialtune.files import atomic_file, folder_digest, read_json, sha256_of
+from trialtune.files import atomic_file, folder_digest, sha256_of
 from trialtune.models.adapters import check_adapter
-from trialtune.models.encoders import encoder_digest
+from trialtune.models.encoders import Encoder
 from trialtune.reports.card import write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
@@ -44,7 +46,7 @@ Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 def compare(
     task: Task,
     data: Path | str,
-    encoder: str,
+    encoder: Encoder | Path | str,
     adapter: Path | str,
     out: Path | str,
     *,
@@ -87,6 +89,7 @@ def compare(
         True
     """
     out, adapter, settings = Path(out), Path(adapter), settings or FinetuneSettings()
+    opened = Encoder.open(encoder)
     check_adapter(adapter)
     rows = out / "examples"
     trained = read_examples(task, data, labels, quarantine=rows / "train.quarantine.jsonl").trainable
@@ -97,9 +100,9 @@ def compare(
             check_no_overlap(trained, tested, names=(str(data), str(test)))
     divide(task, trained, tested, rows, settings=SplitSettings())
     train_file, test_file = rows / "train.parquet", rows / "test.parquet"
-    comparison = Comparison(task, train_file, test_file, encoder, adapter, out, settings, seeds)
+    comparison = Comparison(task, train_file, test_file, opened.name, adapter, out, settings, seeds)
     files = (sha256_of(train_file), sha256_of(test_file))
-    inputs = (encoder_digest(encoder), folder_digest(adapter), *files, task.describe())
+    inputs = (opened.digest, folder_digest(adapter), *files, task.describe())
     records = [step.run(tell) for step in comparison.steps(*inputs, bar=bar)]
     return ComparisonResult.model_validate(records[-1]["result"])
 
@@ -179,7 +182,7 @@ class Comparison:
         settings = (system.settings or self.settings).model_copy(update={"seed": seed})
         own = () if system.key is None else (system.key,)
 
-        def train() -> dict[str, Any]:
+        def train() -> TrainingResult:
             rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
             check_no_overlap(rows, test)
             with bar(title) as report:
@@ -277,11 +280,11 @@ class Comparison:
 
     def _rows(self, test: pl.DataFrame) -> ComparedRows:
         """How many rows there are, and how many of the test rows training has seen."""
-        trained = read_json(self._folder("classifiers", "base", self.seeds[0]) / "training.json")
+        trained = TrainingResult.load(self._folder("classifiers", "base", self.seeds[0]) / TRAINING_FILE)
         scored = [Evaluation.load(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
         read = [overlap for corpus in self.corpora if (overlap := mlm_overlap(test, corpus)) is not None]
         return ComparedRows(
-            **trained["rows"],
+            **dict(trained.rows),
             test=len(test),
             test_source=self.test.name,
             overlap=sum(metrics.overlap_dropped for metrics in scored),

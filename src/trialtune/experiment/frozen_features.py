@@ -9,7 +9,7 @@ from transformers import AutoModel
 
 from trialtune.classifier.windows import token_batches
 from trialtune.models.adapters import merge_adapter
-from trialtune.models.encoders import load_model, load_tokenizer
+from trialtune.models.encoders import Encoder
 from trialtune.models.precision import autocast_type
 from trialtune.models.tokens import encode
 
@@ -18,13 +18,13 @@ _TOKENS_A_BATCH = 4096
 
 @torch.inference_mode()
 def mean_pooled(
-    texts: Sequence[str], encoder: str, adapter: Path | None, *, max_length: int, precision: str = "auto"
+    texts: Sequence[str], encoder: Encoder, adapter: Path | None, *, max_length: int, precision: str = "auto"
 ) -> np.ndarray:
     """The mean of the encoder's last states over a text's tokens, float32 [texts, hidden].
 
     `adapter` is merged in first; texts are cut to `max_length` tokens. Raises the errors of loading.
     """
-    model, tokenizer = load_model(AutoModel, encoder), load_tokenizer(encoder)
+    model, tokenizer = encoder.load(AutoModel), encoder.tokenizer
     model = (merge_adapter(model, adapter) if adapter else model).eval()
     kind = autocast_type(precision, model.device)
     encoded = encode(texts, tokenizer, max_length=max_length)

@@ -23,7 +23,7 @@ from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.experiment.step import RECORD, Step
 from trialtune.files import sha256_of, write_json
-from trialtune.models.encoders import encoder_digest, load_tokenizer, locate
+from trialtune.models.encoders import Encoder
 from trialtune.registry.sample import write_sample
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
@@ -63,7 +63,7 @@ class Experiment:
         recipe, out = self.recipe, self.out
         if recipe.cut.ids and not recipe.cut.ids.is_file():
             raise UsageError(f"cut.ids {recipe.cut.ids}: no such file; give --set cut.ids=IDS.csv")
-        encoder = encoder_digest(recipe.encoder)
+        encoder = Encoder.open(recipe.encoder).digest
         steps: list[Step] = []
 
         def add(step: Step) -> Step:
@@ -186,7 +186,7 @@ class Experiment:
         with bar(f"reading {part} trials", count_rows(snapshot)) as progress:
             corpus = build_corpus(
                 snapshot,
-                load_tokenizer(self.recipe.encoder),
+                Encoder.open(self.recipe.encoder).tokenizer,
                 self.out / "corpus" / part,
                 settings=self.recipe.corpus,
                 exclude=tested,
@@ -195,7 +195,7 @@ class Experiment:
             )
         return CorpusCounts(**{name: getattr(corpus, name) for name in CorpusCounts.model_fields})
 
-    def _base(self, settings: AdaptSettings) -> dict[str, Any]:
+    def _base(self, settings: AdaptSettings) -> MlmTraining:
         with training_bar("base") as report:
             return adapt(
                 self.out / "corpus" / "base",
@@ -205,7 +205,7 @@ class Experiment:
                 report=report,
             )
 
-    def _adapt(self, settings: AdaptSettings, folder: Path) -> dict[str, Any]:
+    def _adapt(self, settings: AdaptSettings, folder: Path) -> MlmTraining:
         with training_bar(folder.name) as report:
             return adapt(
                 self.out / "corpus" / "new",
@@ -236,13 +236,11 @@ class Experiment:
         found = {}
         for name, other in settings.others.items():
             try:
-                locate(other.encoder)
+                opened = Encoder.open(other.encoder)
             except UsageError as error:
                 log.warning("%s is left out: %s", name, error)
                 continue
-            found[name] = System(
-                other.encoder, key=encoder_digest(other.encoder), settings=other.finetune, seeds=other.seeds
-            )
+            found[name] = System(other.encoder, key=opened.digest, settings=other.finetune, seeds=other.seeds)
         return found
 
     def _report(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from trialtune.errors import UsageError
-from trialtune.models.encoders import locate
+from trialtune.models.encoders import Encoder
 from trialtune.models.settings import LoraSettings
 
 # A layer's place inside an encoder block: "encoder.layer.3.attention.self.query" -> "attention.self.query".
@@ -61,13 +61,13 @@ def _ends(suffixes: set[str], name: str) -> list[str]:
     return [suffix for suffix in suffixes if f".{suffix}".endswith(f".{name}")]
 
 
-def save_adapter(model: PeftModel, folder: Path, *, encoder: str) -> None:
+def save_adapter(model: PeftModel, folder: Path, *, encoder: Encoder) -> None:
     """Write a PEFT adapter folder that opens in masked LMs, classifiers and bare encoders alike.
 
     PEFT names a tensor by the path of its layer, which has the family prefix (`bert.`) inside a
     model with a head and lacks it in a bare encoder, so each tensor is stored under both names.
     """
-    location = locate(encoder)
+    location = encoder.location
     for config in model.peft_config.values():
         config.base_model_name_or_path = (
             str(Path(location).resolve()) if Path(location).is_dir() else location

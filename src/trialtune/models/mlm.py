@@ -14,7 +14,7 @@ from trialtune.corpus.masking import IGNORE
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
 from trialtune.models.cross_entropy import summed_cross_entropy
-from trialtune.models.encoders import load_model
+from trialtune.models.encoders import Encoder
 
 log = logging.getLogger(__name__)
 HEAD_FILE = "mlm_head.safetensors"
@@ -110,12 +110,12 @@ def _compute_type(device: torch.device) -> torch.dtype:
     return torch.get_autocast_dtype(device.type) if enabled else torch.get_default_dtype()
 
 
-def load_masked_lm(name: str) -> tuple[PreTrainedModel, bool]:
+def load_masked_lm(encoder: Encoder) -> tuple[PreTrainedModel, bool]:
     """Load an encoder as a masked language model; also says whether it brought its own head.
 
     A missing head is made: a fresh transform and a decoder tied to the word embeddings.
     """
-    model, report = load_model(AutoModelForMaskedLM, name, output_loading_info=True)
+    model, report = encoder.load(AutoModelForMaskedLM, output_loading_info=True)
     head = head_parameters(model)
     return model, not any(key in head for key in report["missing_keys"])
 

@@ -1,5 +1,6 @@
 """Sequence classifiers on an encoder, saved as plain `transformers` folders."""
 
+import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 from trialtune.errors import DataError
 from trialtune.models.adapters import merge_adapter
-from trialtune.models.encoders import load_config, load_model, load_tokenizer
+from trialtune.models.encoders import Encoder
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _PROBLEM_TYPES = {
@@ -20,19 +21,19 @@ _PROBLEM_TYPES = {
 
 
 def build_classifier(
-    encoder: str, labels: Sequence[str], *, kind: str, adapter: Path | None = None, seed: int = 0
+    encoder: Encoder, labels: Sequence[str], *, kind: str, adapter: Path | None = None, seed: int = 0
 ) -> PreTrainedModel:
     """A classifier with a fresh head on `encoder`, an adapter merged in first when given.
 
     The head is drawn from `seed` alone: base and adapted encoders start from the same one.
     """
-    config = load_config(encoder)
+    config = copy.deepcopy(encoder.config)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     config.problem_type = _PROBLEM_TYPES[kind]
     torch.manual_seed(seed)
-    model: PreTrainedModel = load_model(AutoModelForSequenceClassification, encoder, config=config)
+    model: PreTrainedModel = encoder.load(AutoModelForSequenceClassification, config=config)
     return merge_adapter(model, adapter) if adapter else model
 
 
@@ -91,5 +92,5 @@ def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerF
         raise DataError(f"{folder}: holds a graph and no weights; use the folder that it was exported from")
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
         raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
-    model = load_model(AutoModelForSequenceClassification, str(folder)).eval()
-    return model, load_tokenizer(str(folder))
+    encoder = Encoder.open(folder)
+    return encoder.load(AutoModelForSequenceClassification).eval(), encoder.tokenizer

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,6 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from fastapi_offline import FastAPIOffline
 from pydantic import Field
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
@@ -87,13 +86,7 @@ def build_app(
         for one in served.values():
             await run_in_threadpool(one.batcher.close)
 
-    app = FastAPIOffline(  # Swagger UI without a CDN
-        title="trialtune",
-        version=__version__,
-        description="Labels for clinical trials: why one stopped, who may take part.",
-        lifespan=lifespan,
-        redoc_url=None,
-    )
+    app = _documented(lifespan)
     app.state.served = served
     rules = Rules(token, settings.max_bytes, settings.timeout)
     app.add_middleware(Guard, rules=rules, metrics=metrics)
@@ -103,6 +96,30 @@ def build_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _complete_schema(app, served, settings, token)
     return app
+
+
+def _documented(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """An application that documents itself at /docs, where the extra for it is installed."""
+    about: dict[str, Any] = {
+        "title": "trialtune",
+        "version": __version__,
+        "description": "Labels for clinical trials: why one stopped, who may take part.",
+        "lifespan": lifespan,
+        "redoc_url": None,
+    }
+    try:
+        from fastapi_offline import FastAPIOffline  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError:  # FastAPI's own page would fetch its script from a CDN
+        app = FastAPI(**about, docs_url=None)
+
+        @app.get("/docs", include_in_schema=False)
+        async def docs() -> Response:
+            told = "The API's pages need: pip install 'trialtune[serve]'. Its schema is at /openapi.json."
+            return Response(told, media_type="text/plain")
+
+        return app
+    documented: FastAPI = FastAPIOffline(**about)
+    return documented
 
 
 def _add_answers(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:

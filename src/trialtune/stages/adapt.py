@@ -16,9 +16,9 @@ from trialtune.corpus.build import tokenizer_fingerprint
 from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
-from trialtune.evaluation.mlm import mlm_metrics, token_counts
-from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_json
-from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
+from trialtune.evaluation.mlm import MlmTraining, mlm_metrics, token_counts
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of
+from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.mlm import MaskedLM, load_masked_lm, save_head, start_head_bias, unfreeze_head
@@ -42,23 +42,24 @@ class Texts:
     old: Blocks | None  # held-out blocks of another corpus, to watch for forgetting
 
 
-def read_texts(corpus: Path, encoder: str, *, heldout_blocks: int, old_corpus: Path | None = None) -> Texts:
+def read_texts(
+    corpus: Path, encoder: Encoder, *, heldout_blocks: int, old_corpus: Path | None = None
+) -> Texts:
     """Load a corpus for an encoder; raises DataError when it was built with another tokeniser."""
-    tokenizer = load_tokenizer(encoder)
-    config = load_config(encoder)
+    tokenizer, config = encoder.tokenizer, encoder.config
     if len(tokenizer) > config.vocab_size:
         raise DataError(
-            f"encoder {encoder!r}: its tokeniser has {len(tokenizer)} tokens, its embeddings only "
+            f"encoder {encoder.name!r}: its tokeniser has {len(tokenizer)} tokens, its embeddings only "
             f"{config.vocab_size}; give the tokeniser it was trained with"
         )
     described = [Corpus.read(folder) for folder in (corpus, old_corpus) if folder]
     for folder, each in zip((corpus, old_corpus), described, strict=False):
         if each.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
             raise DataError(
-                f"{folder}: built with the tokeniser of {each.tokenizer!r}, not that of {encoder!r}; "
-                f"run `trialtune corpus build ... --encoder {encoder}`"
+                f"{folder}: built with the tokeniser of {each.tokenizer!r}, not that of {encoder.name!r}; "
+                f"run `trialtune corpus build ... --encoder {encoder.name}`"
             )
-        check_length(config, each.block_size)
+        encoder.check_length(each.block_size)
 
     def blocks(folder: Path, part: Part) -> StoredBlocks:
         return read_blocks(folder, part, pad_id=tokenizer.pad_token_id)
@@ -94,23 +95,44 @@ def plan(texts: Texts, settings: AdaptSettings) -> tuple[TrainSettings, Plan]:
 
 
 def adapt(
-    corpus: Path,
-    encoder: str,
-    out: Path,
+    corpus: Path | str,
+    encoder: Encoder | Path | str,
+    out: Path | str,
     *,
-    settings: AdaptSettings,
-    old_corpus: Path | None = None,
+    settings: AdaptSettings | None = None,
+    old_corpus: Path | str | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> dict[str, Any]:
-    """Train on `corpus` and write `out`; returns what `out/metrics.json` holds.
+) -> MlmTraining:
+    """Continue masked-language-model training on a corpus.
 
     "lora" writes a PEFT adapter folder (with `mlm_head.safetensors` when the encoder had no head),
     "full" a plain `transformers` masked-LM folder. Scored on held-out text of `corpus` before,
     during and after, and on that of `old_corpus` (forgetting), at the same masks each time;
     `accuracy.log` says so a line a scoring. A killed run continues from `out/checkpoints`. Started
-    by `torchrun` or `accelerate launch`, the processes share each step's rows. Raises DataError
-    when the corpus was built with another tokeniser.
+    by `torchrun` or `accelerate launch`, the processes share each step's rows.
+
+    Args:
+        corpus: A folder made by `build_corpus`.
+        encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
+        out: The folder to write.
+        settings: See `AdaptSettings`.
+        old_corpus: A corpus to watch for forgetting.
+        report: Takes the progress after each step.
+
+    Returns:
+        What `out/metrics.json` holds.
+
+    Raises:
+        DataError: The corpus was built with another tokenizer.
+
+    Example:
+        >>> from trialtune import adapt
+        >>> training = adapt(corpus, encoder, out, settings=short)
+        >>> training.kept.step == training.kept_step
+        True
     """
+    corpus, out, encoder = Path(corpus), Path(out), Encoder.open(encoder)
+    old_corpus, settings = Path(old_corpus) if old_corpus else None, settings or AdaptSettings()
     check_replaceable(out)
     texts = read_texts(corpus, encoder, heldout_blocks=settings.eval_blocks, old_corpus=old_corpus)
     tokenizer = texts.tokenizer
@@ -140,7 +162,7 @@ def adapt(
             out / "checkpoints",
             fingerprint=fingerprint(
                 settings.model_dump(mode="json", exclude={"train": HOW, "gradient_checkpointing": True}),
-                encoder_digest(encoder),
+                encoder.digest,
                 *map(sha256_of, block_files(corpus, "train")),
                 *(
                     sha256_of(file)
@@ -156,15 +178,17 @@ def adapt(
     )
     first = outcome.history[0]
     kept = next(entry for entry in outcome.history if entry["step"] == outcome.kept_step)
-    metrics = {
-        "encoder": encoder,
-        "method": settings.method,
-        "fresh_head": not has_head,
-        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        **asdict(outcome),
-        "forgetting": {"before": first["old"], "after": kept["old"]} if texts.old else None,
-        "settings": settings.model_dump(mode="json"),
-    }
+    metrics = MlmTraining.model_validate(
+        {
+            "encoder": encoder.name,
+            "method": settings.method,
+            "fresh_head": not has_head,
+            "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            **asdict(outcome),
+            "forgetting": {"before": first["old"], "after": kept["old"]} if texts.old else None,
+            "settings": settings.model_dump(mode="json"),
+        }
+    )
     if not PartialState().is_main_process:
         return metrics
     with atomic_folder(out) as folder:
@@ -175,14 +199,14 @@ def adapt(
         else:
             model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        write_json(folder / "metrics.json", metrics)
+        metrics.save(folder / "metrics.json")
         lines = [score_line(entry) for entry in outcome.history]
         (folder / "accuracy.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return metrics
 
 
 def _open_model(
-    encoder: str, texts: Texts, settings: AdaptSettings
+    encoder: Encoder, texts: Texts, settings: AdaptSettings
 ) -> tuple[PreTrainedModel, PeftModel | None, bool]:
     """The masked language model ready to train, its LoRA wrapper, and whether it brought its own head."""
     torch.manual_seed(settings.train.seed)  # a fresh head and the LoRA matrices start at random

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,8 +13,9 @@ from trialtune.dataset.label_arrays import multi_hot, with_answers
 from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
+from trialtune.evaluation.training_result import CrossValidation, Suspects
 from trialtune.files import atomic_file, fingerprint, folder_digest
-from trialtune.models.encoders import encoder_digest
+from trialtune.models.encoders import Encoder
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
@@ -25,29 +25,53 @@ from trialtune.training.loop import Progress
 def cross_validate(
     task: Task,
     examples: pl.DataFrame,
-    encoder: str,
-    out: Path,
+    encoder: Encoder | Path | str,
+    out: Path | str,
     *,
-    settings: FinetuneSettings,
+    settings: FinetuneSettings | None = None,
     folds: int = 5,
     adapter: Path | None = None,
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> dict[str, Any]:
-    """Score every row of `examples` by a classifier trained without it; returns the scores of all.
+) -> CrossValidation:
+    """Score every labelled row by a classifier that was trained without it.
 
     Writes `out/out_of_fold.parquet`, the rows with `fold`, `predicted` and `probabilities`, and
     `out/suspects.parquet`, their doubtful labels. Rows of one trial or wording share a fold (`k_folds`).
-    With `max_train`, only so many rows count, drawn evenly over the labels. Each fold's classifier is
-    dropped once it has scored its fold; a killed run goes on with the first fold that is not scored.
+    Each fold's classifier is dropped once it has scored its fold; a killed run goes on with the first fold
+    that is not scored.
+
+    Args:
+        task: See `load_task`.
+        examples: Rows of `nct_id`, `text`, `labels`.
+        encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
+        out: The folder to write.
+        settings: How each classifier is trained.
+        folds: Parts of the rows.
+        adapter: An adapter folder, merged in first.
+        max_train: Only so many rows count, drawn evenly over the labels.
+        report: Takes the progress after each step.
+
+    Returns:
+        The scores over all rows, and how many labels are doubtful.
+
+    Raises:
+        DataError: There are fewer groups of like rows than folds, or the encoder cannot be used.
+
+    Example:
+        >>> from trialtune import cross_validate, load_task
+        >>> scores = cross_validate(load_task("stop-reasons"), examples, encoder, out, folds=2, settings=fast)
+        >>> scores.n == len(examples)
+        True
     """
+    out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
     key = fingerprint(
         settings,
         folds,
         task.name,
-        encoder_digest(encoder),
+        encoder.digest,
         folder_digest(adapter) if adapter else None,
         examples.write_ndjson(),
     )[:16]
@@ -73,7 +97,7 @@ def cross_validate(
     return _summarize(task, rows, out)
 
 
-def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
+def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> CrossValidation:
     labels = list(task.labels)
     probabilities = np.array(rows["probabilities"].to_list())
     found = suspects(rows.drop("probabilities"), probabilities, labels)
@@ -82,14 +106,14 @@ def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> dict[str, Any]:
     counts = found.group_by("doubted", "given").len()
     gold, predicted = multi_hot(rows["labels"], labels), multi_hot(rows["predicted"], labels)
     metrics = score(gold, predicted, labels, kind=task.kind, probabilities=probabilities)
-    return {
-        **metrics.model_dump(mode="json"),
-        "suspects": len(found),
-        "suspects_per_class": {
-            label: {
-                name: int(counts.filter(doubted=label, given=given)["len"].sum())
-                for name, given in (("given", True), ("missing", False))
-            }
+    return CrossValidation(
+        **dict(metrics),
+        suspects=len(found),
+        suspects_per_class={
+            label: Suspects(
+                given=int(counts.filter(doubted=label, given=True)["len"].sum()),
+                missing=int(counts.filter(doubted=label, given=False)["len"].sum()),
+            )
             for label in labels
         },
-    }
+    )

@@ -25,8 +25,9 @@ from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import Metrics, log_loss, score
 from trialtune.evaluation.prior_shift import log_prior_shift
 from trialtune.evaluation.thresholds import tune_decision
-from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest, write_json
-from trialtune.models.encoders import check_length, encoder_digest, load_config, load_tokenizer
+from trialtune.evaluation.training_result import TrainingResult, TrainingRows
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest
+from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import prepare_training
 from trialtune.models.lora import add_lora
 from trialtune.models.sequence_classifier import (
@@ -49,28 +50,50 @@ from trialtune.training.settings import TrainSettings
 def finetune(
     task: Task,
     examples: pl.DataFrame,
-    encoder: str,
-    out: Path,
+    encoder: Encoder | Path | str,
+    out: Path | str,
     *,
-    settings: FinetuneSettings,
+    settings: FinetuneSettings | None = None,
     adapter: Path | None = None,
     teachers: Sequence[Path] = (),
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> dict[str, Any]:
-    """Train on `examples` (`nct_id`, `text`, `labels`) and write the classifier folder `out`.
-
-    With `max_train`, on so many of them at most, drawn evenly over the labels (see `draw_evenly`).
-    With `teachers`, classifier folders of the same task, the targets are a mixture of the labels and
-    of the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
+) -> TrainingResult:
+    """Train a classifier on labelled rows, and write its folder.
 
     The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
     `training.json` (settings and scores on the calibration rows), `seen.parquet`, the hashes of
     every text and the ids of every trial it or a teacher has seen, so that it is never scored on them,
-    and `README.md`, its model card.
+    and `README.md`, its model card. `Classifier.from_pretrained` opens it.
+
+    Args:
+        task: See `load_task`.
+        examples: Rows of `nct_id`, `text`, `labels`.
+        encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
+        out: The folder to write.
+        settings: See `FinetuneSettings`.
+        adapter: An adapter folder, merged in first.
+        teachers: Classifier folders of the same task; the targets are then a mixture of the labels and of
+            the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
+        max_train: Train on so many rows at most, drawn evenly over the labels (see `draw_evenly`).
+        report: Takes the progress after each step.
+
+    Returns:
+        What `out/training.json` holds.
+
+    Raises:
+        DataError: The rows are too few to be divided, or a teacher has other labels.
+        UsageError: The encoder reads fewer tokens than asked for, or `out` holds other things.
+
+    Example:
+        >>> from trialtune import Classifier, finetune, load_task
+        >>> result = finetune(load_task("stop-reasons"), examples, encoder, out, settings=fast)
+        >>> Classifier.from_pretrained(out).task.name
+        'stop-reasons'
     """
+    out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
     check_replaceable(out)
-    check_length(load_config(encoder), settings.max_length or task.max_length)
+    encoder.check_length(settings.max_length or task.max_length)
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
     train_rows, calibration_rows = keep_aside(task, examples, settings)
@@ -78,33 +101,33 @@ def finetune(
         task,
         settings,
         build_classifier(encoder, list(task.labels), kind=task.kind, adapter=adapter, seed=settings.seed),
-        load_tokenizer(encoder),
+        encoder.tokenizer,
         train_rows,
         calibration_rows,
     )
     key = fingerprint(
         settings,
         task.describe(),
-        encoder_digest(encoder),
+        encoder.digest,
         [folder_digest(folder) for folder in (adapter, *teachers) if folder],
         examples.write_ndjson(),
     )
     outcome = making.fit(teachers, Checkpoints(out / "checkpoints", fingerprint=key), report)
     decision, scores = making.tune()
-    summary = {
-        "task": task.name,
-        "encoder": encoder,
-        "adapter": str(adapter) if adapter else None,
-        "teachers": [str(teacher) for teacher in teachers],
-        "max_length": making.max_length,
-        "rows": {"train": len(train_rows), "calibration": len(calibration_rows)},
-        "tokens": outcome.tokens,
-        "tokens_per_s": outcome.tokens_per_s,
-        "seconds": outcome.seconds,
-        "kept_step": outcome.kept_step,
-        "calibration": scores.model_dump(mode="json"),
-        "settings": settings.model_dump(mode="json"),
-    }
+    summary = TrainingResult(
+        task=task.name,
+        encoder=encoder.name,
+        adapter=str(adapter) if adapter else None,
+        teachers=tuple(map(str, teachers)),
+        max_length=making.max_length,
+        rows=TrainingRows(train=len(train_rows), calibration=len(calibration_rows)),
+        tokens=outcome.tokens,
+        tokens_per_s=outcome.tokens_per_s,
+        seconds=outcome.seconds,
+        kept_step=outcome.kept_step,
+        calibration=scores,
+        settings=settings.model_dump(mode="json"),
+    )
     if not PartialState().is_main_process:
         return summary
     with atomic_folder(out) as folder:
@@ -119,7 +142,7 @@ def finetune(
         write_seen(examples, folder)
         for teacher in teachers:
             add_seen(teacher, folder)
-        write_json(folder / TRAINING_FILE, summary)
+        summary.save(folder / TRAINING_FILE)
         write_card(folder)
     return summary
 

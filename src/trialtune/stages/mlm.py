@@ -8,12 +8,13 @@ from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import TextScores, mlm_metrics
 from trialtune.models.adapters import check_adapter, merge_adapter
+from trialtune.models.encoders import Encoder
 from trialtune.models.mlm import HEAD_FILE, MaskedLM, load_head, load_masked_lm
 from trialtune.stages.adapt import read_texts
 
 
 def score_mlm(
-    corpus: Path, encoder: str, *, adapter: Path | None = None, eval_blocks: int = 300
+    corpus: Path, encoder: Encoder | Path | str, *, adapter: Path | None = None, eval_blocks: int = 300
 ) -> TextScores:
     """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section.
 
@@ -21,13 +22,14 @@ def score_mlm(
     whole blocks, so only bf16's rounding separates the numbers. Raises DataError when neither the
     encoder nor the adapter brings a masked-language-model head.
     """
+    encoder = Encoder.open(encoder)
     texts = read_texts(corpus, encoder, heldout_blocks=eval_blocks)
     if adapter:
         check_adapter(adapter)
     model, has_head = load_masked_lm(encoder)
     if not has_head and not (adapter and (adapter / HEAD_FILE).is_file()):
         raise DataError(
-            f"encoder {encoder!r} has no masked-language-model head, and no adapter with "
+            f"encoder {encoder.name!r} has no masked-language-model head, and no adapter with "
             f"{HEAD_FILE} is given; train one with `trialtune adapt`"
         )
     if adapter:
