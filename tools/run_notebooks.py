@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of real trials")
     options = parser.parse_args()
     os.environ["TRIALTUNE_DATA"] = str(options.data.resolve())
+    os.environ["TRIALTUNE_LOG_SECONDS"] = "86400"  # progress is nothing to keep
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         run_notebook(path, trial_texts(options.data))
         print(path)
