@@ -11,6 +11,7 @@ ROOT = Path(trialtune.__file__).parent
 # Folders on one line may not import each other, either.
 ORDER = [
     {"errors"},
+    {"extras"},
     {"settings"},
     {"files", "workers", "console"},
     {"results"},
