@@ -20,6 +20,7 @@ from rich.table import Table
 from transformers import logging
 from turns import print_machine
 
+from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.intervals import compare
@@ -55,7 +56,7 @@ def out_of_fold(rows: pl.DataFrame, choice: dict[str, Any], out: Path, folds: in
 def three_seeds(scored: dict[str, pl.DataFrame]) -> np.ndarray:
     """What the mean probabilities of the three plain runs say [rows, labels]."""
     runs = [frame for name, frame in scored.items() if name.startswith("plain")]
-    mean = np.mean([frame["probabilities"].to_list() for frame in runs], axis=0)
+    mean = np.mean([probabilities_of(frame) for frame in runs], axis=0)
     return (mean >= 0.5) | (mean == mean.max(axis=1, keepdims=True))
 
 
@@ -76,16 +77,16 @@ def main() -> None:
     for name, choice in CHOICES.items():
         print(f"{name} ...", flush=True)
         scored[name] = out_of_fold(rows, choice, options.out / name.replace(" ", ""), options.folds)
-    predicted = {name: multi_hot(frame["predicted"], LABELS) for name, frame in scored.items()}
+    predicted = {name: multi_hot(frame["labels"], LABELS) for name, frame in scored.items()}
     predicted["three seeds"] = three_seeds(scored)
     gold = multi_hot(rows["labels"], LABELS)
     table = Table("choice", "micro-F1", "macro-F1", "macro-F1 against plain", box=box.MARKDOWN)
     results = []
     for name, said in predicted.items():
         compared = compare(gold, [predicted["plain"]], [said], LABELS, kind=TASK.kind)
-        system, difference = compared["systems"]["adapted"], compared["difference"]["macro_f1"]
-        interval = {key: difference[key] for key in ("mean", "low", "high")}
-        row = {"name": name, "micro_f1": system["micro_f1"], "macro_f1": system["macro_f1"], **interval}
+        system, difference = compared.systems.adapted, compared.difference.macro_f1
+        interval = {"mean": difference.mean, "low": difference.low, "high": difference.high}
+        row = {"name": name, "micro_f1": system.micro_f1, "macro_f1": system.macro_f1, **interval}
         results.append(row)
         against = "" if name == "plain" else "{mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**interval)
         table.add_row(name, f"{row['micro_f1']:.3f}", f"{row['macro_f1']:.3f}", against)

@@ -9,6 +9,7 @@ import pytest
 
 from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.classifier.evaluate import evaluate
+from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.seen import write_seen
 from trialtune.dataset.tables import write_table
 from trialtune.errors import DataError
@@ -53,11 +54,11 @@ def test_both_go_through_the_decision(classifier) -> None:
     assert np.abs(expected.probabilities - raw).max() > 0.05
     metrics, scored = evaluate(Classifier.from_pretrained(classifier), examples(classifier))
     told = Classifier.from_pretrained(classifier).predict_frame(pl.DataFrame({"text": TEXTS}))
-    np.testing.assert_allclose(scored["probabilities"].to_list(), expected.probabilities, atol=1e-6)
+    np.testing.assert_allclose(probabilities_of(scored), expected.probabilities, atol=1e-6)
     np.testing.assert_allclose(
         told["probabilities"].struct.unnest().to_numpy(), expected.probabilities, atol=1e-6
     )
-    assert told["labels"].to_list() == scored["predicted"].to_list()
+    assert told["labels"].to_list() == scored["labels"].to_list()
     assert told["needs_review"].to_list() == scored["needs_review"].to_list()
     assert told["needs_review"].to_list() == expected.needs_review.tolist()
     assert metrics.review.share == expected.needs_review.mean()

@@ -99,5 +99,5 @@ def test_rules_beat_the_majority_on_real_reasons(shared_data):
         RULES["stop-reasons"], rows["text"].to_list(), STOP, kind="multi_label", otherwise=most[0]
     )
     scores = [score(gold, predicted, STOP, kind="multi_label") for predicted in (most, ruled)]
-    assert scores[1]["micro_f1"] > scores[0]["micro_f1"] + 0.2
-    assert scores[1]["macro_f1"] > 0.45
+    assert scores[1].micro_f1 > scores[0].micro_f1 + 0.2
+    assert scores[1].macro_f1 > 0.45

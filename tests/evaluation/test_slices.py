@@ -18,8 +18,8 @@ def rows_of(triples: list[tuple[str | None, str, str]]) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "source": pl.Series([source for source, _, _ in triples], dtype=pl.String),
-            "labels": [[gold] for _, gold, _ in triples],
-            "predicted": [[answer] for _, _, answer in triples],
+            "gold": [[gold] for _, gold, _ in triples],
+            "labels": [[answer] for _, _, answer in triples],
         }
     )
 

@@ -11,7 +11,6 @@ from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
 from trialtune.experiment.comparison import Comparison, System, compare
-from trialtune.files import read_json
 from trialtune.models.encoders import Encoder
 from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.settings import LoraSettings
@@ -115,7 +114,7 @@ def test_errors_lie_beside_the_comparison(done) -> None:
     errors = ErrorReport.load(comparison.out / "errors" / "errors.json")
     scored = pl.read_parquet(comparison.out / "scores" / "adapted-seed-1" / "predictions.parquet")
     missed = sum(found.false_negatives.count for found in errors.classes.values())
-    gold, predicted = (scored[name].to_list() for name in ("labels", "predicted"))
+    gold, predicted = (scored[name].to_list() for name in ("gold", "labels"))
     assert missed == sum(len(set(g) - set(p)) for g, p in zip(gold, predicted, strict=True))
     for label, found in errors.classes.items():
         for kind, wrongs in found:
@@ -140,10 +139,10 @@ def test_compare_reads_divides_trains_and_goes_on(done, tiny_encoder, tmp_path) 
     settings = FinetuneSettings(epochs=1, max_length=32)
     given = (comparison.task, comparison.train, tiny_encoder, comparison.adapter, tmp_path / "compared")
     result = compare(*given, settings=settings, seeds=(3,))
-    assert result["seeds"] == [3] and result["n"] == len(pl.read_parquet(given[-1] / "examples/test.parquet"))
-    assert read_json(given[-1] / "comparison" / "comparison.json") == result
+    assert result.seeds == (3,) and result.n == len(pl.read_parquet(given[-1] / "examples/test.parquet"))
+    assert ComparisonResult.load(given[-1] / "comparison" / "comparison.json") == result
     card = (given[-1] / "classifiers" / "adapted-seed-3" / "README.md").read_text()
-    assert f"{result['n']} test rows" in card
+    assert f"{result.n} test rows" in card
     lines: list[str] = []
     assert compare(*given, settings=settings, seeds=(3,), tell=lines.append) == result
     assert lines and all(line.endswith("done before") for line in lines)

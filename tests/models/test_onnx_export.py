@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from trialtune.models.onnx_export import write_graph
-from trialtune.models.onnx_int8 import quantise
+from trialtune.models.onnx_int8 import quantize
 
 SMALL = {"vocab_size": 200, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SPECIAL = {"pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
@@ -70,7 +70,7 @@ def test_the_graph_answers_as_the_model_at_any_shape(model, tmp_path) -> None:
 
 def test_int8_is_near_and_a_row_hangs_on_no_other(model, tmp_path) -> None:
     write_graph(model, tmp_path / "model.onnx")
-    layers = quantise(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    layers = quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx")
     inside = [
         name
         for name, module in model.base_model.named_modules()
@@ -94,7 +94,7 @@ def test_int8_is_near_and_a_row_hangs_on_no_other(model, tmp_path) -> None:
 
 def test_weights_are_stored_in_eight_bits(model, tmp_path) -> None:
     write_graph(model, tmp_path / "model.onnx")
-    quantise(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx")
     held = onnx.load(tmp_path / "int8.onnx").graph.initializer
     small = [one for one in held if one.data_type == onnx.TensorProto.INT8]
     weights = {

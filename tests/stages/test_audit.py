@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binomtest
 from typer.testing import CliRunner
 
+from trialtune.classifier.classifier import Classifier
 from trialtune.cli import app
 from trialtune.errors import DataError
 from trialtune.stages.audit import COLUMNS, MIN_PROBABILITY, audit_sex, find_statements, scope
@@ -22,7 +23,7 @@ JUDGED = Path(__file__).parents[2] / "docs" / "audit_sex.csv"
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory, tiny_encoder) -> Path:
+def classifier(tmp_path_factory, tiny_encoder) -> Classifier:
     """A tiny classifier that has learned three wordings."""
     letters = np.random.default_rng(0).choice(list("bcdfghklmnprstvwz"), (180, 2, 3))  # no near-duplicates
     rows = [
@@ -38,7 +39,7 @@ def classifier(tmp_path_factory, tiny_encoder) -> Path:
         epochs=12, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, max_length=64
     )
     finetune(load_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
-    return folder
+    return Classifier.from_pretrained(folder)
 
 
 @pytest.fixture
@@ -85,7 +86,16 @@ def test_the_command_writes_a_page_and_a_table(classifier, snapshot, tmp_path) -
         brief_title=pl.col("brief_title").str.replace("men aged 70", "men <script>alert(1)</script> aged 40")
     )
     hostile.write_parquet(tmp_path / "snap.parquet")
-    arguments = ["audit", "sex", "snap.parquet", "--classifier", str(classifier), "--out", "audit", "--json"]
+    arguments = [
+        "audit",
+        "sex",
+        "snap.parquet",
+        "--classifier",
+        str(classifier.folder),
+        "--out",
+        "audit",
+        "--json",
+    ]
     with chdir(tmp_path):
         dry = CliRunner().invoke(app, [*arguments, "--dry-run"])
         assert json.loads(dry.stdout)["trials"]["to_score"] == 5

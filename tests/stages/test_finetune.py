@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 from trialtune.files import read_json
@@ -140,7 +141,7 @@ def test_cross_validation_scores_every_row_once_and_goes_on_where_it_was(
     rows = pl.read_parquet(tmp_path / "out_of_fold.parquet")
     assert sorted(rows["nct_id"]) == sorted(reasons["nct_id"])
     assert set(rows["fold"]) == {1, 2, 3}
-    probabilities = np.array(rows["probabilities"].to_list())
+    probabilities = probabilities_of(rows)
     assert probabilities.shape == (90, len(TASK.labels)) and (probabilities >= 0).all()
     parts = sorted((tmp_path / "folds").iterdir())
     assert [part.suffix for part in parts] == [".parquet"] * 3  # the folds' classifiers are dropped

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from trialtune.classifier.classifier import Classifier
-from trialtune.dataset.label_arrays import multi_hot, with_answers
+from trialtune.classifier.prediction import scored_frame
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import drop_seen, near_seen
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import Evaluation, FewMetrics, review_scores, score
@@ -23,9 +24,8 @@ def evaluate(
 ) -> tuple[Evaluation, pl.DataFrame]:
     """Score a classifier on rows of `nct_id`, `text`, `labels`, as `load_examples` gives them.
 
-    Returns the metrics, and the rows with `predicted`, `probabilities` (calibrated) and
-    `needs_review` columns. Raises DataError when rows were seen in training, unless `drop_overlap`
-    leaves those out.
+    Returns the metrics, and the rows as `scored_frame` has them. Raises DataError when rows were seen in
+    training, unless `drop_overlap` leaves those out.
     """
     folder = classifier.folder
     unseen, seen = drop_seen(examples, folder)
@@ -50,8 +50,14 @@ def evaluate(
         without_near_duplicates=others,
         overlap_dropped=len(seen),
     )
-    rows = with_answers(unseen, labels, decided.labels, decided.probabilities)
-    rows = rows.with_columns(pl.Series("needs_review", decided.needs_review))
+    rows = scored_frame(
+        unseen,
+        labels,
+        decided.labels,
+        decided.probabilities,
+        needs_review=decided.needs_review,
+        system=classifier.fingerprint,
+    )
     return evaluation, rows
 
 

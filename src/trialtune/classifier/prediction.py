@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from trialtune.dataset.label_arrays import label_lists
 from trialtune.evaluation.decision import Decided
 
 if TYPE_CHECKING:
@@ -99,3 +102,44 @@ def prediction_frame(
         "text_hash": [text if text is None else text_hash(text) for text in texts],
     }
     return pl.DataFrame(columns, schema=prediction_schema(labels))
+
+
+def scored_frame(
+    rows: "pl.DataFrame",
+    labels: Sequence[str],
+    predicted: np.ndarray,
+    probabilities: np.ndarray | None = None,
+    *,
+    needs_review: np.ndarray | None = None,
+    system: str | None = None,
+) -> "pl.DataFrame":
+    """Labelled rows (`text`, `labels`) with what a system answers: `PREDICTION_SCHEMA`, `gold`, the others.
+
+    `predicted` comes as truth values and `probabilities` as numbers, both [rows, labels]; `system` is a
+    classifier's fingerprint, or the name of what is no classifier. `labels` are the answers then, and
+    `gold` the labels that the rows came with.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    stated = pl.Series([None] * len(rows), dtype=pl.Null)
+    if probabilities is not None:
+        columns = np.asarray(probabilities, dtype=float).round(DIGITS).T
+        stated = pl.DataFrame(dict(zip(labels, columns, strict=True))).to_struct("probabilities")
+    answers = {
+        "nct_id": rows["nct_id"] if "nct_id" in rows.columns else [None] * len(rows),
+        "text": rows["text"],
+        "labels": label_lists(predicted, labels),
+        "probabilities": stated,
+        "needs_review": [None] * len(rows) if needs_review is None else needs_review,
+        "classifier": [system] * len(rows),
+        "text_hash": [text_hash(text) for text in rows["text"]],
+    }
+    types = prediction_schema(labels)
+    cast = [pl.Series(name, values).cast(types[name]) for name, values in answers.items()]
+    return pl.DataFrame([*cast, rows["labels"].alias("gold")]).hstack(rows.drop(*answers, strict=False))
+
+
+def probabilities_of(rows: "pl.DataFrame") -> np.ndarray:
+    """The probabilities of predictions as numbers [rows, labels]."""
+    array: np.ndarray = rows["probabilities"].struct.unnest().to_numpy()
+    return array

@@ -7,7 +7,7 @@ import numpy as np
 
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import Metrics, check_shapes, reliability, score
-from trialtune.evaluation.randomisation import f1_of_counts, holm, swap_test
+from trialtune.evaluation.randomization import f1_of_counts, holm, swap_test
 from trialtune.results import Result
 
 LEVEL = 0.05  # a difference needs a corrected p below it

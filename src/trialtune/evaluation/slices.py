@@ -28,10 +28,10 @@ class Slice(Result):
 def scores_by(rows: pl.DataFrame, column: str, labels: Sequence[str], kind: str) -> list[Slice]:
     """The scores of each value of `column`, the largest slice first.
 
-    `rows` are scored ones with `labels` and `predicted` (lists), as in a `predictions.parquet`; rows
+    `rows` are scored ones with `gold` and the predicted `labels`, as in a `predictions.parquet`; rows
     without a value are the slice "unknown". Raises DataError without one of these columns.
     """
-    if missing := {column, "labels", "predicted"} - set(rows.columns):
+    if missing := {column, "gold", "labels"} - set(rows.columns):
         raise DataError(f"the scored rows have no column {', '.join(sorted(missing))}")
     named = rows.with_columns(pl.col(column).cast(pl.String).fill_null("unknown").alias(column))
     parts = [
@@ -42,7 +42,7 @@ def scores_by(rows: pl.DataFrame, column: str, labels: Sequence[str], kind: str)
 
 
 def _slice(name: str, rows: pl.DataFrame, labels: Sequence[str], kind: str) -> Slice:
-    gold, predicted = (multi_hot(rows[column], labels) for column in ("labels", "predicted"))
+    gold, predicted = (multi_hot(rows[column], labels) for column in ("gold", "labels"))
     metrics = score(gold, predicted, labels, kind=kind)
     classes = metrics.per_class
     scored = {

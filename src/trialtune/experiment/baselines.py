@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from sklearn.preprocessing import StandardScaler
 
-from trialtune.dataset.label_arrays import multi_hot, with_answers
+from trialtune.classifier.prediction import scored_frame
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap
 from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
 from trialtune.evaluation.metrics import Metrics, score
@@ -82,7 +83,7 @@ class Baselines:
             probabilities, predicted, features, strength = self._linear(name, frames, golds)
         metrics = score(golds[2], predicted, labels, kind=self.task.kind, probabilities=probabilities)
         with atomic_file(self.out / name / "predictions.parquet") as path:
-            with_answers(test, labels, predicted, probabilities).write_parquet(path)
+            scored_frame(test, labels, predicted, probabilities, system=name).write_parquet(path)
         scored = BaselineMetrics(
             **dict(metrics), task=self.task.name, title=TITLES[name], features=features, C=strength
         )

@@ -13,6 +13,7 @@ import polars as pl
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
 from trialtune.classifier.folder import TRAINING_FILE
+from trialtune.classifier.prediction import probabilities_of
 from trialtune.console import tell as tell_person
 from trialtune.dataset.holdout import SplitSettings, divide
 from trialtune.dataset.label_arrays import multi_hot
@@ -85,7 +86,7 @@ def compare(
     Example:
         >>> from trialtune import compare, load_task
         >>> result = compare(load_task("stop-reasons"), data, encoder, adapter, out, seeds=[1], settings=fast)
-        >>> result.difference.micro_f1.interval.low <= result.difference.micro_f1.interval.high
+        >>> result.difference.micro_f1.low <= result.difference.micro_f1.high
         True
     """
     out, adapter, settings = Path(out), Path(adapter), settings or FinetuneSettings()
@@ -303,8 +304,8 @@ class _Answers:
     @classmethod
     def read(cls, folders: Sequence[Path], labels: Sequence[str]) -> "_Answers":
         runs = [pl.read_parquet(folder / "predictions.parquet") for folder in folders]
-        stated = [np.array(run["probabilities"].to_list()) for run in runs if "probabilities" in run.columns]
-        return cls([multi_hot(run["predicted"], labels) for run in runs], stated or None)
+        stated = [probabilities_of(run) for run in runs if not run["probabilities"].null_count()]
+        return cls([multi_hot(run["labels"], labels) for run in runs], stated or None)
 
 
 def _summary(

@@ -13,7 +13,7 @@ _TINY = 1e-12  # keeps the scale of a row of zeros above 0
 _MICROSOFT = "com.microsoft"  # onnxruntime's own operators
 
 
-def quantise(source: Path, target: Path) -> int:
+def quantize(source: Path, target: Path) -> int:
     """Write the graph `source` with its linear layers in int8; returns how many those are.
 
     Weights get a scale for each output channel, once; activations one for each token, as they come

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.prediction import PREDICTION_SCHEMA, probabilities_of, scored_frame
 from trialtune.dataset.holdout import draw_evenly
-from trialtune.dataset.label_arrays import multi_hot, with_answers
+from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
@@ -36,7 +36,7 @@ def cross_validate(
 ) -> CrossValidation:
     """Score every labelled row by a classifier that was trained without it.
 
-    Writes `out/out_of_fold.parquet`, the rows with `fold`, `predicted` and `probabilities`, and
+    Writes `out/out_of_fold.parquet`, the rows as `scored_frame` has them with `fold`, and
     `out/suspects.parquet`, their doubtful labels. Rows of one trial or wording share a fold (`k_folds`).
     Each fold's classifier is dropped once it has scored its fold; a killed run goes on with the first fold
     that is not scored.
@@ -87,8 +87,14 @@ def cross_validate(
             decided = classifier.decide(test["text"].to_list())
             with atomic_file(done) as path:
                 numbered = test.with_columns(pl.lit(number, dtype=pl.Int8).alias("fold"))
-                answers = with_answers(numbered, classifier.labels, decided.labels, decided.probabilities)
-                answers.write_parquet(path)
+                scored_frame(
+                    numbered,
+                    classifier.labels,
+                    decided.labels,
+                    decided.probabilities,
+                    needs_review=decided.needs_review,
+                    system=classifier.fingerprint,
+                ).write_parquet(path)
             shutil.rmtree(folder)
         scored.append(pl.read_parquet(done))
     rows = pl.concat(scored)
@@ -99,12 +105,13 @@ def cross_validate(
 
 def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> CrossValidation:
     labels = list(task.labels)
-    probabilities = np.array(rows["probabilities"].to_list())
-    found = suspects(rows.drop("probabilities"), probabilities, labels)
+    probabilities = probabilities_of(rows)
+    given = rows.drop(name for name in PREDICTION_SCHEMA if name not in ("nct_id", "text"))
+    found = suspects(given.rename({"gold": "labels"}), probabilities, labels)
     with atomic_file(out / "suspects.parquet") as path:
         found.write_parquet(path)
     counts = found.group_by("doubted", "given").len()
-    gold, predicted = multi_hot(rows["labels"], labels), multi_hot(rows["predicted"], labels)
+    gold, predicted = multi_hot(rows["gold"], labels), multi_hot(rows["labels"], labels)
     metrics = score(gold, predicted, labels, kind=task.kind, probabilities=probabilities)
     return CrossValidation(
         **dict(metrics),

@@ -7,6 +7,7 @@ import polars as pl
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.explain import Question, Span
+from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.evaluation.error_report import ErrorReport, LabelErrors, Piece, WrongAnswer, Wrongs
 
@@ -27,15 +28,14 @@ def find_errors(
 ) -> ErrorReport:
     """What the classifier got most wrong on `rows`.
 
-    `rows` are scored ones: `nct_id`, `text`, `labels`, `predicted`, `probabilities`, as `evaluate`
-    returns them. For each class, `each` false positives (the wrong label with the highest probability)
-    and false negatives (the missed label with the lowest); `pieces` is the text, cut to about 300
-    characters around what mattered, with the words' `importance` for the label in question: what
-    each adds to its probability, by occlusion.
+    `rows` are scored ones, as `evaluate` returns them. For each class, `each` false positives (the wrong
+    label with the highest probability) and false negatives (the missed label with the lowest); `pieces`
+    is the text, cut to about 300 characters around what mattered, with the words' `importance` for the
+    label in question: what each adds to its calibrated probability, by occlusion.
     """
     labels = classifier.labels
-    gold, predicted = (multi_hot(rows[name], labels) for name in ("labels", "predicted"))
-    stated = np.array(rows["probabilities"].to_list()).reshape(gold.shape)
+    gold, predicted = (multi_hot(rows[name], labels) for name in ("gold", "labels"))
+    stated = probabilities_of(rows)
     chosen = [
         (label, kind, int(row))
         for index, label in enumerate(labels)
@@ -51,8 +51,8 @@ def find_errors(
         facts = rows.row(row, named=True)
         found = WrongAnswer(
             nct_id=facts.get("nct_id"),
-            gold=tuple(facts["labels"]),
-            predicted=tuple(facts["predicted"]),
+            gold=tuple(facts["gold"]),
+            predicted=tuple(facts["labels"]),
             probability=float(stated[row, labels.index(label)]),
             probabilities=_likely(stated[row], gold[row] | predicted[row], labels),
             pieces=tuple(cut(texts[row], spans)),

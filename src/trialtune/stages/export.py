@@ -59,7 +59,7 @@ def export(
     """Write `classifier` to the folder `out` in one of `FORMATS`; returns what `out/export.json` says.
 
     The folder is a classifier folder: every command takes it. `safetensors` opens in `transformers`,
-    `model.onnx` (see `write_graph`, `quantise`) in onnxruntime. The answers of the new folder are
+    `model.onnx` (see `write_graph`, `quantize`) in onnxruntime. The answers of the new folder are
     compared with those of `classifier` in fp32 on `examples` (`text`, `labels`; rows seen in
     training are left out), else on the definitions of the labels.
 
@@ -124,11 +124,11 @@ def _write(classifier: Path, folder: Path, form: str) -> None:
     if form == "onnx":
         write_graph(model, folder / GRAPH_FILE)
     else:
-        from trialtune.models.onnx_int8 import quantise  # noqa: PLC0415 - needs an extra
+        from trialtune.models.onnx_int8 import quantize  # noqa: PLC0415 - needs an extra
 
         with tempfile.TemporaryDirectory(dir=folder) as aside:
             write_graph(model, Path(aside) / GRAPH_FILE)
-            quantise(Path(aside) / GRAPH_FILE, folder / GRAPH_FILE)
+            quantize(Path(aside) / GRAPH_FILE, folder / GRAPH_FILE)
     seal(folder / GRAPH_FILE)
 
 

@@ -23,6 +23,9 @@ def load_task(name: str | Path) -> Task:
     Args:
         name: `stop-reasons`, `sex`, or the path of a .yaml file.
 
+    Returns:
+        Its labels with definitions, and what it reads of a record.
+
     Raises:
         UsageError: There is no such task; it suggests the nearest name, or the nearest key of the file.
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from trialtune.registry.sample.conditions import Condition
-from trialtune.registry.sample.phrases import capitalised, fill, load_bank
+from trialtune.registry.sample.phrases import capitalized, fill, load_bank
 from trialtune.registry.sample.sexes import SexText
 
 _DRUG_LIKE = {"Drug", "Biological", "Genetic", "Dietary Supplement"}
@@ -46,11 +46,11 @@ def plan_body(condition: Condition, sex: SexText, rng: Random) -> Plan:
     values = {
         "condition": condition.text,
         "people": sex.people,
-        "People": capitalised(sex.people),
+        "People": capitalized(sex.people),
         "drug": drug,
         "control": control,
-        "measure": _uncapitalised(measures[0]),
-        "other": _uncapitalised(measures[1]),
+        "measure": _uncapitalized(measures[0]),
+        "other": _uncapitalized(measures[1]),
         "fact": facts[0],
         "fact2": facts[-1],
     }
@@ -61,9 +61,9 @@ def plan_body(condition: Condition, sex: SexText, rng: Random) -> Plan:
 
 def write_titles(plan: Plan, rng: Random) -> dict[str, str]:
     """Brief title, and in most records an official one."""
-    titles = {"briefTitle": capitalised(_sentence("titles", plan, rng))}
+    titles = {"briefTitle": capitalized(_sentence("titles", plan, rng))}
     if rng.random() < 0.85:
-        titles["officialTitle"] = capitalised(_sentence("official", plan, rng))
+        titles["officialTitle"] = capitalized(_sentence("official", plan, rng))
     return titles
 
 
@@ -94,14 +94,14 @@ def write_arms(plan: Plan, rng: Random) -> dict[str, Any]:
     names = [plan.drug] if rng.random() < 0.15 else [plan.drug, plan.control]
     arms, interventions = [], []
     for place, name in enumerate(names):
-        label = capitalised(name)
+        label = capitalized(name)
         kind = plan.kind if place == 0 or _is_listed(plan, name) else "Other"
         bank = "arms" if place == 0 else "control_arms"
         arms.append(
             {
                 "label": label,
                 "type": "EXPERIMENTAL" if place == 0 else _comparator(name),
-                "description": capitalised(_sentence(bank, plan, rng)) + ".",
+                "description": capitalized(_sentence(bank, plan, rng)) + ".",
                 "interventionNames": [f"{kind}: {label}"],
             }
         )
@@ -124,7 +124,7 @@ def write_outcomes(plan: Plan, rng: Random) -> dict[str, Any]:
 def write_criteria(plan: Plan, ages: dict[str, str], rng: Random) -> str:
     """Inclusion and exclusion bullets in the API's Markdown, the sex lines anywhere among them."""
     area = load_bank("body.yaml")["exclusion"][plan.condition.area]
-    inclusion = [capitalised(line) for line in rng.sample(plan.condition.criteria, rng.randint(2, 3))]
+    inclusion = [capitalized(line) for line in rng.sample(plan.condition.criteria, rng.randint(2, 3))]
     inclusion += _sentences("inclusion", rng.randint(2, 3), plan, rng)
     if rng.random() < 0.5:
         inclusion.append(_age_line(ages, rng))
@@ -145,9 +145,9 @@ def _age_line(ages: dict[str, str], rng: Random) -> str:
 
 
 def _outcome(measure: str, plan: Plan, rng: Random) -> dict[str, str]:
-    outcome = {"measure": capitalised(measure)}
+    outcome = {"measure": capitalized(measure)}
     if rng.random() < 0.6:
-        outcome["description"] = capitalised(_sentence("outcomes", plan, rng)) + "."
+        outcome["description"] = capitalized(_sentence("outcomes", plan, rng)) + "."
     outcome["timeFrame"] = f"{plan.values['weeks']} weeks"
     return outcome
 
@@ -189,9 +189,9 @@ def _filled(line: str, plan: Plan, rng: Random) -> str:
 
 
 def _paragraph(sentences: list[str]) -> str:
-    return " ".join(dict.fromkeys(capitalised(sentence) for sentence in sentences))
+    return " ".join(dict.fromkeys(capitalized(sentence) for sentence in sentences))
 
 
-def _uncapitalised(text: str) -> str:
+def _uncapitalized(text: str) -> str:
     """Lower case for a plain first word; abbreviations such as "PSA" keep theirs."""
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -51,6 +51,6 @@ def fill(template: str, rng: Random, slots: Slots, values: Mapping[str, str] | N
     return _SPACE_BEFORE_POINT.sub(r"\1", _SPACES.sub(" ", template)).strip()
 
 
-def capitalised(text: str) -> str:
+def capitalized(text: str) -> str:
     """The text with its first letter in upper case; the rest stays as it is."""
     return text[:1].upper() + text[1:]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from trialtune.registry.sample.conditions import Condition, all_conditions
-from trialtune.registry.sample.phrases import capitalised, fill, load_bank
+from trialtune.registry.sample.phrases import capitalized, fill, load_bank
 
 SHARES = {"ALL": 0.70, "FEMALE": 0.16, "MALE": 0.14}
 _NOUN = re.compile(
@@ -103,7 +103,7 @@ def _eligible(condition: Condition) -> str:
 
 
 def _line(bank: str, sex: str, ages: dict[str, str], rng: Random, people: str = "patients") -> str:
-    values = {**ages, "n": str(rng.choice((4, 6, 8, 12, 24, 30))), "People": capitalised(people)}
+    values = {**ages, "n": str(rng.choice((4, 6, 8, 12, 24, 30))), "People": capitalized(people)}
     return fill(rng.choice(load_bank("sex.yaml")[bank][sex]), rng, {}, values)
 
 

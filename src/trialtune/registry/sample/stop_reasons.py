@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from trialtune.registry.sample.phrases import capitalised, fill, load_bank
+from trialtune.registry.sample.phrases import capitalized, fill, load_bank
 
 Labels = tuple[str, ...]
 
@@ -137,7 +137,7 @@ def _with_aside(text: str, barred: set[str], rng: Random) -> str:
     ]
     aside = fill(rng.choice(fitting), rng, bank["slots"])
     shape = rng.choice(("{text}. {Aside}", "{text}; {aside}", "{text} ({aside})", "{Aside}. {Text}"))
-    words = {"text": text, "Text": capitalised(text), "aside": aside, "Aside": capitalised(aside)}
+    words = {"text": text, "Text": capitalized(text), "aside": aside, "Aside": capitalized(aside)}
     return shape.format(**words)
 
 
@@ -152,7 +152,7 @@ def _soil(text: str, rng: Random) -> str:
     if style < 0.05:
         text = text.upper()
     elif style < 0.75:
-        text = ". ".join(capitalised(sentence) for sentence in text.split(". "))
+        text = ". ".join(capitalized(sentence) for sentence in text.split(". "))
     return text + ("." if rng.random() < 0.45 else "")
 
 

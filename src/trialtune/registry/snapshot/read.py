@@ -24,8 +24,8 @@ def read_snapshot(path: Path | str) -> pl.DataFrame:
 
     Example:
         >>> from trialtune import read_snapshot
-        >>> read_snapshot(snapshot)["nct_id"].n_unique()
-        3
+        >>> read_snapshot(snapshot)["nct_id"].is_unique().all()
+        True
     """
     return scan_snapshot(Path(path)).collect()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
-from trialtune.evaluation.randomisation import f1_of_counts, holm, swap_test
+from trialtune.evaluation.randomization import f1_of_counts, holm, swap_test
 
 
 def truth(rows, seed=0):
