@@ -23,9 +23,9 @@ check: setup
 	$(BIN)/ruff format --check src tests tools benchmarks notebooks
 	$(BIN)/mypy
 
-# Saved outputs come from real trials: make notebooks DATA=../shared/data RUN=runs/real
+# Saved outputs come from real trials: make notebooks DATA=../shared/data
 notebooks: setup
-	HF_HUB_OFFLINE=1 $(BIN)/python tools/run_notebooks.py --data $(DATA) --run $(RUN)
+	HF_HUB_OFFLINE=1 $(BIN)/python tools/run_notebooks.py --data $(DATA)
 
 # Sync, kill, resume, update and diff against a stand-in registry, every count checked.
 registry-demo: setup

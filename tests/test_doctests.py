@@ -17,8 +17,11 @@ from trialtune.registry.settings import SyncRequest
 from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.training.settings import TrainSettings
 
+# Of settings, each field has a description.
 FUNCTIONS = [
-    name for name in trialtune.__all__ if callable(getattr(trialtune, name)) and name != "Prediction"
+    name
+    for name in trialtune.__all__
+    if callable(getattr(trialtune, name)) and name != "Prediction" and not name.endswith("Settings")
 ]
 REASONS = {"Insufficient_Enrollment": "slow recruitment", "Business_Administrative": "funding ran out"}
 

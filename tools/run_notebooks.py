@@ -1,6 +1,6 @@
 """Run the notebooks on real trials and save them with their outputs, which hold no trial's text.
 
-python tools/run_notebooks.py --data ../shared/data --run runs/real
+python tools/run_notebooks.py --data ../shared/data
 """
 
 import argparse
@@ -62,13 +62,9 @@ def trial_texts(folder: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of real trials")
-    parser.add_argument(
-        "--run", type=Path, help="a finished `trialtune run` on them (default: train briefly)"
-    )
     options = parser.parse_args()
     os.environ["TRIALTUNE_DATA"] = str(options.data.resolve())
-    if options.run:
-        os.environ["TRIALTUNE_RUN"] = str(options.run.resolve())
+    os.environ["TRIALTUNE_LOG_SECONDS"] = "86400"  # progress is nothing to keep
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         run_notebook(path, trial_texts(options.data))
         print(path)

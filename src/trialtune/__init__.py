@@ -12,22 +12,30 @@ if TYPE_CHECKING:
     from trialtune.classifier.classifier import Classifier
     from trialtune.classifier.prediction import PREDICTION_SCHEMA, Prediction
     from trialtune.experiment.comparison import compare
+    from trialtune.models.settings import LoraSettings
     from trialtune.registry.snapshot.build import import_trials
     from trialtune.registry.snapshot.read import read_snapshot
     from trialtune.registry.sync.run import sync
     from trialtune.stages.adapt import adapt
-    from trialtune.stages.apply import label_registry
+    from trialtune.stages.apply import LabelSettings, label_registry
     from trialtune.stages.cross_validate import cross_validate
     from trialtune.stages.diff import diff
     from trialtune.stages.finetune import finetune
+    from trialtune.stages.settings import AdaptSettings, FinetuneSettings
     from trialtune.tasks.catalog import load_task
     from trialtune.tasks.task import Task
+    from trialtune.training.settings import TrainSettings
 
 _PLACES = {
+    "AdaptSettings": "stages.settings",
     "Classifier": "classifier.classifier",
+    "FinetuneSettings": "stages.settings",
+    "LabelSettings": "stages.apply",
+    "LoraSettings": "models.settings",
     "PREDICTION_SCHEMA": "classifier.prediction",
     "Prediction": "classifier.prediction",
     "Task": "tasks.task",
+    "TrainSettings": "training.settings",
     "adapt": "stages.adapt",
     "compare": "experiment.comparison",
     "cross_validate": "stages.cross_validate",
@@ -42,9 +50,14 @@ _PLACES = {
 
 __all__ = [
     "PREDICTION_SCHEMA",
+    "AdaptSettings",
     "Classifier",
+    "FinetuneSettings",
+    "LabelSettings",
+    "LoraSettings",
     "Prediction",
     "Task",
+    "TrainSettings",
     "__version__",
     "adapt",
     "compare",

@@ -1,6 +1,7 @@
 """The saved notebooks show results and no trial's text. That they run is tested by nbmake."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import nbformat
@@ -26,6 +27,12 @@ def test_saved_outputs_are_whole_and_hold_numbers_and_plots(path: Path) -> None:
         "display_data",
         "execute_result",
     }
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_needs_the_public_names_alone(path: Path) -> None:
+    code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+    assert set(re.findall(r"(?:from|import) (trialtune[\w.]*)", code)) == {"trialtune"}
 
 
 def test_no_saved_output_holds_the_text_of_a_trial(shared_data: Path) -> None:
