@@ -10,7 +10,7 @@ import duckdb
 
 from trialtune.errors import UsageError
 from trialtune.files import atomic_file, writing
-from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
+from trialtune.registry.snapshot.read import check_snapshot, snapshot_file
 
 _FORMATS = {
     ".parquet": "format parquet, compression zstd",
@@ -72,7 +72,7 @@ def export_sql(snapshot: Path, sql: str, out: Path) -> int:
 @contextmanager
 def trials_view(snapshot: Path, *writable: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose view `trials` is the snapshot; it can touch no file but it and those named."""
-    scan_snapshot(snapshot)  # says in words what is wrong with the file
+    check_snapshot(snapshot)  # says in words what is wrong with the file
     file = snapshot_file(snapshot)
     allowed = ", ".join(map(_quoted, (file, *writable)))
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:

@@ -1,16 +1,19 @@
 """Opening a snapshot: its rows, where they come from, and which trials have left the registry."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
-from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.record.schema import LIST_COLUMNS, SNAPSHOT_SCHEMA
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
-def read_snapshot(path: Path | str) -> pl.DataFrame:
+def read_snapshot(path: Path | str) -> "pl.DataFrame":
     """A snapshot, or that of the folder of a sync, as a Polars frame.
 
     Args:
@@ -35,42 +38,57 @@ def snapshot_file(path: Path) -> Path:
     return path / "snapshot.parquet" if path.is_dir() else path
 
 
-def scan_snapshot(path: Path) -> pl.LazyFrame:
-    """The snapshot as a lazy frame; DataError when the file is not a snapshot.
-
-    The folder of a finished sync counts as its snapshot.
-    """
+def check_snapshot(path: Path) -> Path:
+    """The snapshot's file; raises DataError when it is missing or no snapshot."""
     path = snapshot_file(path)
     if not path.is_file():
         raise DataError(
             f"{path}: no such file; run trialtune registry import first, or finish trialtune registry sync"
         )
-    frame = pl.scan_parquet(path)
     try:
-        found = frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        found = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file; run trialtune registry import first") from error
-    wanted = pl.from_arrow(SNAPSHOT_SCHEMA.empty_table())
-    assert isinstance(wanted, pl.DataFrame)
-    missing = [name for name in wanted.columns if name not in found]
+    missing = [name for name in SNAPSHOT_SCHEMA.names if name not in found.names]
     if missing:
         raise DataError(
             f"{path}: not a snapshot, it has no column {', '.join(missing)};"
             " run trialtune registry import first"
         )
-    other = [name for name, kind in wanted.schema.items() if found[name] != kind]
+    other = [name for name in SNAPSHOT_SCHEMA.names if not _fits(name, found.field(name).type)]
     if other:
         raise DataError(
             f"{path}: not a snapshot, its column {', '.join(other)} is of another type;"
             " run trialtune registry import first"
         )
-    return frame
+    return path
+
+
+def _fits(name: str, kind: pa.DataType) -> bool:
+    """Whether a column has the snapshot's type, in any of Arrow's forms of text and lists."""
+    if name in LIST_COLUMNS:
+        return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type)
+    return _is_text(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(kind) for test in tests)
+
+
+def scan_snapshot(path: Path) -> "pl.LazyFrame":
+    """The snapshot as a lazy frame; DataError when the file is not a snapshot.
+
+    The folder of a finished sync counts as its snapshot.
+    """
+    import polars as pl  # noqa: PLC0415 - looking into a snapshot starts without it
+
+    return pl.scan_parquet(check_snapshot(path))
 
 
 def snapshot_metadata(path: Path) -> dict[str, str]:
     """What the snapshot says of its origin: version, source, source_sha256, data_timestamp."""
-    scan_snapshot(path)
-    return snapshot_origin(snapshot_file(path))
+    return snapshot_origin(check_snapshot(path))
 
 
 def removed_trials(snapshot: Path) -> dict[str, str | None]:
