@@ -1,15 +1,12 @@
-"""A corpus folder opens whole, in today's form and in that of older versions, or says what is wrong."""
+"""A corpus folder opens whole, or says what is wrong."""
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
 
 from trialtune.corpus.build import build_corpus
 from trialtune.corpus.folder import Corpus, block_files, corpus_trials, read_blocks
 from trialtune.corpus.settings import CorpusSettings
-from trialtune.corpus.shards import open_shards
 from trialtune.errors import DataError
 
 
@@ -21,23 +18,11 @@ def folder(tmp_path, tiny_tokenizer):
     return tmp_path / "c"
 
 
-def test_a_folder_of_an_older_version_still_opens(folder) -> None:
-    new = {part: read_blocks(folder, part, pad_id=0) for part in ("train", "heldout")}
-    for part in new:
-        files = block_files(folder, part)
-        pq.write_table(open_shards(files), folder / f"{part}.parquet", row_group_size=7)
-        for file in files:
-            file.unlink()
+def test_a_folder_that_does_not_say_its_trials_is_told(folder) -> None:
+    assert len(corpus_trials(folder))
     (folder / "trials.parquet").unlink()
-    for part, blocks in new.items():
-        old = read_blocks(folder, part, pad_id=0)
-        rows = torch.arange(len(blocks))
-        assert len(old) == len(blocks)
-        assert torch.equal(old[rows].input_ids, blocks[rows].input_ids)
-        assert torch.equal(old[rows].attention_mask, blocks[rows].attention_mask)
-        assert (old[rows].section_ids is None) == (part == "train")
-    assert corpus_trials(folder) is None
-    assert Corpus.read(folder).documents > 0
+    with pytest.raises(DataError, match="does not say which trials"):
+        corpus_trials(folder)
 
 
 def test_no_corpus_is_told(tmp_path) -> None:

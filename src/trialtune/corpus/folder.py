@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trialtune.corpus.blocks import StoredBlocks
 from trialtune.corpus.shards import open_shards
@@ -42,19 +41,18 @@ class Corpus:
         return cls(**read_json(folder / "corpus.json"))
 
 
-def corpus_trials(folder: Path) -> pl.DataFrame | None:
-    """The trials whose text a corpus folder trains on [nct_id]; None for a folder of an older version."""
+def corpus_trials(folder: Path) -> pl.DataFrame:
+    """The trials whose text a corpus folder trains on [nct_id]; raises DataError when it does not say."""
     path = folder / TRIALS
-    return pl.read_parquet(path).filter(~pl.col("heldout")).select("nct_id") if path.is_file() else None
+    if not path.is_file():
+        raise DataError(f"{folder}: does not say which trials it holds; run `trialtune corpus build` again")
+    return pl.read_parquet(path).filter(~pl.col("heldout")).select("nct_id")
 
 
 def block_files(folder: Path, part: Part) -> list[Path]:
-    """The files that hold a part's blocks, in order: shards, or the one Parquet file of an older version.
-
-    Raises DataError when there is none.
-    """
-    files = sorted(folder.glob(f"{part}-*.arrow")) or [folder / f"{part}.parquet"]
-    if not files[0].is_file():
+    """The files that hold a part's blocks, in order; raises DataError when there is none."""
+    files = sorted(folder.glob(f"{part}-*.arrow"))
+    if not files:
         raise DataError(f"{folder}: holds no {part} blocks; run `trialtune corpus build` again")
     return files
 
@@ -63,7 +61,7 @@ def read_blocks(folder: Path, part: Part, *, pad_id: int) -> StoredBlocks:
     """Open a part's blocks; shards are mapped, not loaded. Raises DataError when a file is broken."""
     files = block_files(folder, part)
     try:
-        table = _read_old(files[0]) if files[0].suffix == ".parquet" else open_shards(files)
+        table = open_shards(files)
     except (OSError, pa.ArrowException) as error:
         named = ", ".join(file.name for file in files[:3])
         raise DataError(
@@ -77,8 +75,3 @@ def read_blocks(folder: Path, part: Part, *, pad_id: int) -> StoredBlocks:
             " run `trialtune corpus build` again"
         )
     return StoredBlocks(table, pad_id=pad_id)
-
-
-def _read_old(path: Path) -> pa.Table:
-    names = [name for name in pq.read_schema(path).names if name in ("input_ids", "section_ids")]
-    return pq.read_table(path, columns=names)

@@ -62,15 +62,13 @@ def near_overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def mlm_overlap(test: pl.DataFrame, corpus: Path) -> int | None:
+def mlm_overlap(test: pl.DataFrame, corpus: Path) -> int:
     """How many rows of `test` are of a trial whose record a corpus folder trains on (by NCT id).
 
-    None for a folder of an older version, which does not say. Raises DataError when it is no corpus.
+    Raises DataError when it is no corpus, or does not say which trials it holds.
     """
     Corpus.read(corpus)
     read = corpus_trials(corpus)
-    if read is None:
-        return None
     ids = test["nct_id"].str.strip_chars().str.to_uppercase()
     return int(ids.is_in(read["nct_id"].implode()).fill_null(False).sum())
 

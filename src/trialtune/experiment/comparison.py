@@ -283,14 +283,14 @@ class Comparison:
         """How many rows there are, and how many of the test rows training has seen."""
         trained = TrainingResult.load(self._folder("classifiers", "base", self.seeds[0]) / TRAINING_FILE)
         scored = [Evaluation.load(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
-        read = [overlap for corpus in self.corpora if (overlap := mlm_overlap(test, corpus)) is not None]
+        read = [mlm_overlap(test, corpus) for corpus in self.corpora]
         return ComparedRows(
             **dict(trained.rows),
             test=len(test),
             test_source=self.test.name,
             overlap=sum(metrics.overlap_dropped for metrics in scored),
             near_duplicates=len(near_overlap(pl.read_parquet(self.train), test)),
-            mlm_overlap=sum(read) if read and len(read) == len(self.corpora) else None,
+            mlm_overlap=sum(read) if read else None,
         )
 
 
