@@ -96,7 +96,12 @@ def main() -> None:
         row["install_mb"] = sizes[row["build"]]
     show(rows, busiest)
     if options.json:
-        report = {"rows": rows, "machine": machine(), "versions": versions(), "foreign_cpu": busiest}
+        report = {
+            "rows": rows,
+            "machine": machine().model_dump(),
+            "versions": versions(),
+            "foreign_cpu": busiest,
+        }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
