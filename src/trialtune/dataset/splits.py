@@ -7,7 +7,7 @@ import polars as pl
 
 from trialtune.dataset.near_duplicates import components, near_groups
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.record.normalize import iso_date
+from trialtune.registry.record.dates import iso_date
 from trialtune.tasks.text import normalize_text
 
 _DATES = ("date", "start_date")

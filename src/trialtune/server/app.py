@@ -240,7 +240,8 @@ def _record(given: Mapping[str, Any]) -> dict[str, Any]:
     if "protocolSection" in given:
         return record_from_study(given)
     record = record_from_row(given)
-    return {name: record[name] for name in ("nct_id", *columns_of(tuple(given)))}
+    named = {"nct_id", *columns_of(tuple(given))}
+    return {name: value for name, value in record.items() if name in named or value not in (None, [])}
 
 
 def _sound(text: str | None) -> str | None:

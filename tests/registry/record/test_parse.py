@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialtune.registry.record import normalize as values
+from trialtune.registry.record import dates, enums, lists
 from trialtune.registry.record import schema as records
 from trialtune.registry.record.parse import record_from_row, record_from_study
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, content_hash
+from trialtune.registry.record.text import text_of
 from trialtune.registry.record.validate import problems
 
 STUDY = {
@@ -103,14 +104,14 @@ def test_the_id_column_goes_by_many_names(name: str) -> None:
     ],
 )
 def test_interventions_come_in_many_forms(cell: object, expected: list[str]) -> None:
-    assert values.interventions_of(cell) == expected
+    assert lists.interventions_of(cell) == expected
 
 
 def test_a_semicolon_parts_conditions_only_where_it_joins_them() -> None:
-    assert values.terms_of("COVID-19;Fever, High;COVID-19") == ["COVID-19", "Fever, High"]
-    assert values.terms_of("Kidney Transplant; Complications") == ["Kidney Transplant; Complications"]
-    assert values.terms_of("Leukemia With inv(16)(p13;q22)") == ["Leukemia With inv(16)(p13;q22)"]
-    assert values.terms_of("Allergy;Food|Asthma") == ["Allergy;Food", "Asthma"]
+    assert lists.terms_of("COVID-19;Fever, High;COVID-19") == ["COVID-19", "Fever, High"]
+    assert lists.terms_of("Kidney Transplant; Complications") == ["Kidney Transplant; Complications"]
+    assert lists.terms_of("Leukemia With inv(16)(p13;q22)") == ["Leukemia With inv(16)(p13;q22)"]
+    assert lists.terms_of("Allergy;Food|Asthma") == ["Allergy;Food", "Asthma"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_a_semicolon_parts_conditions_only_where_it_joins_them() -> None:
     ],
 )
 def test_dates_become_iso_and_stay_as_exact_as_given(cell: object, expected: str | None) -> None:
-    assert values.iso_date(cell) == expected
+    assert dates.iso_date(cell) == expected
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_dates_become_iso_and_stay_as_exact_as_given(cell: object, expected: str
     ],
 )
 def test_phases_take_the_apis_names(cell: object, expected: list[str]) -> None:
-    assert values.phases_of(cell) == expected
+    assert enums.phases_of(cell) == expected
 
 
 def test_the_reasons_a_record_cannot_be_used() -> None:
@@ -190,11 +191,11 @@ def test_the_hash_is_of_the_content_alone() -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)))
 def test_a_printed_list_reads_back(items: list[str]) -> None:
-    expected = values.items_of(list(items))
+    expected = lists.items_of(list(items))
     printed = repr(items)
     assert ast.literal_eval(printed) == items
     if items:
-        assert values.items_of(printed) == expected
+        assert lists.items_of(printed) == expected
 
 
 @given(st.recursive(st.none() | st.floats() | st.text() | st.booleans(), st.lists, max_leaves=8))
@@ -208,5 +209,5 @@ def test_any_cell_gives_a_row(cell: object) -> None:
 
 @given(st.text(max_size=300))
 def test_no_text_keeps_control_characters(text: str) -> None:
-    clean = values.text_of(text) or ""
+    clean = text_of(text) or ""
     assert not [c for c in clean if (ord(c) < 32 and c not in "\t\n") or 127 <= ord(c) < 160]

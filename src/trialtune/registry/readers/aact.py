@@ -1,12 +1,14 @@
-"""Trials of AACT's flat files: pipe-delimited tables of the registry, joined by NCT id.
+"""Trials of AACT's flat files: tables of the registry, joined by NCT id.
 
-AACT (https://aact.ctti-clinicaltrials.org/downloads) gives some 50 tables as a zip; these nine hold what a
-snapshot needs. Each is read as a stream, sorted by NCT id on disk (DuckDB), and all are walked side by side,
-so that memory stays bounded whatever their size. Temporary files, smaller than the tables, lie in the
-system's folder for such (TMPDIR).
+AACT (https://aact.ctti-clinicaltrials.org/downloads) gives some 50 tables as a zip of pipe-delimited text;
+nine hold the texts and five more what trials are grouped by. People keep them as CSV, TSV and Parquet, too.
+Each is read as a stream, sorted by NCT id on disk (DuckDB), and all are walked side by side, so that memory
+stays bounded whatever their size. Temporary files, smaller than the tables, lie in the system's folder for
+such (TMPDIR).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -18,18 +20,30 @@ import pyarrow.compute as pc
 from trialtune.errors import DataError
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.parquet import open_parquet
-from trialtune.registry.readers.pipe_delimited import TableReader
+from trialtune.registry.readers.pipe_delimited import ParquetTable, TableReader
 from trialtune.registry.readers.tables import columns_as_lists
+from trialtune.registry.record.compose import either
+from trialtune.registry.record.findings import Findings
+from trialtune.registry.record.notes import Notes
 from trialtune.registry.record.parse import record_from_study
 from trialtune.registry.record.row import Row, bad_row, record_row
+from trialtune.registry.record.tildes import Tildes
 
-#: How to open each table.
-Tables = Mapping[str, Callable[[], IO[bytes]]]
+
+@dataclass(frozen=True)
+class TableFile:
+    """One table: the name of its file, and how to open it."""
+
+    name: str
+    open: Callable[[], IO[bytes]]
+
+
+Tables = Mapping[str, TableFile]
 
 _COLUMNS = {
     "studies": (
         *("brief_title", "official_title", "overall_status", "why_stopped", "study_type", "phase"),
-        *("start_month_year", "start_date", "last_update_posted_date"),
+        *("start_date", "last_update_posted_date"),
     ),
     "brief_summaries": ("description",),
     "detailed_descriptions": ("description",),
@@ -40,9 +54,29 @@ _COLUMNS = {
     "design_groups": ("title", "description"),
     "design_outcomes": ("outcome_type", "measure", "description"),
 }
-_ONE_A_TRIAL = ("brief_summaries", "detailed_descriptions", "eligibilities")
-# Of two columns with the same date, older files have but the second.
-_OPTIONAL = ("start_month_year",)
+# What not every file has, or needs: of two columns with the same date, older files have but one.
+_MORE_COLUMNS = {
+    "studies": (
+        *("start_month_year", "last_changed_date", "source", "study_first_posted_date", "enrollment"),
+        *("primary_completion_date", "primary_completion_month_year", "completion_date"),
+        *("completion_month_year", "enrollment_type", "is_fda_regulated_drug", "is_fda_regulated_device"),
+    ),
+    "eligibilities": ("healthy_volunteers",),
+    "interventions": ("description",),
+    "design_outcomes": ("time_frame",),
+    "sponsors": ("agency_class", "lead_or_collaborator", "name"),
+    "countries": ("name", "removed"),
+    "id_information": ("id_source", "id_type", "id_value"),
+    "designs": ("primary_purpose", "allocation", "masking"),
+    "calculated_values": ("were_results_reported",),
+}
+_TABLES = (*_COLUMNS, *(table for table in _MORE_COLUMNS if table not in _COLUMNS))
+_ONE_A_TRIAL = (
+    *("brief_summaries", "detailed_descriptions", "eligibilities", "designs", "calculated_values"),
+)
+_INSTEAD = {"last_update_posted_date": "last_changed_date", "start_date": "start_month_year"}
+_DELIMITERS = {".txt": "|", ".csv": ",", ".tsv": "\t"}
+_SUFFIXES = (*_DELIMITERS, ".parquet")
 
 _BATCH_ROWS = 1_000
 # Several threads sort little sooner and hold so much each that long texts do not fit.
@@ -54,56 +88,87 @@ Cells = dict[str, Any]
 def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str, str]:
     """Which of the file names holds each table; empty when these are not AACT's files.
 
-    Raises DataError when there are tables but no `studies` (if they are all there is: `required`), or two.
+    Raises DataError when there are pipe-delimited tables but no `studies` (if they are all there is:
+    `required`), or two of one kind.
     """
     found: dict[str, list[str]] = {}
     for name in names:
         path = PurePosixPath(name)
-        if path.suffix.lower() == ".txt" and path.stem.lower() in _COLUMNS:
+        if path.suffix.lower() in _SUFFIXES and path.stem.lower() in _TABLES:
             found.setdefault(path.stem.lower(), []).append(name)
     if "studies" not in found:
-        if found and required:
-            told = ", ".join(f"{table}.txt" for table in found)
+        delimited = [name for places in found.values() for name in places if name.lower().endswith(".txt")]
+        if delimited and required:
+            told = ", ".join(PurePosixPath(name).name for name in delimited)
             raise DataError(f"{where}: AACT's table studies.txt is missing beside {told}; put it there")
         return {}
     if len(found["studies"]) > 1:
         raise DataError(f"{where}: {' and '.join(found['studies'])} are two tables of AACT; keep one")
-    folder = PurePosixPath(found["studies"][0]).parent
-    return {
-        table: name
+    studies = PurePosixPath(found["studies"][0])
+    # One table alone, or any file called studies.csv, is a list of trials.
+    if len(found) == 1 and studies.suffix.lower() != ".txt":
+        return {}
+    beside = {
+        table: [name for name in places if PurePosixPath(name).parent == studies.parent]
         for table, places in found.items()
-        for name in places
-        if PurePosixPath(name).parent == folder
     }
+    for places in beside.values():
+        if len(places) > 1:
+            raise DataError(f"{where}: {' and '.join(places)} are two tables of AACT; keep one")
+    return {table: places[0] for table, places in beside.items() if places}
 
 
-def aact_chunks(tables: Tables, where: str, prefix: str, *, warn: Callable[[str], None]) -> Iterator[Chunk]:
+def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) -> Iterator[Chunk]:
     """The trials in order of their NCT ids, after the rows of any table that could not be parsed.
 
-    A table that is missing, or a column of one, is told to `warn`; its fields stay empty. Rows of a trial
-    that `studies` does not have, and second rows where there should be one, are bad rows.
-    Raises DataError when a table has no column nct_id (the wrong delimiter) or cannot be told into rows.
+    `findings` takes the columns used and not, and a warning for a table or column that is missing; its
+    fields stay empty. Rows of a trial that `studies` does not have, and second rows where there should be
+    one, are bad rows. Raises DataError when a table has no column nct_id (the wrong delimiter) or cannot
+    be told into rows.
     """
     with TemporaryDirectory(prefix="trialtune-aact-") as scratch:
         streams = {}
-        for table, columns in _COLUMNS.items():
+        suffix = PurePosixPath(tables["studies"].name).suffix
+        for table in _TABLES:
             if table not in tables:
-                warn(f"{where}: AACT's table {table}.txt is missing; what it holds stays empty")
+                if table in _COLUMNS:
+                    findings.warn(
+                        f"{where}: AACT's table {table}{suffix} is missing; what it holds stays empty"
+                    )
                 continue
             sorted_file = Path(scratch) / f"{table}.parquet"
-            with tables[table]() as handle:
-                reader = TableReader(handle, f"{where}: {table}.txt", ("id", *columns))
-                for name in columns:
-                    if name not in reader.names and name not in _OPTIONAL:
-                        warn(f"{where}: {table}.txt has no column {name}; it stays empty")
-                _sort(reader, sorted_file)
-            for number, reason, text in reader.refused:
-                yield ready(bad_row(f"{prefix}{table}.txt", number, reason, {"line": text}))
-            streams[table] = _Sorted(sorted_file)
-        yield from _walk(streams, prefix)
+            label = f"{where}: {PurePosixPath(tables[table].name).name}"
+            for row in _sorted_table(table, tables[table], label, sorted_file, findings):
+                yield ready(replace(row, file=prefix + row.file))
+            streams[table] = _Sorted(sorted_file, f"{prefix}{PurePosixPath(tables[table].name).name}")
+        yield from _walk(streams)
 
 
-def _sort(reader: TableReader, out: Path) -> None:
+def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: Findings) -> Iterator[Row]:
+    """Write a table sorted by NCT id; yields the lines of it that are no rows."""
+    needed, more = _COLUMNS.get(table, ()), _MORE_COLUMNS.get(table, ())
+    path = PurePosixPath(file.name)
+    with file.open() as handle:
+        reader: TableReader | ParquetTable
+        if path.suffix.lower() == ".parquet":
+            reader = ParquetTable(handle, label, ("id", *needed, *more))
+        else:
+            delimiter = _DELIMITERS[path.suffix.lower()]
+            reader = TableReader(handle, label, ("id", *needed, *more), delimiter)
+        for name in needed:
+            if name not in reader.names and _INSTEAD.get(name) not in reader.names:
+                findings.warn(f"{label} has no column {name}; it stays empty")
+        for name in reader.header:
+            if name in (*needed, *more, "nct_id"):
+                findings.used[f"{table}.{name}"] = table
+            elif name not in ("id", "row"):
+                findings.unused[f"{table}.{name}"] = None
+        _sort(reader, out)
+    for number, reason, text in reader.refused:
+        yield bad_row(path.name, number, reason, {"line": text})
+
+
+def _sort(reader: TableReader | ParquetTable, out: Path) -> None:
     failure = None
     try:
         _copy_in_order(reader, out)
@@ -118,7 +183,7 @@ def _sort(reader: TableReader, out: Path) -> None:
         )
 
 
-def _copy_in_order(reader: TableReader, out: Path) -> None:
+def _copy_in_order(reader: TableReader | ParquetTable, out: Path) -> None:
     rows = reader.batches  # noqa: F841 - DuckDB finds it by its name
     order = "nct_id, octet_length(id), id, row" if "id" in reader.names else "nct_id, row"
     settings: dict[str, Any] = {**_SORT, "temp_directory": str(out.parent)}
@@ -132,7 +197,8 @@ def _copy_in_order(reader: TableReader, out: Path) -> None:
 class _Sorted:
     """A sorted table, taken from its beginning piece by piece."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name  # of the file it comes from
         self._file = open_parquet(path)
         self._batches = self._file.iter_batches(_BATCH_ROWS)
         self._held = next(self._batches, None)
@@ -160,21 +226,43 @@ class _Sorted:
         self._file.close()
 
 
-def _walk(streams: dict[str, _Sorted], prefix: str) -> Iterator[Chunk]:
+def _walk(streams: dict[str, _Sorted]) -> Iterator[Chunk]:
+    names = {table: stream.name for table, stream in streams.items()}
     try:
         studies = streams.pop("studies")
+        tildes = None
         while (trials := studies.next()) is not None:
+            tildes = tildes or _tildes(trials)
             last = trials.column("nct_id")[-1]
-            yield _chunk({"studies": trials, **{t: s.upto(last) for t, s in streams.items()}}, prefix)
-        yield _chunk({table: stream.upto(None) for table, stream in streams.items()}, prefix)
+            yield _chunk({"studies": trials, **{t: s.upto(last) for t, s in streams.items()}}, names, tildes)
+        rest = {table: stream.upto(None) for table, stream in streams.items()}
+        yield _chunk(rest, names, Tildes(escaped=True))
     finally:
         for stream in (studies, *streams.values()):
             stream.close()
 
 
-def _chunk(tables: dict[str, pa.Table], prefix: str) -> Chunk:
+def _tildes(studies: pa.Table) -> Tildes:
+    """How the files write tildes, by the first answers in them."""
+    first: Cells = {}
+    for name, cells in columns_as_lists(_as_text(studies)).items():
+        first[name] = next((cell for cell in cells if cell and cell != "NA"), None)
+    return Tildes.of(first)
+
+
+def _chunk(tables: dict[str, pa.Table], names: dict[str, str], tildes: Tildes) -> Chunk:
     content = {table: _packed(rows) for table, rows in tables.items() if rows.num_rows}
-    return Chunk(prefix, 1, _rows, content, size=sum(map(len, content.values())))
+    size = sum(map(len, content.values()))
+    return Chunk(names["studies"], 1, _rows, _Part(content, names, tildes), size=size)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of some trials in every table, packed; the tables' files; how tildes are written."""
+
+    tables: dict[str, bytes]
+    names: dict[str, str]
+    tildes: Tildes
 
 
 def _packed(table: pa.Table) -> bytes:
@@ -185,32 +273,39 @@ def _packed(table: pa.Table) -> bytes:
     return packed
 
 
-def _rows(prefix: str, _number: int, content: dict[str, bytes]) -> Iterator[Row]:
+def _rows(file: str, _number: int, part: _Part) -> Iterator[Row]:
     """The trials of a chunk, and then the rows that belong to none."""
-    tables = {table: _cells(packed) for table, packed in content.items()}
+    tables = {table: _cells(packed) for table, packed in part.tables.items()}
     studies = tables.pop("studies", [])
     children = {table: _by_trial(rows) for table, rows in tables.items()}
     for cells in studies:
         own = {table: trials.get(cells["nct_id"], []) for table, trials in children.items()}
-        yield record_row(f"{prefix}studies.txt", cells["row"], record_from_study(_study(cells, own)))
+        notes = Notes()
+        record = record_from_study(_study(cells, own, part.tildes), notes)
+        yield record_row(file, cells["row"], record, notes)
     known = {cells["nct_id"] for cells in studies}
     for table, trials in children.items():
+        name = part.names[table]
         for nct_id, rows in trials.items():
-            file = f"{prefix}{table}.txt"
             if nct_id not in known:
                 for cells in rows:
-                    yield bad_row(file, cells["row"], "trial not in studies.txt", _shown(cells))
+                    reason = f"trial not in {PurePosixPath(file).name}"
+                    yield bad_row(name, cells["row"], reason, _shown(cells))
             elif table in _ONE_A_TRIAL:
                 for cells in rows[1:]:
                     reason = f"second row of a trial: row {rows[0]['row']} is the first"
-                    yield bad_row(file, cells["row"], reason, _shown(cells))
+                    yield bad_row(name, cells["row"], reason, _shown(cells))
 
 
 def _cells(packed: bytes) -> list[Cells]:
-    (batch,) = pa.ipc.open_stream(packed).read_all().combine_chunks().to_batches()
-    texts = [c.view(pa.string()) if pa.types.is_binary(c.type) else c for c in batch.columns]
-    lists = columns_as_lists(pa.RecordBatch.from_arrays(texts, batch.schema.names))
+    lists = columns_as_lists(_as_text(pa.ipc.open_stream(packed).read_all()))
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _as_text(table: pa.Table) -> pa.RecordBatch:
+    (batch,) = table.combine_chunks().to_batches()
+    texts = [c.view(pa.string()) if pa.types.is_binary(c.type) else c for c in batch.columns]
+    return pa.RecordBatch.from_arrays(texts, batch.schema.names)
 
 
 def _by_trial(rows: list[Cells]) -> dict[str, list[Cells]]:
@@ -224,41 +319,83 @@ def _shown(cells: Cells) -> Cells:
     return {name: value for name, value in cells.items() if name != "row"}
 
 
-def _study(cells: Cells, own: dict[str, list[Cells]]) -> dict[str, Any]:
+def _study(cells: Cells, own: dict[str, list[Cells]], tildes: Tildes) -> dict[str, Any]:
     """The trial in the shape of the API v2, so that it is cleaned as any other."""
-    summary, description, eligibility = (next(iter(own.get(table, [])), {}) for table in _ONE_A_TRIAL)
+    summary, description, eligibility, design, values = (
+        next(iter(own.get(table, [])), {}) for table in _ONE_A_TRIAL
+    )
     outcomes: dict[str, list[Cells]] = {}
-    for outcome in own.get("design_outcomes", []):
-        outcomes.setdefault(str(outcome.get("outcome_type")).strip().lower(), []).append(outcome)
-    interventions = own.get("interventions", [])
-    groups = own.get("design_groups", [])
+    for row in own.get("design_outcomes", []):
+        outcome = {
+            "measure": row.get("measure"),
+            "description": tildes.broken(row.get("description")),
+            "timeFrame": row.get("time_frame"),
+        }
+        outcomes.setdefault(str(row.get("outcome_type")).strip().lower(), []).append(outcome)
+    ids, aliases = _ids(own.get("id_information", []))
+    lead, collaborators = _sponsors(own.get("sponsors", []))
+
+    def day(name: str) -> dict[str, Any]:
+        # AACT's start_date makes the last day of a month out of a month; the other column has it as it was.
+        return {"date": cells.get(f"{name}_month_year") or cells.get(f"{name}_date")}
+
     protocol = {
         "identificationModule": {
             "nctId": cells["nct_id"],
             "briefTitle": cells.get("brief_title"),
             "officialTitle": cells.get("official_title"),
+            "nctIdAliases": aliases,
+            "secondaryIdInfos": ids,
         },
         "statusModule": {
             "overallStatus": cells.get("overall_status"),
-            "whyStopped": cells.get("why_stopped"),
-            # AACT's start_date makes the last day of a month out of a month.
-            "startDateStruct": {"date": cells.get("start_month_year") or cells.get("start_date")},
-            "lastUpdatePostDateStruct": {"date": cells.get("last_update_posted_date")},
+            "whyStopped": tildes.broken(cells.get("why_stopped")),
+            "startDateStruct": day("start"),
+            "primaryCompletionDateStruct": day("primary_completion"),
+            "completionDateStruct": day("completion"),
+            "studyFirstPostDateStruct": {"date": cells.get("study_first_posted_date")},
+            "lastUpdatePostDateStruct": {
+                "date": cells.get("last_update_posted_date") or cells.get("last_changed_date")
+            },
+        },
+        "sponsorCollaboratorsModule": {
+            # AACT's `source` is the lead sponsor.
+            "leadSponsor": lead or {"name": cells.get("source")},
+            "collaborators": collaborators,
+        },
+        "oversightModule": {
+            "isFdaRegulatedDrug": cells.get("is_fda_regulated_drug"),
+            "isFdaRegulatedDevice": cells.get("is_fda_regulated_device"),
         },
         "descriptionModule": {
-            "briefSummary": summary.get("description"),
-            "detailedDescription": description.get("description"),
+            "briefSummary": tildes.broken(summary.get("description")),
+            "detailedDescription": tildes.broken(description.get("description")),
         },
         "conditionsModule": {
             table: [row.get("name") for row in own.get(table, [])] for table in ("conditions", "keywords")
         },
-        "designModule": {"studyType": cells.get("study_type"), "phases": cells.get("phase")},
+        "designModule": {
+            "studyType": cells.get("study_type"),
+            "phases": cells.get("phase"),
+            "designInfo": {
+                "primaryPurpose": design.get("primary_purpose"),
+                "allocation": design.get("allocation"),
+                "maskingInfo": {"masking": design.get("masking")},
+            },
+            "enrollmentInfo": {"count": cells.get("enrollment"), "type": cells.get("enrollment_type")},
+        },
         "armsInterventionsModule": {
             "interventions": [
-                {"type": row.get("intervention_type"), "name": row.get("name")} for row in interventions
+                {
+                    "type": row.get("intervention_type"),
+                    "name": row.get("name"),
+                    "description": tildes.broken(row.get("description")),
+                }
+                for row in own.get("interventions", [])
             ],
             "armGroups": [
-                {"label": row.get("title"), "description": row.get("description")} for row in groups
+                {"label": row.get("title"), "description": tildes.broken(row.get("description"))}
+                for row in own.get("design_groups", [])
             ],
         },
         "outcomesModule": {
@@ -266,10 +403,42 @@ def _study(cells: Cells, own: dict[str, list[Cells]]) -> dict[str, Any]:
             "secondaryOutcomes": outcomes.get("secondary"),
         },
         "eligibilityModule": {
-            "eligibilityCriteria": eligibility.get("criteria"),
+            "eligibilityCriteria": tildes.broken(eligibility.get("criteria")),
             "sex": eligibility.get("gender"),
             "minimumAge": eligibility.get("minimum_age"),
             "maximumAge": eligibility.get("maximum_age"),
+            "healthyVolunteers": eligibility.get("healthy_volunteers"),
+        },
+        "contactsLocationsModule": {
+            "locations": [
+                {"country": row.get("name")}
+                for row in own.get("countries", [])
+                if not either(row.get("removed"))
+            ]
         },
     }
-    return {"protocolSection": protocol}
+    return {"protocolSection": protocol, "hasResults": values.get("were_results_reported")}
+
+
+def _ids(rows: list[Cells]) -> tuple[list[Cells], list[str]]:
+    """The trial's other ids, and the NCT ids it had before; exports before 2022 have no id_source."""
+    ids, aliases = [], []
+    for row in rows:
+        source = str(row.get("id_source") or row.get("id_type") or "").lower()
+        if source == "nct_alias":
+            aliases.append(str(row.get("id_value")))
+        else:
+            own = source == "org_study_id"
+            ids.append({"id": row.get("id_value"), "type": source if own else row.get("id_type")})
+    return ids, aliases
+
+
+def _sponsors(rows: list[Cells]) -> tuple[Cells | None, list[Cells]]:
+    lead = None
+    others = []
+    for row in rows:
+        if str(row.get("lead_or_collaborator")).lower() == "lead":
+            lead = {"name": row.get("name"), "class": row.get("agency_class")}
+        else:
+            others.append({"name": row.get("name")})
+    return lead, others

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.row import Row
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, Record, content_hash
 from trialtune.workers import in_order
@@ -58,6 +59,9 @@ class Packed:
     good: pa.Table
     places: list[tuple[str, int]]
     bad: list[tuple[int, Row]] = field(default_factory=list)
+    #: What tells which version of a trial is the newest, of each good one.
+    versions: list[str | None] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
 
 
 def pack(chunks: list[Chunk]) -> Packed:
@@ -65,6 +69,8 @@ def pack(chunks: list[Chunk]) -> Packed:
     records: list[Record] = []
     places: list[tuple[str, int]] = []
     bad: list[tuple[int, Row]] = []
+    versions: list[str | None] = []
+    findings = Findings()
     for chunk in chunks:
         for row in chunk.rows():
             if row.record is None:
@@ -73,7 +79,11 @@ def pack(chunks: list[Chunk]) -> Packed:
                 row.record["row_hash"] = content_hash(row.record)
                 records.append(row.record)
                 places.append((row.file, row.number))
-    return Packed(pa.Table.from_pylist(records, schema=SNAPSHOT_SCHEMA), places, bad)
+                versions.append(row.notes.version if row.notes else None)
+            if row.notes is not None:
+                findings.add(row.notes)
+    table = pa.Table.from_pylist(records, schema=SNAPSHOT_SCHEMA)
+    return Packed(table, places, bad, versions, findings)
 
 
 def packed(chunks: Iterable[Chunk], *, workers: int) -> Iterator[Packed]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,14 +13,20 @@ from typing import IO, TextIO, cast
 import pyarrow as pa
 
 from trialtune.errors import DataError, UsageError
+from trialtune.registry.readers.delimited import Broken, DelimitedRows
 from trialtune.registry.readers.parquet import open_parquet
-from trialtune.registry.readers.tables import csv_cells, id_column, no_id_column
+from trialtune.registry.readers.tables import id_column, no_id_column
 from trialtune.registry.readers.text import text_reader
 from trialtune.registry.record.row import Row, bad_row
-from trialtune.registry.record.validate import is_nct_id, nct_id_of, shown
+from trialtune.registry.record.validate import NCT_ID_IN_TEXT, bad_id
 
 #: Kinds of tables that ids are read from; all but the last also as .gz.
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+# As ids are wrapped: addresses of the site, quotes, separators.
+_ADDRESS = re.compile(r"https?://\S*?(?=NCT\d{8})", re.IGNORECASE)
+_WRAPPING = re.compile(r"[\s,;|\"'\[\](){}/<>.]+")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class IdList:
 
 
 def read_ids(path: Path) -> IdList:
-    """NCT ids of a .txt file (one a line), or of the id column of a .csv, .tsv, .jsonl (also .gz), .parquet.
+    """NCT ids of a .txt file (one or more a line), or of a .csv, .tsv, .jsonl (also .gz) or .parquet table.
 
     Raises UsageError for a missing path or another kind of file, DataError when there is no NCT id in it.
     """
@@ -67,16 +74,20 @@ def id_list(cells: Iterable[object], label: str) -> IdList:
     refused = []
     number = 0
     for number, cell in enumerate(cells, start=1):
-        if is_nct_id(cell):
-            ids[str(nct_id_of(cell))] = None
-        elif cell is None or not str(cell).strip():
+        found = NCT_ID_IN_TEXT.findall(str(cell)) if cell is not None else []
+        ids.update(dict.fromkeys(map(str.upper, found)))
+        if not found and (cell is None or not str(cell).strip()):
             refused.append(bad_row(label, number, "no NCT id", {}))
-        else:
-            reason = f"bad NCT id: {shown(str(cell))} (expected NCT and eight digits)"
-            refused.append(bad_row(label, number, reason, {"nct_id": cell}))
+        elif not found or _rest(str(cell)):
+            refused.append(bad_row(label, number, bad_id(_rest(str(cell)) or str(cell)), {"nct_id": cell}))
     if not ids:
         raise DataError(f"{label}: no NCT id among its {number} entries; an id is NCT and eight digits")
     return IdList(tuple(ids), tuple(refused))
+
+
+def _rest(cell: str) -> str:
+    """What stands beside the ids of an entry and is no more than their wrapping: another entry."""
+    return _WRAPPING.sub("", NCT_ID_IN_TEXT.sub(" ", _ADDRESS.sub("", cell)))
 
 
 def _text_cells(text: TextIO, path: Path) -> Iterator[object]:
@@ -87,16 +98,19 @@ def _text_cells(text: TextIO, path: Path) -> Iterator[object]:
     if name.endswith(".jsonl"):
         yield from _json_cells(text)
         return
-    parsed = csv_cells(text, path.name, tabs=name.endswith(".tsv"))
-    # A row that cannot be parsed (a str) is an entry without an id: counted, not lost.
-    rows = ([cells] if isinstance(cells, str) else cells for cells in parsed)
+    parsed = DelimitedRows(text, tabs=name.endswith(".tsv"))
+    # A row that cannot be parsed is an entry all the same: counted, not lost.
+    rows = ([cells.text] if isinstance(cells, Broken) else cells for cells in parsed)
     header = next(rows, None)
     if header is None:
         raise DataError(f"{path}: the file is empty; a header with an NCT id column is expected")
-    if len(header) == 1 and is_nct_id(header[0]):
-        yield header[0]
-        yield from (row[0] for row in rows)
+    if any(NCT_ID_IN_TEXT.search(cell) for cell in header):
+        # No header: ids, one or several a line. Of other cells beside them nothing is wanted.
+        for row in chain([header], rows):
+            found = [cell for cell in row if NCT_ID_IN_TEXT.search(cell)]
+            yield from found or [" ".join(row)]
         return
+    parsed.expect(len(header), 0)
     first = next(rows, None)
     column = id_column(header, dict(zip(header, first or [], strict=False)))
     if column is None:

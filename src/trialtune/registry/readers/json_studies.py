@@ -9,7 +9,10 @@ from typing import TextIO
 from trialtune.errors import DataError
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.text import LONGEST_LINE, lines, text_reader, undecodable
+from trialtune.registry.record.aliases import columns_of
+from trialtune.registry.record.nested import study_of
 from trialtune.registry.record.row import Row, bad_row, value_row
+from trialtune.registry.record.validate import is_nct_id
 
 # Control characters inside strings are let through here: the records drop them.
 _DECODER = json.JSONDecoder(strict=False)
@@ -17,6 +20,11 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _CHUNK = 1 << 20
 # How close to the end of the text an error must be to mean "the rest is still to come".
 _CUT_TOKEN = 16
+
+
+# Lists of studies, and what stands around them: in the API, its predecessor, and what people make of them.
+_STUDIES = ("studies", "FullStudies", "StudyFields", "trials", "records")
+_AROUND = ("data", "FullStudiesResponse", "StudyFieldsResponse", "response", "result", "results")
 
 
 class BrokenJSON(ValueError):
@@ -54,7 +62,7 @@ def document_rows(label: str, _number: int, content: bytes) -> Iterator[Row]:
 
 
 def json_rows(text: TextIO, label: str, *, alone: bool) -> Iterator[Row]:
-    """One row a study of a JSON document: one study, a list of them, or {"studies": [...]}.
+    """One row a study of a JSON document: one study, a list of them, {"studies": [...]}, {"NCT...": study}.
 
     A broken file raises DataError; when it holds one study among many files (not `alone`) it is a bad row.
     """
@@ -115,15 +123,25 @@ class _JSONReader:
                 self._take(",")
             key, _ = self._value()
             self._take(":")
-            if key == "studies" and self._next() == "[":
+            if key in _STUDIES and self._next() == "[":
                 self.is_collection = has_studies = True
                 yield from self._items()
+            elif (key in _AROUND and self._next() == "{") or is_nct_id(key):
+                self.is_collection = has_studies = True
+                yield from self._object() if key in _AROUND else self._named(str(key))
             else:
                 members[str(key)], reason = self._value()
                 reasons += [reason] if reason else []
         self._take("}")
         if not has_studies:
             yield members, reasons[0] if reasons else None
+
+    def _named(self, nct_id: str) -> Iterator[tuple[object, str | None]]:
+        """A study under its id, which a flat one may not repeat."""
+        value, reason = self._value()
+        if isinstance(value, dict) and study_of(value) is None and "nct_id" not in columns_of(tuple(value)):
+            value = {"nct_id": nct_id, **value}
+        yield value, reason
 
     def _items(self) -> Iterator[tuple[object, str | None]]:
         self._take("[")

@@ -1,4 +1,4 @@
-"""Reading pipe-delimited tables as streams of Arrow batches, with the lines that are no rows set apart."""
+"""Reading AACT's tables as streams of Arrow batches, with the lines that are no rows set apart."""
 
 import csv
 import io
@@ -7,7 +7,9 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
 from trialtune.registry.readers.text import LONGEST_LINE
@@ -19,18 +21,20 @@ _SHOWN = 3_000
 
 
 class TableReader:
-    """One table as PostgreSQL's COPY writes it: a header, "|" between cells, quotes where they are needed.
+    """One table as PostgreSQL's COPY writes it: a header, cells between delimiters, quotes where needed.
 
     Cells are bytes, because they may not be UTF-8. Raises DataError when the header lacks nct_id.
     """
 
-    def __init__(self, handle: IO[bytes], label: str, columns: tuple[str, ...]) -> None:
+    def __init__(self, handle: IO[bytes], label: str, columns: tuple[str, ...], delimiter: str = "|") -> None:
         self.label = label
+        self._delimiter = delimiter
         #: Number, reason and text of each line that is not a row; complete when the batches are.
         self.refused: list[tuple[int, str, str]] = []
         #: What ended the batches, which a consumer of Arrow streams tells in its own words.
         self.error: Exception | None = None
-        header = _header(handle, label)
+        #: The names of the file's columns, and of those that are read.
+        self.header = header = _header(handle, label, delimiter)
         self.names = [name for name in (KEY, *columns) if name in header]
         self._rows = self._read(_QuoteCounter(handle), header)
         self._first = next(self._rows, None)
@@ -53,7 +57,7 @@ class TableReader:
                     column_names=header, block_size=_BLOCK_BYTES, use_threads=False
                 ),
                 parse_options=pcsv.ParseOptions(
-                    delimiter="|", newlines_in_values=True, invalid_row_handler=self._refuse
+                    delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=self._refuse
                 ),
                 convert_options=pcsv.ConvertOptions(
                     column_types=dict.fromkeys(self.names, pa.binary()),
@@ -101,6 +105,58 @@ class TableReader:
         return DataError(f"{self.label}: {told}, or get the file again")
 
 
+class ParquetTable:
+    """One table that was saved as Parquet; cells become bytes, as in `TableReader`.
+
+    Raises DataError when the file is not Parquet or lacks nct_id.
+    """
+
+    def __init__(self, handle: IO[bytes], label: str, columns: tuple[str, ...]) -> None:
+        self.label = label
+        self.refused: list[tuple[int, str, str]] = []
+        self.error: Exception | None = None
+        try:
+            # A zip's member is read whole: Parquet begins at its end.
+            self._file = pq.ParquetFile(
+                handle if isinstance(handle, io.BufferedReader) else io.BytesIO(handle.read())
+            )
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{label}: not a readable Parquet file ({error}); write it again") from error
+        self._own = {name.strip().lower(): name for name in self._file.schema_arrow.names}
+        self.header = list(self._own)
+        if KEY not in self._own:
+            raise DataError(f"{label}: no column {KEY} among {', '.join(self.header[:20])}")
+        self.names = [name for name in (KEY, *columns) if name in self._own]
+
+    @property
+    def batches(self) -> pa.RecordBatchReader:
+        """The rows, with their numbers in the column `row`; to be taken once."""
+        fields = [*(pa.field(name, pa.binary()) for name in self.names), pa.field("row", pa.int64())]
+        schema = pa.schema(fields)
+        return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
+
+    def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        number = 1
+        try:
+            for batch in self._file.iter_batches(columns=[self._own[name] for name in self.names]):
+                cells = [_as_bytes(batch.column(self._own[name])) for name in self.names]
+                numbers = pa.array(range(number, number + batch.num_rows), pa.int64())
+                yield pa.RecordBatch.from_arrays([*cells, numbers], schema=schema)
+                number += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            self.error = DataError(f"{self.label}: cannot be read ({error}); write it again")
+            raise
+
+
+def _as_bytes(column: pa.Array) -> pa.Array:
+    """A column of any type as text in bytes, nothing for what is null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type):
+        column = pc.strftime(column, format="%Y-%m-%d")
+    return pc.fill_null(column.cast(pa.string()).cast(pa.binary()), b"")
+
+
 class _QuoteCounter(io.RawIOBase):
     """A stream that knows whether an odd number of quotes went by: then one is still open."""
 
@@ -117,17 +173,17 @@ class _QuoteCounter(io.RawIOBase):
         return content
 
 
-def _header(handle: IO[bytes], label: str) -> list[str]:
+def _header(handle: IO[bytes], label: str, delimiter: str) -> list[str]:
     """The names of the columns; raises DataError when there is none of NCT ids."""
     line = handle.readline(LONGEST_LINE).decode("utf-8-sig", "replace").rstrip("\r\n")
     if not line:
         raise DataError(f"{label}: the file is empty; AACT's tables begin with a line of column names")
-    names = [name.strip().lower() for name in next(csv.reader([line], delimiter="|"))]
+    names = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter))]
     if KEY not in names:
-        hint = "; is another delimiter than '|' used?" if len(names) == 1 else ""
+        hint = f"; is another delimiter than {delimiter!r} used?" if len(names) == 1 else ""
         raise DataError(
             f"{label}: no column {KEY} in the header {line[:200]!r}{hint}"
-            " AACT's tables are delimited by '|': get the file again, or write it so"
+            f" AACT's tables in such files are delimited by {delimiter!r}: get the file again, or write it so"
         )
     if len(set(names)) < len(names):
         raise DataError(f"{label}: two columns of one name in the header {line[:200]!r}; take one out")

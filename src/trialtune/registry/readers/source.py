@@ -3,20 +3,22 @@
 import gzip
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from trialtune.errors import DataError, UsageError
-from trialtune.registry.readers.aact import Tables, aact_chunks, aact_tables
+from trialtune.registry.readers.aact import TableFile, Tables, aact_chunks, aact_tables
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.hub import dataset_folder, dataset_of
 from trialtune.registry.readers.json_studies import document_rows, json_rows, jsonl_chunks
 from trialtune.registry.readers.legacy_xml import xml_rows
+from trialtune.registry.readers.reading import Reading
 from trialtune.registry.readers.tables import csv_rows, parquet_rows
 from trialtune.registry.readers.text import is_utf8, text_reader
+from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.row import Row
 
 __all__ = ["Row", "Source", "open_source", "read_chunks", "read_rows"]
@@ -28,8 +30,6 @@ SUPPORTED = (
 )
 # Up to this size, one of many files is handed on as it is, to be parsed by any process.
 _SMALL_FILE = 1 << 23
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,19 @@ def open_source(path: Path) -> Source:
         return Source(folder, dataset, _supported_files(folder))
     name = path.resolve().name
     if not path.is_dir():
+        if tables := aact_tables([path.name], str(path), required=True):
+            return Source(
+                path, name, (path,), {table: TableFile(path.name, partial(_open, path)) for table in tables}
+            )
         if not _supported(path.name):
             raise UsageError(f"{path}: this kind of file is not supported; use {SUPPORTED}")
         return Source(path, name, (path,))
-    texts = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.txt"))}
     files = _supported_files(path)
+    texts = {file.relative_to(path).as_posix(): file for file in sorted({*path.rglob("*.txt"), *files})}
     if tables := aact_tables(texts, str(path), required=not files):
         found = {table: texts[file] for table, file in tables.items()}
-        openers: Tables = {table: partial(_open, file) for table, file in found.items()}
-        return Source(path, name, tuple(found.values()), openers)
+        opened = {table: TableFile(tables[table], partial(_open, file)) for table, file in found.items()}
+        return Source(path, name, tuple(found.values()), opened)
     if not files:
         raise UsageError(f"{path}: no supported file in this folder; use {SUPPORTED}")
     return Source(path, name, files)
@@ -79,25 +83,19 @@ def read_rows(path: Path, *, encoding: str = "utf-8") -> Iterator[Row]:
         yield from chunk.rows()
 
 
-def read_chunks(source: Source, *, encoding: str = "utf-8", warn: Warn = lambda _: None) -> Iterator[Chunk]:
-    """`read_rows` in chunks; `warn` is told what a source lacks that it should have."""
+def read_chunks(
+    source: Source, *, encoding: str = "utf-8", findings: Findings | None = None
+) -> Iterator[Chunk]:
+    """`read_rows` in chunks; `findings` takes what a source lacks that it should have."""
+    findings = Findings() if findings is None else findings
+    reading = Reading(encoding, findings, alone=len(source.files) == 1)
     if source.tables is not None:
-        chunks = aact_chunks(source.tables, str(source.path), "", warn=warn)
+        chunks = aact_chunks(source.tables, str(source.path), "", findings=findings)
         yield from _guarded(source.path, chunks, source.name)
         return
     for file in source.files:
         label = file.relative_to(source.path).as_posix() if source.path.is_dir() else file.name
-        chunks = _file_chunks(file, label, _Reading(encoding, warn, alone=len(source.files) == 1))
-        yield from _guarded(file, chunks, file.name)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """How to read a file: its encoding, who hears of what it lacks, and whether it is the only one."""
-
-    encoding: str
-    warn: Warn
-    alone: bool
+        yield from _guarded(file, _file_chunks(file, label, reading), file.name)
 
 
 def _supported_files(folder: Path) -> tuple[Path, ...]:
@@ -122,10 +120,10 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _file_chunks(path: Path, label: str, reading: _Reading) -> Iterator[Chunk]:
+def _file_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
     name = path.name.lower()
     if name.endswith(".parquet"):
-        yield from map(ready, parquet_rows(path, label))
+        yield from map(ready, parquet_rows(path, label, reading))
     elif name.endswith(".zip"):
         yield from _zip_chunks(path, label, reading)
     else:
@@ -133,20 +131,20 @@ def _file_chunks(path: Path, label: str, reading: _Reading) -> Iterator[Chunk]:
             yield from _text_chunks(handle, label, path.stat().st_size, reading)
 
 
-def _zip_chunks(path: Path, label: str, reading: _Reading) -> Iterator[Chunk]:
+def _zip_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
     with zipfile.ZipFile(path) as archive:
         members = sorted(name for name in archive.namelist() if _wanted_member(name))
         tables = aact_tables(archive.namelist(), str(path), required=not members)
         if tables:
-            openers: Tables = {table: partial(archive.open, member) for table, member in tables.items()}
-            yield from aact_chunks(openers, str(path), f"{label}/", warn=reading.warn)
+            opened = {table: TableFile(name, partial(archive.open, name)) for table, name in tables.items()}
+            yield from aact_chunks(opened, str(path), f"{label}/", findings=reading.findings)
             return
         if not members:
             found = ", ".join(archive.namelist()[:5]) or "nothing"
             raise DataError(
                 f"{path}: the zip holds no json, jsonl, ndjson, csv, tsv or xml file (it holds {found})"
             )
-        inside = _Reading(reading.encoding, reading.warn, alone=len(members) == 1)
+        inside = replace(reading, alone=len(members) == 1)
         for member in members:
             with archive.open(member) as handle:
                 size = archive.getinfo(member).file_size
@@ -158,7 +156,7 @@ def _wanted_member(name: str) -> bool:
     return _is_text(name) and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
-def _text_chunks(handle: IO[bytes], label: str, size: int, reading: _Reading) -> Iterator[Chunk]:
+def _text_chunks(handle: IO[bytes], label: str, size: int, reading: Reading) -> Iterator[Chunk]:
     name = label.lower()
     if name.endswith(".gz"):
         with gzip.open(handle) as unpacked:
@@ -170,7 +168,7 @@ def _text_chunks(handle: IO[bytes], label: str, size: int, reading: _Reading) ->
         yield from _named_chunks(handle, label, name, reading)
 
 
-def _named_chunks(handle: IO[bytes], label: str, name: str, reading: _Reading) -> Iterator[Chunk]:
+def _named_chunks(handle: IO[bytes], label: str, name: str, reading: Reading) -> Iterator[Chunk]:
     if name.endswith(".xml"):
         content = handle.read()
         yield Chunk(label, 1, xml_rows, content, len(content))
@@ -181,7 +179,7 @@ def _named_chunks(handle: IO[bytes], label: str, name: str, reading: _Reading) -
         elif name.endswith(".json"):
             yield from map(ready, json_rows(text, label, alone=reading.alone))
         else:
-            yield from map(ready, csv_rows(text, label, tabs=name.endswith(".tsv")))
+            yield from map(ready, csv_rows(text, label, reading, tabs=name.endswith(".tsv")))
 
 
 def _guarded(path: Path, chunks: Iterator[Chunk], source: str) -> Iterator[Chunk]:

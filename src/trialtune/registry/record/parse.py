@@ -1,70 +1,138 @@
 """A record from what a source holds: an API v2 study, or a flat row whose columns go by any usual name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from trialtune.registry.record import normalize
-from trialtune.registry.record.aliases import columns_of
-from trialtune.registry.record.schema import COLUMNS, LIST_COLUMNS, Record
+from trialtune.registry.record import enums, lists
+from trialtune.registry.record.aliases import Columns, table_columns
+from trialtune.registry.record.compose import composed, either
+from trialtune.registry.record.dates import iso_date, order_is_open
+from trialtune.registry.record.identifiers import identifier
+from trialtune.registry.record.nested import flat_row, study_of
+from trialtune.registry.record.notes import Notes, shown
+from trialtune.registry.record.printed_lists import printed_list
+from trialtune.registry.record.schema import COLUMNS, DATE_COLUMNS, LIST_COLUMNS, Record
+from trialtune.registry.record.text import text_of
+from trialtune.registry.record.tildes import Tildes, with_breaks
 from trialtune.registry.record.validate import nct_id_of
 
-_READERS = {
-    "conditions": normalize.terms_of,
-    "keywords": normalize.terms_of,
-    "interventions": normalize.interventions_of,
-    "arms": normalize.items_of,
-    "primary_outcomes": normalize.items_of,
-    "secondary_outcomes": normalize.items_of,
-    "phases": normalize.phases_of,
-    "overall_status": normalize.status_of,
-    "study_type": normalize.enum_of,
-    "start_date": normalize.iso_date,
-    "last_update_date": normalize.iso_date,
-    "sex": normalize.sex_of,
-    "minimum_age": normalize.age_of,
-    "maximum_age": normalize.age_of,
-    "source": normalize.short_text_of,
-    "data_timestamp": normalize.short_text_of,
+_LISTS: dict[str, Callable[[object], list[str]]] = {
+    "conditions": lists.terms_of,
+    "keywords": lists.terms_of,
+    "interventions": lists.interventions_of,
+    "arms": lists.arms_of,
+    "primary_outcomes": lists.outcomes_of,
+    "secondary_outcomes": lists.outcomes_of,
+    "phases": enums.phases_of,
+    "collaborators": lists.items_of,
+    "countries": lists.items_of,
+    "secondary_ids": lists.identifiers_of,
+    "nct_aliases": lists.items_of,
+}
+_ANSWERS: dict[str, Callable[[object], Any]] = {
+    "overall_status": enums.status_of,
+    "study_type": enums.study_type_of,
+    "sponsor_class": enums.sponsor_class_of,
+    "enrollment": enums.count_of,
+    "enrollment_type": enums.enrollment_type_of,
+    "primary_purpose": enums.purpose_of,
+    "allocation": enums.allocation_of,
+    "masking": enums.masking_of,
+    "has_results": enums.boolean_of,
+    "is_fda_regulated": enums.boolean_of,
+    "healthy_volunteers": enums.boolean_of,
+}
+_TEXTS: dict[str, Callable[[object], str | None]] = {
+    "sex": enums.sex_of,
+    "minimum_age": enums.age_of,
+    "maximum_age": enums.age_of,
 }
 
 
-def record_from_study(study: Mapping[str, Any]) -> Record:
+@dataclass(frozen=True)
+class TableForm:
+    """What a whole table says of its rows: which date fields are day first or not, its tildes and columns."""
+
+    day_first: Mapping[str, bool] = field(default_factory=dict)
+    tildes: Tildes | None = None
+    columns: Columns | None = None
+
+
+def record_from_study(study: Mapping[str, Any], notes: Notes | None = None) -> Record:
     """Snapshot row of one ClinicalTrials.gov API v2 study; a part of another type than expected is unknown.
 
-    `source`, `data_timestamp` and `row_hash` stay None: the import fills them in.
+    `source`, `data_timestamp` and `row_hash` stay None: the import fills them in. `notes` takes what
+    could not be read.
     """
+    notes = Notes() if notes is None else notes
     protocol = _mapping(study, "protocolSection")
     identification = _mapping(protocol, "identificationModule")
     status = _mapping(protocol, "statusModule")
     description = _mapping(protocol, "descriptionModule")
     conditions = _mapping(protocol, "conditionsModule")
     design = _mapping(protocol, "designModule")
+    design_info = _mapping(design, "designInfo")
+    enrollment = _mapping(design, "enrollmentInfo")
     arms = _mapping(protocol, "armsInterventionsModule")
     outcomes = _mapping(protocol, "outcomesModule")
     eligibility = _mapping(protocol, "eligibilityModule")
-    text = normalize.text_of
+    sponsors = _mapping(protocol, "sponsorCollaboratorsModule")
+    lead = _mapping(sponsors, "leadSponsor")
+    oversight = _mapping(protocol, "oversightModule")
+    notes.version = _mapping(_mapping(study, "derivedSection"), "miscInfoModule").get("versionHolder")
+    read = notes.read
+
+    def day(field: str, struct: str) -> str | None:
+        return read(field, iso_date, _mapping(status, struct).get("date"))
+
+    phases = design.get("phases")
     return {
         "nct_id": nct_id_of(identification.get("nctId")),
-        "brief_title": text(identification.get("briefTitle")),
-        "official_title": text(identification.get("officialTitle")),
-        "brief_summary": text(description.get("briefSummary")),
-        "detailed_description": text(description.get("detailedDescription")),
-        "eligibility_criteria": text(eligibility.get("eligibilityCriteria")),
+        "brief_title": text_of(identification.get("briefTitle")),
+        "official_title": text_of(identification.get("officialTitle")),
+        "brief_summary": text_of(description.get("briefSummary")),
+        "detailed_description": text_of(description.get("detailedDescription")),
+        "eligibility_criteria": text_of(eligibility.get("eligibilityCriteria")),
         "conditions": _texts(conditions.get("conditions")),
         "keywords": _texts(conditions.get("keywords")),
-        "interventions": _interventions(arms.get("interventions")),
-        "arms": _pairs(arms.get("armGroups"), "label", "description"),
-        "primary_outcomes": _pairs(outcomes.get("primaryOutcomes"), "measure", "description"),
-        "secondary_outcomes": _pairs(outcomes.get("secondaryOutcomes"), "measure", "description"),
-        "phases": normalize.phases_of(design.get("phases")),
-        "overall_status": normalize.status_of(status.get("overallStatus")),
-        "study_type": normalize.enum_of(design.get("studyType")),
-        "start_date": normalize.iso_date(_mapping(status, "startDateStruct").get("date")),
-        "last_update_date": normalize.iso_date(_mapping(status, "lastUpdatePostDateStruct").get("date")),
-        "why_stopped": text(status.get("whyStopped")),
-        "sex": normalize.sex_of(eligibility.get("sex")),
-        "minimum_age": normalize.age_of(eligibility.get("minimumAge")),
-        "maximum_age": normalize.age_of(eligibility.get("maximumAge")),
+        "interventions": lists.unique(
+            filter(None, map(lists.intervention_of, _entries(arms.get("interventions"))))
+        ),
+        "arms": lists.arms_of(_entries(arms.get("armGroups"))),
+        "primary_outcomes": lists.outcomes_of(_entries(outcomes.get("primaryOutcomes"))),
+        "secondary_outcomes": lists.outcomes_of(_entries(outcomes.get("secondaryOutcomes"))),
+        "phases": _phases(phases, notes) if phases else [],
+        "overall_status": read("overall_status", enums.status_of, status.get("overallStatus")),
+        "study_type": read("study_type", enums.study_type_of, design.get("studyType")),
+        "start_date": day("start_date", "startDateStruct"),
+        "last_update_date": day("last_update_date", "lastUpdatePostDateStruct"),
+        "why_stopped": text_of(status.get("whyStopped")),
+        "sex": enums.sex_of(eligibility.get("sex")),
+        "minimum_age": enums.age_of(eligibility.get("minimumAge")),
+        "maximum_age": enums.age_of(eligibility.get("maximumAge")),
+        "lead_sponsor": text_of(lead.get("name")),
+        "sponsor_class": read("sponsor_class", enums.sponsor_class_of, lead.get("class")),
+        "collaborators": _names(sponsors.get("collaborators"), "name"),
+        "first_posted_date": day("first_posted_date", "studyFirstPostDateStruct"),
+        "primary_completion_date": day("primary_completion_date", "primaryCompletionDateStruct"),
+        "completion_date": day("completion_date", "completionDateStruct"),
+        "enrollment": read("enrollment", enums.count_of, enrollment.get("count")),
+        "enrollment_type": read("enrollment_type", enums.enrollment_type_of, enrollment.get("type")),
+        "countries": _names(_mapping(protocol, "contactsLocationsModule").get("locations"), "country"),
+        "secondary_ids": _identifiers(identification),
+        "has_results": read("has_results", enums.boolean_of, study.get("hasResults")),
+        "primary_purpose": read("primary_purpose", enums.purpose_of, design_info.get("primaryPurpose")),
+        "allocation": read("allocation", enums.allocation_of, design_info.get("allocation")),
+        "masking": read("masking", enums.masking_of, _mapping(design_info, "maskingInfo").get("masking")),
+        "is_fda_regulated": either(
+            oversight.get("isFdaRegulatedDrug"), oversight.get("isFdaRegulatedDevice")
+        ),
+        "healthy_volunteers": read(
+            "healthy_volunteers", enums.boolean_of, eligibility.get("healthyVolunteers")
+        ),
+        "nct_aliases": _texts(identification.get("nctIdAliases")),
         "text": None,
         "source": None,
         "data_timestamp": None,
@@ -72,15 +140,50 @@ def record_from_study(study: Mapping[str, Any]) -> Record:
     }
 
 
-def record_from_row(row: Mapping[str, Any]) -> Record:
-    """Snapshot row of one flat row (CSV, Parquet, flat JSON) whose columns go by any of their usual names."""
+def record_from_row(
+    row: Mapping[str, Any], notes: Notes | None = None, form: TableForm = TableForm()
+) -> Record:
+    """Snapshot row of one flat row (CSV, Parquet, flat JSON) whose columns go by any of their usual names.
+
+    Nested values are read by their names, too; a row that holds an API study, whole or flattened, is that
+    study. `form` is what the whole table says of its rows.
+    """
+    notes = Notes() if notes is None else notes
+    if (study := study_of(row)) is not None:
+        return record_from_study(study, notes)
+    flat = flat_row(row)
+    columns = form.columns if form.columns and flat is row else table_columns(tuple(flat))
+    notes.columns, row = columns, flat
+    held = {name: row[column] for name, column in columns.used.items()}
+    cells = {name: value for name, value in held.items() if value is not None and value != ""}
+    notes.version = text_of(cells.pop("version", None))
     record: Record = {name: [] if name in LIST_COLUMNS else None for name in COLUMNS}
-    for field, column in columns_of(tuple(row)).items():
-        value = row[column]
-        if value is not None and value != "":
-            record[field] = _READERS.get(field, normalize.text_of)(value)
+    for name, value in composed(cells).items():
+        record[name] = _field(name, value, notes, form)
+    if columns.is_aact:
+        with_breaks(record, form.tildes or Tildes.of(row))
     record["nct_id"] = nct_id_of(record["nct_id"])
     return record
+
+
+def _field(name: str, value: object, notes: Notes, form: TableForm) -> object:
+    if name == "phases":
+        return _phases(value, notes)
+    if name in _LISTS:
+        return _LISTS[name](value)
+    if name in _ANSWERS:
+        return notes.read(name, _ANSWERS[name], value)
+    if name in DATE_COLUMNS:
+        if name not in form.day_first and order_is_open(value):
+            notes.guessed.append((name, shown(str(value))))
+        return notes.read(name, partial(iso_date, day_first=form.day_first.get(name, False)), value)
+    return _TEXTS.get(name, text_of)(value)
+
+
+def _phases(value: object, notes: Notes) -> list[str]:
+    for unknown in enums.unread_phases(value):
+        notes.unreadable("phases", unknown)
+    return enums.phases_of(value)
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -90,19 +193,29 @@ def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _texts(value: object) -> list[str]:
     # The API's items are taken as they are: a "|" or ";" in a condition's name is part of it.
-    items = value if isinstance(value, list) else [value]
-    return normalize.unique(text for text in map(normalize.text_of, items) if text)
+    items = _listed(value) if isinstance(value, str | list) else [value]
+    return lists.unique(text for text in map(text_of, items) if text)
 
 
-def _interventions(value: object) -> list[str]:
-    entries = ((entry.get("type"), normalize.text_of(entry.get("name"))) for entry in _entries(value))
-    return normalize.unique(normalize.typed_name(kind, name) for kind, name in entries if name)
+def _names(value: object, key: str) -> list[str]:
+    return lists.unique(text for entry in _entries(value) if (text := text_of(entry.get(key))))
 
 
-def _pairs(value: object, first: str, second: str) -> list[str]:
-    rows = ([normalize.text_of(entry.get(key)) for key in (first, second)] for entry in _entries(value))
-    return normalize.unique(": ".join(part for part in row if part) for row in rows if any(row))
+def _identifiers(identification: Mapping[str, Any]) -> list[str]:
+    own = text_of(_mapping(identification, "orgStudyIdInfo").get("id"))
+    first = [identifier(own, "org_study_id")] if own else []
+    return [*first, *lists.identifiers_of(_entries(identification.get("secondaryIdInfos")))]
 
 
 def _entries(value: object) -> list[dict[str, Any]]:
+    if isinstance(value, str):
+        value = _listed(value)
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _listed(value: str | list[Any]) -> list[Any]:
+    """A list, or the one that a flattened study's cell has in print."""
+    if isinstance(value, list):
+        return value
+    printed = printed_list(value.strip())
+    return [value] if printed is None else printed

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trialtune.registry.record.notes import Notes, shown
 from trialtune.registry.record.parse import record_from_row, record_from_study
 from trialtune.registry.record.schema import Record
-from trialtune.registry.record.validate import problems
+from trialtune.registry.record.validate import is_nct_id, problems
 
 _RAW_CHARACTERS = 2_000
 
@@ -20,6 +21,7 @@ class Row:
     record: Record | None
     reason: str | None = None
     raw: Mapping[str, str] = field(default_factory=dict)
+    notes: Notes | None = None
 
     @property
     def kind(self) -> str | None:
@@ -32,20 +34,39 @@ def bad_row(file: str, number: int, reason: str, raw: Mapping[str, Any]) -> Row:
     return Row(file, number, None, reason, cut_fields(raw))
 
 
-def record_row(file: str, number: int, record: Record) -> Row:
+def record_row(file: str, number: int, record: Record, notes: Notes | None = None) -> Row:
     """The record's row, good or bad by the record's own problems."""
     reasons = problems(record)
     if reasons:
         return bad_row(file, number, "; ".join(reasons), record)
-    return Row(file, number, record)
+    return Row(file, number, record, notes=notes)
 
 
 def value_row(file: str, number: int, value: object) -> Row:
-    """Row of one JSON value: an API v2 study, or a flat object of named columns."""
+    """Row of one JSON value: an API v2 study in any wrapping, or a flat object of named columns."""
+    value = _unwrapped(value)
     if not isinstance(value, dict):
         return bad_row(file, number, f"not a study: a JSON {type(value).__name__}", {"value": value})
-    build = record_from_study if "protocolSection" in value else record_from_row
-    return record_row(file, number, build(value))
+    notes = Notes()
+    if isinstance(value.get("protocolSection"), dict):
+        return record_row(file, number, record_from_study(value, notes), notes)
+    row = record_row(file, number, record_from_row(value, notes), notes)
+    if row.kind == "no NCT id" and row.record is None:
+        named = ", ".join(map(shown, list(value)[:8]))
+        return bad_row(file, number, f"no NCT id: an object of {named or 'nothing'}", {"value": value})
+    return row
+
+
+def _unwrapped(value: object) -> object:
+    """What stands in {"study": ...} or {"Rank": 1, "Study": ...}."""
+    for name in ("study", "Study"):
+        if (
+            isinstance(value, dict)
+            and isinstance(value.get(name), dict)
+            and not is_nct_id(value.get("nct_id"))
+        ):
+            return value[name]
+    return value
 
 
 def cut_fields(raw: Mapping[str, Any]) -> dict[str, str]:

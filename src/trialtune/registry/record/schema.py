@@ -7,28 +7,45 @@ from typing import Any
 import pyarrow as pa
 
 Record = dict[str, Any]
+DATE_COLUMNS = (
+    *("start_date", "last_update_date", "first_posted_date", "primary_completion_date", "completion_date"),
+)
+BOOLEAN_COLUMNS = ("has_results", "is_fda_regulated", "healthy_volunteers")
 LIST_COLUMNS = (
-    "conditions",
-    "keywords",
-    "interventions",
-    "arms",
-    "primary_outcomes",
-    "secondary_outcomes",
-    "phases",
+    *("conditions", "keywords", "interventions", "arms", "primary_outcomes", "secondary_outcomes"),
+    *("phases", "collaborators", "countries", "secondary_ids", "nct_aliases"),
+)
+#: What studies of trials group by; none of it enters a text.
+GROUP_COLUMNS = (
+    *("lead_sponsor", "sponsor_class", "collaborators", "first_posted_date", "primary_completion_date"),
+    *("completion_date", "enrollment", "enrollment_type", "countries", "secondary_ids", "has_results"),
+    *("primary_purpose", "allocation", "masking", "is_fda_regulated", "healthy_volunteers", "nct_aliases"),
 )
 COLUMNS = (
     *("nct_id", "brief_title", "official_title", "brief_summary", "detailed_description"),
-    "eligibility_criteria",
-    *LIST_COLUMNS,
+    *("eligibility_criteria", "conditions", "keywords", "interventions", "arms"),
+    *("primary_outcomes", "secondary_outcomes", "phases"),
     *("overall_status", "study_type", "start_date", "last_update_date", "why_stopped", "sex"),
-    *("minimum_age", "maximum_age", "text", "source", "data_timestamp", "row_hash"),
+    *("minimum_age", "maximum_age", *GROUP_COLUMNS),
+    *("text", "source", "data_timestamp", "row_hash"),
 )
-SNAPSHOT_SCHEMA = pa.schema(
-    [pa.field(name, pa.list_(pa.string()) if name in LIST_COLUMNS else pa.string()) for name in COLUMNS]
-)
-#: Columns the hash covers: what the record says, not where it came from or when it was last touched.
+
+
+def _type(name: str) -> pa.DataType:
+    if name in LIST_COLUMNS:
+        return pa.list_(pa.string())
+    if name in BOOLEAN_COLUMNS:
+        return pa.bool_()
+    return pa.int64() if name == "enrollment" else pa.string()
+
+
+SNAPSHOT_SCHEMA = pa.schema([pa.field(name, _type(name)) for name in COLUMNS])
+#: Columns the hash covers: what the record says of the trial and its stop. Neither where it came from or
+#: when it was touched, nor what a source may not have (AACT's nine main tables have no sponsors).
 CONTENT_FIELDS = tuple(
-    name for name in COLUMNS if name not in ("last_update_date", "source", "data_timestamp", "row_hash")
+    name
+    for name in COLUMNS
+    if name not in {"last_update_date", "source", "data_timestamp", "row_hash", *GROUP_COLUMNS}
 )
 TEXT_FIELDS = (
     *("brief_title", "official_title", "brief_summary", "detailed_description", "eligibility_criteria"),
@@ -38,8 +55,12 @@ TEXT_FIELDS = (
 
 
 def content_hash(record: Mapping[str, Any]) -> str:
-    """32 hex digits over `CONTENT_FIELDS` (BLAKE2b); the same content from another source hashes the same."""
+    """32 hex digits over `CONTENT_FIELDS` (BLAKE2b); the same content from another source hashes the same.
+
+    AACT's files have lost quotation marks and blank lines: neither they nor the kind of blanks count.
+    """
     # Text holds no control characters, so these two separate items and fields without doubt.
-    cells = (record.get(field) or "" for field in CONTENT_FIELDS)
-    content = "\x1e".join("".join(f"{item}\x1f" for item in c) if isinstance(c, list) else c for c in cells)
+    cells = (record[field] or "" for field in CONTENT_FIELDS)
+    content = "\x01".join("\x02".join(c) if isinstance(c, list) else c for c in cells)
+    content = " ".join(content.replace('"', "").split())
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -4,19 +4,44 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trialtune.registry.record import normalize
 from trialtune.registry.record.schema import TEXT_FIELDS
+from trialtune.registry.record.text import text_of
 
 MAX_FIELD_CHARACTERS = 1_000_000
 
 SEXES = ("ALL", "MALE", "FEMALE")
 
+# Of the registers that WHO's ICTRP gathers: https://www.who.int/tools/clinical-trials-registry-platform
+_OTHER_REGISTRIES = tuple(
+    (registry, re.compile(form))
+    for registry, form in (
+        ("ISRCTN", r"ISRCTN\s*\d"),
+        ("DRKS (Germany)", r"DRKS\s*\d"),
+        ("CTIS (EU)", r"(?:CTIS|EUCT[R ]?)?\s*20\d\d-5\d{5}-\d\d"),
+        ("EudraCT (EU)", r"(?:EUCTR|EUDRACT)?\s*(?:19|20)\d\d-\d{6}-\d\d"),
+        ("ANZCTR (Australia, New Zealand)", r"ACTRN\s*\d"),
+        ("ChiCTR (China)", r"CHICTR"),
+        ("CTRI (India)", r"CTRI/"),
+        ("JPRN (Japan)", r"JPRN|JRCT|UMIN\d|JAPICCTI"),
+        ("CRIS (Korea)", r"KCT\d"),
+        ("IRCT (Iran)", r"IRCT\d"),
+        ("ReBec (Brazil)", r"RBR-|U1111-"),
+        ("LBCTR (Lebanon)", r"LBCTR"),
+        ("NTR (Netherlands)", r"NTR\d|NL-OMON|NL\d{3,5}$"),
+        ("PACTR (Africa)", r"PACTR"),
+        ("RPCEC (Cuba)", r"RPCEC"),
+        ("SLCTR (Sri Lanka)", r"SLCTR"),
+        ("TCTR (Thailand)", r"TCTR"),
+        ("REPEC (Peru)", r"PER-"),
+    )
+)
+NCT_ID_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])NCT\d{8}(?!\d)", re.ASCII | re.IGNORECASE)
 _NCT_ID = re.compile(r"NCT\d{8}", re.ASCII)
 
 
 def nct_id_of(value: object) -> str | None:
     """The id without blanks, in capitals; the validator says whether it is one."""
-    text = normalize.short_text_of(value)
+    text = text_of(value)
     return text.upper() if text else None
 
 
@@ -32,7 +57,7 @@ def problems(record: Mapping[str, Any]) -> list[str]:
     if nct_id is None:
         found.append("no NCT id")
     elif not is_nct_id(nct_id):
-        found.append(f"bad NCT id: {shown(nct_id)} (expected NCT and eight digits)")
+        found.append(bad_id(nct_id))
     if not any(record[field] for field in TEXT_FIELDS):
         found.append("no text: every text field is empty")
     sex = record["sex"]
@@ -46,6 +71,15 @@ def problems(record: Mapping[str, Any]) -> list[str]:
     except UnicodeEncodeError:
         found += _undecodable(record)
     return found
+
+
+def bad_id(value: str) -> str:
+    """Why a value is no NCT id: another registry's id, or none at all."""
+    text = value.strip().upper()
+    for registry, form in _OTHER_REGISTRIES:
+        if form.match(text):
+            return f"an id of {registry}, not of ClinicalTrials.gov: {shown(value)}"
+    return f"bad NCT id: {shown(value)} (expected NCT and eight digits)"
 
 
 def shown(value: str) -> str:

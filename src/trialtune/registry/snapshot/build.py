@@ -1,20 +1,25 @@
 """The snapshot: one Parquet row a trial, made from any source, with what was refused set beside it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from trialtune.errors import UsageError
 from trialtune.files import atomic_file, sha256_of, writing
 from trialtune.registry.readers.chunk import packed
 from trialtune.registry.readers.source import open_source, read_chunks
+from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.quarantine import NothingUsable, Quarantine
+from trialtune.registry.record.row import bad_row
 from trialtune.registry.snapshot.deduplicate import Deduplicator
+from trialtune.registry.snapshot.filter import picked_rows
 from trialtune.registry.snapshot.write import SnapshotWriter
 
 # Below this, starting other processes takes longer than they save.
@@ -23,7 +28,11 @@ SHARED_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import did; read = kept + quarantined, and `reasons` counts the quarantined by kind."""
+    """What an import did; read = kept + quarantined, and `reasons` counts the quarantined by kind.
+
+    `columns_used` says which field each column of a table went to. `unread` has, by field, how many values
+    could not be read, and the most frequent of them; `guessed` those that could be read in two ways.
+    """
 
     read: int
     kept: int
@@ -33,6 +42,10 @@ class ImportSummary:
     quarantine: Path | None
     data_timestamp: str
     warnings: tuple[str, ...] = ()
+    columns_used: dict[str, str] = field(default_factory=dict)
+    columns_not_used: tuple[str, ...] = ()
+    unread: dict[str, dict[str, Any]] = field(default_factory=dict)
+    guessed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as JSON-able values."""
@@ -51,7 +64,8 @@ def import_trials(
 ) -> ImportSummary:
     """Import trials into a snapshot; refused rows go to `<stem>.quarantine.jsonl`, with the reason.
 
-    The same files give the same bytes, whatever the number of processes.
+    The same files give the same bytes, whatever the number of processes. Of several versions of a trial
+    the newest is kept: by update date, then by the number or date of the version, then the last.
 
     Args:
         source: A file, a folder, or the data set OWNER/NAME of the Hugging Face Hub; see `SUPPORTED`.
@@ -87,24 +101,24 @@ def import_trials(
     if sum(file.stat().st_size for file in opened.files) < SHARED_BYTES:
         workers = 1
     quarantine = Quarantine(out.with_name(f"{out.stem}.quarantine.jsonl"))
-    warnings: list[str] = []
-    chunks = read_chunks(opened, encoding=encoding, warn=warnings.append)
+    findings = Findings()
+    chunks = read_chunks(opened, encoding=encoding, findings=findings)
     deduplicator = Deduplicator()
     kept = 0
-    with (
-        writing(out),
-        quarantine,
-        atomic_file(out) as temporary,
-        SnapshotWriter(temporary, metadata) as writer,
-    ):
-        for part in packed(chunks, workers=workers):
-            table, refused = deduplicator.of(part)
-            for row in refused:
-                quarantine.add(row)
-            writer.add(_stamped(table, timestamp, replace=data_timestamp is not None))
-            kept += table.num_rows
-            if progress:
-                progress(table.num_rows + len(refused))
+    with writing(out), quarantine, atomic_file(out) as temporary:
+        with SnapshotWriter(temporary, metadata) as writer:
+            for part in packed(chunks, workers=workers):
+                findings.merge(part.findings)
+                table, refused = deduplicator.of(part)
+                for row in refused:
+                    quarantine.add(row)
+                writer.add(_stamped(table, timestamp, replace=data_timestamp is not None))
+                kept += table.num_rows
+                if progress:
+                    progress(table.num_rows + len(refused))
+        if deduplicator.superseded:
+            kept -= len(deduplicator.superseded)
+            _drop_superseded(temporary, metadata, deduplicator, quarantine)
         _refuse_useless(source, kept, quarantine)
     return ImportSummary(
         read=kept + quarantine.count,
@@ -114,8 +128,32 @@ def import_trials(
         out=out,
         quarantine=quarantine.path if quarantine.count else None,
         data_timestamp=timestamp,
-        warnings=tuple(warnings),
+        warnings=tuple(findings.warnings),
+        columns_used=findings.used,
+        columns_not_used=tuple(findings.columns_not_used),
+        unread={name: values.as_dict() for name, values in findings.unread.items()},
+        guessed={name: values.as_dict() for name, values in findings.guessed.items()},
     )
+
+
+def _drop_superseded(
+    path: Path, metadata: dict[str, str], deduplicator: Deduplicator, quarantine: Quarantine
+) -> None:
+    """Write the snapshot again without the rows that later ones replaced, which go to quarantine."""
+    old = path.with_name(f"{path.name}.all")
+    path.rename(old)
+    try:
+        superseded = np.zeros(pq.read_metadata(old).num_rows, np.bool_)
+        superseded[list(deduplicator.superseded)] = True
+        for rows, places in picked_rows(old, superseded):
+            for record, at in zip(rows.to_pylist(), places.tolist(), strict=True):
+                place, reason = deduplicator.superseded[at]
+                quarantine.add(bad_row(*place, reason, record))
+        with SnapshotWriter(path, metadata) as writer:
+            for rows, _ in picked_rows(old, ~superseded):
+                writer.add(rows)
+    finally:
+        old.unlink()
 
 
 def _stamped(table: pa.Table, timestamp: str, *, replace: bool) -> pa.Table:

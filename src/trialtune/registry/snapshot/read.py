@@ -68,7 +68,8 @@ def _fits(name: str, kind: pa.DataType) -> bool:
     """Whether a column has the snapshot's type, in any of Arrow's forms of text and lists."""
     if name in LIST_COLUMNS:
         return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type)
-    return _is_text(kind)
+    wanted = SNAPSHOT_SCHEMA.field(name).type
+    return kind.equals(wanted) or (pa.types.is_string(wanted) and _is_text(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from trialtune.errors import DataError
 from trialtune.files import atomic_file
-from trialtune.registry.record.normalize import iso_date
+from trialtune.registry.record.dates import iso_date
 from trialtune.registry.record.row import Row, bad_row, value_row
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, content_hash
 from trialtune.registry.record.validate import is_nct_id, nct_id_of

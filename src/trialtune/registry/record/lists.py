@@ -1,0 +1,165 @@
+"""List cells: items of conditions, interventions, arms and outcomes, however a source writes them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trialtune.registry.record.identifiers import identifier
+from trialtune.registry.record.printed_lists import printed_list
+from trialtune.registry.record.text import text_of
+
+INTERVENTION_TYPES = (
+    "Behavioral",
+    "Biological",
+    "Combination Product",
+    "Device",
+    "Diagnostic Test",
+    "Dietary Supplement",
+    "Drug",
+    "Genetic",
+    "Other",
+    "Procedure",
+    "Radiation",
+)
+_TYPE_NAMES = {name.upper().replace(" ", "_"): name for name in INTERVENTION_TYPES}
+_TYPE_NAMES |= {name.upper(): name for name in INTERVENTION_TYPES}
+_TYPE_NAMES |= {name: name for name in INTERVENTION_TYPES}
+_TYPE = "|".join(name.replace(" ", "[ _]") for name in INTERVENTION_TYPES)
+_TYPED = re.compile(rf"({_TYPE}):\s*", re.IGNORECASE)
+_NEXT_TYPED = re.compile(rf";\s*(?=(?:{_TYPE}):)", re.IGNORECASE)
+# "COVID-19;Fever" is two conditions; "Kidney Transplant; Complications" and "inv(16)(p13;q22)" are one.
+_TERM = re.compile(r"(?:\([^()]*\)|;(?=\s)|[^;(]+|\()+")
+_HTML_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
+# How the parts of an item are called, in the API, its predecessor and AACT; compared as `_plain` keys.
+_PARTS = {
+    "type": ("type", "interventiontype", "secondaryidtype", "idtype"),
+    "name": (
+        *("name", "interventionname", "condition", "keyword", "term", "label", "title", "armgrouplabel"),
+        *("collaboratorname", "country", "fullname"),
+    ),
+    "id": ("id", "secondaryid", "idvalue", "value"),
+    "measure": ("measure", "primaryoutcomemeasure", "secondaryoutcomemeasure", "name", "title"),
+    "description": (
+        *("description", "interventiondescription", "armgroupdescription"),
+        *("primaryoutcomedescription", "secondaryoutcomedescription"),
+    ),
+    "time_frame": ("timeframe", "primaryoutcometimeframe", "secondaryoutcometimeframe"),
+}
+
+
+def items_of(value: object) -> list[str]:
+    """Items of a list cell: a list, "a|b", a printed list, or a single text; repeats dropped."""
+    return unique(_texts(value))
+
+
+def terms_of(value: object) -> list[str]:
+    """`items_of` for conditions and keywords, which some exports join by ";"."""
+    items = _texts(value)
+    if len(items) == 1 and ";" in items[0] and isinstance(value, str):
+        items = _clean(_TERM.findall(items[0]))
+    return unique(items)
+
+
+def interventions_of(value: object) -> list[str]:
+    """`items_of` for interventions: also "Drug: X;Drug: Y"; types in the API's capitals become "Drug"."""
+    found = []
+    for item in raw_items(value):
+        if isinstance(item, dict):
+            found.append(intervention_of(item))
+        else:
+            parts = (part for text in _clean([item]) for part in _NEXT_TYPED.split(text))
+            found += [typed_name(*_split_type(part)) for part in parts if part]
+    return unique(item for item in found if item)
+
+
+def intervention_of(entry: Mapping[str, Any]) -> str | None:
+    """ "Drug: Aspirin" of {"type": "DRUG", "name": "Aspirin"}; its description where it has no name."""
+    return typed_name(_part(entry, "type"), _part(entry, "name") or _part(entry, "description"))
+
+
+def arms_of(value: object) -> list[str]:
+    """`items_of` for arms, which are "label: description"."""
+    items = (_joined(item, "name") if isinstance(item, dict) else item for item in raw_items(value))
+    return unique(_clean(items))
+
+
+def outcomes_of(value: object) -> list[str]:
+    """Outcomes as "measure: description"; those that differ in their time frame only have it behind them."""
+    entries: dict[tuple[str, str | None], None] = {}
+    for item in raw_items(value):
+        if isinstance(item, dict):
+            text, frame = _joined(item, "measure"), _part(item, "time_frame")
+        else:
+            text, frame = next(iter(_clean([item])), ""), None
+        if text:
+            entries[text, frame] = None
+    texts = [text for text, _ in entries]
+    alike = {text for text in texts if texts.count(text) > 1} if len(set(texts)) < len(texts) else ()
+    return unique(f"{text} [{frame}]" if text in alike and frame else text for text, frame in entries)
+
+
+def identifiers_of(value: object) -> list[str]:
+    """Ids behind their kinds, of texts or of the API's {"id": ..., "type": ...}."""
+    found = []
+    for item in [] if value is None else raw_items(value):
+        entry = item if isinstance(item, dict) else {"id": item}
+        found += [identifier(text, _part(entry, "type")) for text in [_part(entry, "id")] if text]
+    return unique(found)
+
+
+def typed_name(kind: object, name: str | None) -> str | None:
+    """("DIETARY_SUPPLEMENT", "Zinc") -> "Dietary Supplement: Zinc"; an unknown kind leaves the name alone."""
+    if name is None or not isinstance(kind, str):
+        return name
+    label = _TYPE_NAMES.get(kind) or _TYPE_NAMES.get(kind.upper().replace(" ", "_"))
+    return f"{label}: {name}" if label else name
+
+
+def unique(items: Iterable[str]) -> list[str]:
+    """The items without repeats, in their order."""
+    return list(dict.fromkeys(items))
+
+
+def _split_type(item: str) -> tuple[str | None, str]:
+    match = _TYPED.match(item)
+    return (match[1], item[match.end() :]) if match and match.end() < len(item) else (None, item)
+
+
+def raw_items(value: object) -> list[object]:
+    """The cell's items as they are: text, numbers, dicts."""
+    if isinstance(value, str):
+        text = value.strip()
+        printed = printed_list(text)
+        if printed is not None:
+            return [part for item in printed for part in (item if isinstance(item, list) else [item])]
+        if "<" in text:
+            text = _HTML_BREAK.sub("|", text)
+        return list(text.split("|"))
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [value]
+
+
+def _texts(value: object) -> list[str]:
+    return _clean(_part(item, "name") if isinstance(item, dict) else item for item in raw_items(value))
+
+
+def _clean(items: Iterable[object]) -> list[str]:
+    # Some exports end a list by a comma that belongs to no item.
+    texts = (text_of(item) for item in items)
+    return [text for text in ((t or "").rstrip(", ") for t in texts) if text]
+
+
+def _joined(entry: Mapping[str, Any], first: str) -> str:
+    return ": ".join(part for part in (_part(entry, first), _part(entry, "description")) if part)
+
+
+def _part(entry: Mapping[str, Any], name: str) -> str | None:
+    if name in entry:
+        return text_of(entry[name])
+    known = {_plain(key): value for key, value in entry.items()}
+    return next((text_of(known[alias]) for alias in _PARTS[name] if alias in known), None)
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[^a-z]", "", str(key).lower())

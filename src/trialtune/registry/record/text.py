@@ -1,0 +1,40 @@
+"""Cells as clean text, and the ways in which programs spell a missing value."""
+
+import math
+import re
+from datetime import date
+
+# Line breaks of other kinds become "\n", so that no two words are glued; other control characters go.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85]")
+# What R, pandas, Excel, PostgreSQL, SAS and Python write for "nothing"; compared in lower case.
+_MISSING = frozenset(
+    {"", "na", "n/a", "#n/a", "<na>", "na_character_", "nan", "nat", "none", "null", "\\n"} | {"-", "--", "."}
+)
+_LONGEST_MISSING = max(map(len, _MISSING))
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell, stripped of blanks, is empty or but a program's word for a missing value."""
+    return len(text) <= _LONGEST_MISSING and text.lower() in _MISSING
+
+
+def text_of(value: object) -> str | None:
+    """Text without control characters and outer blanks; None when nothing or a missing value is left.
+
+    Numbers are written out and the items of a list joined by line breaks; any other type holds no text.
+    """
+    if isinstance(value, str):
+        if not value.isprintable() and _CONTROL.search(value):
+            value = _CONTROL.sub("", _BREAK.sub("\n", value))
+        value = value.strip()
+        return None if not value or is_missing(value) else value
+    if isinstance(value, bool | int | float):
+        return None if isinstance(value, float) and math.isnan(value) else str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        # One level only: a list in a list is no text, however deep it goes.
+        parts = (text_of(item) for item in value if not isinstance(item, list | tuple))
+        return "\n".join(part for part in parts if part) or None
+    return None
