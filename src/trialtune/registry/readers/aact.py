@@ -185,11 +185,17 @@ def _sort(reader: TableReader | ParquetTable, out: Path) -> None:
 
 def _copy_in_order(reader: TableReader | ParquetTable, out: Path) -> None:
     rows = reader.batches  # noqa: F841 - DuckDB finds it by its name
+    # The long description of an intervention is wanted only where it has no name.
+    rest = (
+        " REPLACE (CASE WHEN octet_length(name) > 0 THEN ''::BLOB ELSE description END AS description)"
+        if {"intervention_type", "name", "description"} <= set(reader.names)
+        else ""
+    )
     order = "nct_id, octet_length(id), id, row" if "id" in reader.names else "nct_id, row"
     settings: dict[str, Any] = {**_SORT, "temp_directory": str(out.parent)}
     with duckdb.connect(config=settings) as connection:
         connection.execute(
-            f"COPY (SELECT * FROM rows ORDER BY {order}) TO '{out}'"
+            f"COPY (SELECT *{rest} FROM rows ORDER BY {order}) TO '{out}'"
             " (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 10000)"
         )
 

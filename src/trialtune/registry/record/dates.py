@@ -41,7 +41,7 @@ def iso_date(value: object, *, day_first: bool = False) -> str | None:
 
 
 @lru_cache(maxsize=1 << 16)
-def _of_text(given: str, day_first: bool) -> str | None:  # noqa: FBT001 - a registry has few different dates
+def _of_text(given: str, day_first: bool) -> str | None:  # a registry has few different dates
     text = text_of(given)
     if text is None:
         return None

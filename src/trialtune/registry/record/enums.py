@@ -140,15 +140,16 @@ def count_of(value: object) -> int | None:
 
 def phases_of(value: object) -> list[str]:
     """Phases in the API's names: "Phase 1/Phase 2", "PHASE1|PHASE2", "Phase II/III", "2.0" or a list."""
-    return unique(phase for item in raw_items(value) for phase in _phases(item) or ())
+    return unique(phase for item in raw_items(value) for phase in _of_item(item) or ())
 
 
 def unread_phases(value: object) -> list[str]:
     """What stands among phases and is none."""
-    return [str(item) for item in raw_items(value) if _phases(item) is None]
+    return [str(item) for item in raw_items(value) if _of_item(item) is None]
 
 
-def _phases(value: object) -> list[str] | None:
+@remembered
+def _of_item(value: object) -> list[str] | None:
     """The phases of one item; none for an empty one, and None for what is no phase."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return [] if value is None else None

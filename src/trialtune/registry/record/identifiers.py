@@ -1,13 +1,12 @@
 """A trial's ids beside its NCT id, each with the kind of register or body it comes from."""
 
 import re
+from functools import lru_cache
 
-_BY_FORM = (
-    ("UTN", re.compile(r"U1111-\d{4}-\d{4}")),
-    ("ISRCTN", re.compile(r"ISRCTN\d{8}")),
-    # EU numbers: CTIS numbers have 5 at the head of six digits (Regulation 536/2014), EudraCT numbers none.
-    ("CTIS", re.compile(r"20\d\d-5\d{5}-\d\d(?:-\d\d)?")),
-    ("EudraCT", re.compile(r"(?:19|20)\d\d-\d{6}-\d\d")),
+# EU numbers: CTIS numbers have a 5 at the head of six digits (Regulation 536/2014), EudraCT numbers do not.
+_BY_FORM = re.compile(
+    r"(?P<UTN>U1111-\d{4}-\d{4})|(?P<ISRCTN>ISRCTN\d{8})|(?P<CTIS>20\d\d-5\d{5}-\d\d(?:-\d\d)?)"
+    r"|(?P<EudraCT>(?:19|20)\d\d-\d{6}-\d\d)"
 )
 _BY_TYPE = {
     "ORG_STUDY_ID": "Org Study ID",
@@ -23,7 +22,7 @@ _BY_TYPE = {
     "OTHER_GRANT": "Grant",
 }
 OTHER = "Other"
-_KINDS = frozenset({OTHER, *(kind for kind, _ in _BY_FORM), *_BY_TYPE.values()})
+_KINDS = frozenset({OTHER, *_BY_FORM.groupindex, *_BY_TYPE.values()})
 
 
 def identifier(value: str, kind: str | None = None) -> str:
@@ -35,8 +34,11 @@ def identifier(value: str, kind: str | None = None) -> str:
     head, colon, rest = value.partition(": ")
     if colon and head in _KINDS and rest:
         return value
-    for name, form in _BY_FORM:
-        if form.fullmatch(value):
-            return f"{name}: {value}"
-    name = _BY_TYPE.get(re.sub(r"[^A-Z]+", "_", (kind or "").upper()).strip("_"), OTHER)
-    return f"{name}: {value}"
+    if match := _BY_FORM.fullmatch(value):
+        return f"{match.lastgroup}: {value}"
+    return f"{_kind_of(kind)}: {value}"
+
+
+@lru_cache(maxsize=256)
+def _kind_of(given: str | None) -> str:
+    return _BY_TYPE.get(re.sub(r"[^A-Z]+", "_", (given or "").upper()).strip("_"), OTHER)

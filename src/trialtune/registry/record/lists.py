@@ -158,7 +158,9 @@ def _joined(entry: Mapping[str, Any], first: str) -> str:
 
 
 def _part(entry: Mapping[str, Any], name: str) -> str | None:
-    key = name if name in entry else _key_of(tuple(entry), name)
+    if name in entry:
+        return text_of(entry[name])
+    key = _key_of(tuple(entry), name)
     return None if key is None else text_of(entry[key])
 
 

@@ -18,6 +18,7 @@ from trialtune.registry.record.text import text_of
 from trialtune.registry.record.tildes import Tildes, with_breaks
 from trialtune.registry.record.validate import nct_id_of
 
+_NOTHING: Mapping[str, Any] = {}
 _LISTS: dict[str, Callable[[object], list[str]]] = {
     "conditions": lists.terms_of,
     "keywords": lists.terms_of,
@@ -188,7 +189,7 @@ def _phases(value: object, notes: Notes) -> list[str]:
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = parent.get(key)
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def _texts(value: object) -> list[str]:
