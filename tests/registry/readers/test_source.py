@@ -301,3 +301,14 @@ def test_real_trials_read_without_a_bad_row(shared_data: Path) -> None:
         rows = list(read_rows(shared_data / name))
         assert len(rows) == count
         assert not [row for row in rows if row.reason]
+
+
+@pytest.mark.parametrize("depth", [900, 1_020, 100_000])
+def test_deep_nesting_is_refused(write: Write, depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    path = write(
+        "a.jsonl", b'{"protocolSection": {"a": ' + nested + b"}}\n" + b'{"b": ' + nested + b"}\n" + LINES
+    )
+    rows = list(read_rows(path))
+    assert [row.kind for row in rows[2:]] == [None] * 3
+    assert all(row.kind in ("no NCT id", "broken JSON") for row in rows[:2])

@@ -1,5 +1,6 @@
 """One row of a source: a usable record, or the reason why it is not one."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,13 +49,16 @@ def value_row(file: str, number: int, value: object) -> Row:
     if not isinstance(value, dict):
         return bad_row(file, number, f"not a study: a JSON {type(value).__name__}", {"value": value})
     notes = Notes()
-    if isinstance(value.get("protocolSection"), dict):
-        return record_row(file, number, record_from_study(value, notes), notes)
-    row = record_row(file, number, record_from_row(value, notes), notes)
-    if row.kind == "no NCT id" and row.record is None:
-        named = ", ".join(map(shown, list(value)[:8]))
-        return bad_row(file, number, f"no NCT id: an object of {named or 'nothing'}", value)
-    return row
+    is_study = isinstance(value.get("protocolSection"), dict)
+    record = record_from_study(value, notes) if is_study else record_from_row(value, notes)
+    row = record_row(file, number, record, notes)
+    if row.kind != "no NCT id":
+        return row
+    # What it holds in place of an id says what it is.
+    if is_study:
+        return bad_row(file, number, row.reason or "", {**record, "study": value})
+    named = ", ".join(map(shown, list(value)[:8]))
+    return bad_row(file, number, f"no NCT id: an object of {named or 'nothing'}", value)
 
 
 def _unwrapped(value: object) -> object:
@@ -76,7 +80,12 @@ def cut_fields(raw: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return " | ".join(value) if isinstance(value, list) and _all_text(value) else str(value)
+    if isinstance(value, list) and _all_text(value):
+        return " | ".join(value)
+    try:
+        return json.dumps(value, default=str) if isinstance(value, dict) else str(value)
+    except RecursionError:
+        return "nested too deeply to be shown"
 
 
 def _all_text(items: list[object]) -> bool:
