@@ -259,7 +259,7 @@ def test_the_columns_of_ictrp(tmp_path: Path) -> None:
     assert first.notes is not None
     assert (first.record["brief_title"], first.record["official_title"]) == ("Zinc", "On zinc")
     assert first.record["eligibility_criteria"] == (
-        "Inclusion Criteria:\nAdults<br>ill\n\nExclusion Criteria: none"
+        "Inclusion Criteria:\nAdults\nill\n\nExclusion Criteria: none"
     )
     assert first.record["interventions"] == ["Drug: Zinc", "Device: Stent"]
     assert first.record["conditions"] == ["Cold", "Flu"]

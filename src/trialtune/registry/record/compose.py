@@ -6,7 +6,7 @@ from typing import Any
 
 from trialtune.registry.record.enums import boolean_of
 from trialtune.registry.record.identifiers import identifier
-from trialtune.registry.record.lists import identifiers_of, items_of, raw_items
+from trialtune.registry.record.lists import HTML_BREAK, identifiers_of, items_of, raw_items
 from trialtune.registry.record.text import text_of
 
 # Items of one column that say more of the items of another: field -> (its key, part -> the part's key).
@@ -60,7 +60,7 @@ def either(*answers: object) -> bool | None:
 
 
 def _headed(name: str, value: object) -> str | None:
-    text, head = text_of(value), _HEADS[name]
+    text, head = text_of(HTML_BREAK.sub("\n", value) if isinstance(value, str) else value), _HEADS[name]
     if text is None or text.lower().startswith(head[:-1].lower()):
         return text
     return f"{head}\n{text}"

@@ -31,7 +31,7 @@ _TYPED = re.compile(rf"({_TYPE}):\s*", re.IGNORECASE)
 _NEXT_TYPED = re.compile(rf";\s*(?=(?:{_TYPE}):)", re.IGNORECASE)
 # "COVID-19;Fever" is two conditions; "Kidney Transplant; Complications" and "inv(16)(p13;q22)" are one.
 _TERM = re.compile(r"(?:\([^()]*\)|;(?=\s)|[^;(]+|\()+")
-_HTML_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
+HTML_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
 # How the parts of an item are called, in the API, its predecessor and AACT; compared without punctuation.
 _PARTS = {
     "type": ("type", "interventiontype", "secondaryidtype", "idtype"),
@@ -57,7 +57,7 @@ def items_of(value: object) -> list[str]:
 def terms_of(value: object) -> list[str]:
     """`items_of` for conditions and keywords, which some exports join by ";"."""
     items = _texts(value)
-    if len(items) == 1 and ";" in items[0] and isinstance(value, str):
+    if len(items) == 1 and ";" in items[0] and _is_joined(value):
         items = _clean(_TERM.findall(items[0]))
     return unique(items)
 
@@ -65,11 +65,14 @@ def terms_of(value: object) -> list[str]:
 def interventions_of(value: object) -> list[str]:
     """`items_of` for interventions: also "Drug: X;Drug: Y"; types in the API's capitals become "Drug"."""
     found = []
+    joined = _is_joined(value)
     for item in raw_items(value):
         if isinstance(item, dict):
             found.append(intervention_of(item))
         else:
-            parts = (part for text in _clean([item]) for part in _NEXT_TYPED.split(text))
+            texts = _clean([item])
+            # The items of a list are whole; only joined text may have several between its bars.
+            parts = [part for text in texts for part in _NEXT_TYPED.split(text)] if joined else texts
             found += [typed_name(*_split_type(part)) for part in parts if part]
     return unique(item for item in found if item)
 
@@ -127,6 +130,11 @@ def _split_type(item: str) -> tuple[str | None, str]:
     return (match[1], item[match.end() :]) if match and match.end() < len(item) else (None, item)
 
 
+def _is_joined(value: object) -> bool:
+    """Whether a cell is text that may hold several items, and no list."""
+    return isinstance(value, str) and printed_list(value.strip()) is None
+
+
 def raw_items(value: object) -> list[object]:
     """The cell's items as they are: text, numbers, dicts."""
     if isinstance(value, str):
@@ -135,7 +143,7 @@ def raw_items(value: object) -> list[object]:
         if printed is not None:
             return [part for item in printed for part in (item if isinstance(item, list) else [item])]
         if "<" in text:
-            text = _HTML_BREAK.sub("|", text)
+            text = HTML_BREAK.sub("|", text)
         return list(text.split("|"))
     if isinstance(value, list | tuple):
         return list(value)

@@ -16,8 +16,8 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "", "f": " "}
 _CODES = {"x": 2, "u": 4, "U": 8}  # digits of a character's number
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _CLOSES = {"[": "]", "(": ")", "{": "}"}
-# An isotope or a locant in brackets begins a name, as in "[18F]" or "[D-Ala2]": such a cell is no list.
-_NAME = re.compile(r"\[(?:\d+[A-Z][a-z]?\d*|[DL]-.*)\]")
+# An isotope in brackets is a name or the beginning of one: such a cell is no list.
+_NAME = re.compile(r"\[\d+[A-Z][a-z]?\d*\]")
 
 
 class _NoList(ValueError):
