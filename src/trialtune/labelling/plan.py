@@ -21,8 +21,16 @@ from trialtune.tasks.task import Task
 from trialtune.workers import cores, in_order
 
 _TRIALS = pa.schema(
-    [("nct_id", pa.string()), ("year", pa.string()), ("phase", pa.string()), ("text_hash", pa.string())]
+    [
+        ("nct_id", pa.string()),
+        ("year", pa.string()),
+        ("phase", pa.string()),
+        ("sponsor_class", pa.string()),
+        ("country", pa.list_(pa.string())),
+        ("text_hash", pa.string()),
+    ]
 )
+_GROUPED = ("nct_id", "start_date", "phases", "sponsor_class", "countries")
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
 READ_ROWS = 2048
 LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
@@ -52,7 +60,7 @@ class Plan:
 
     @property
     def trials_file(self) -> Path:
-        """A row a trial: nct_id, year, phase, text_hash (null for one without text)."""
+        """A row a trial: nct_id, the groups it counts in, text_hash (null for one without text)."""
         return self.folder / "trials.parquet"
 
     def scores_file(self, shard: int) -> Path:
@@ -98,7 +106,7 @@ def make_plan(
     has no column of the task, or no trial with such a text.
     """
     fields = _fields(task, snapshot)
-    columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
+    columns = [*dict.fromkeys((*_GROUPED, *fields))]
     workers = cores() if count_trials(snapshot) > LARGE else 1
     trials = without = 0
     with (
@@ -179,20 +187,22 @@ def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=READ_ROWS, columns=columns)
 
 
-def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str | None]]:
-    """NCT id, year, phase and text of each trial; None for one without."""
-    return [(row["nct_id"], _year(row), _phase(row), task.text_of(row)) for row in batch.to_pylist()]
+def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[Any, ...]]:
+    """NCT id, groups and text of each trial, as in `_TRIALS`; None for one without a text."""
+    return [
+        (
+            row["nct_id"],
+            (row["start_date"] or "")[:4],
+            "/".join(row["phases"] or []),
+            row["sponsor_class"],
+            row["countries"],
+            task.text_of(row),
+        )
+        for row in batch.to_pylist()
+    ]
 
 
-def _year(row: dict[str, Any]) -> str:
-    return (row["start_date"] or "")[:4]
-
-
-def _phase(row: dict[str, Any]) -> str:
-    return "/".join(row["phases"] or [])
-
-
-def _table(rows: Sequence[tuple[str | None, ...]], schema: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.table(
         {name: list(column) for name, column in zip(schema.names, zip(*rows, strict=True), strict=True)},
         schema=schema,

@@ -1,15 +1,13 @@
 """What labelling a registry came to, as `summary.json` holds it."""
 
-from pydantic import BaseModel, ConfigDict
-
+from trialtune.results import Result
 from trialtune.tasks.task import Kind
 
+# Value of a group -> "trials" and each label -> trials.
+Counts = dict[str, dict[str, int]]
 
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
-
-class Named(_Result):
+class Named(Result):
     """A classifier or snapshot by its file name, and what tells it from others of that name."""
 
     name: str
@@ -17,7 +15,7 @@ class Named(_Result):
     data_timestamp: str | None = None
 
 
-class LabelledCounts(_Result):
+class LabelledCounts(Result):
     """Trials; `labelled` = new + changed + unchanged, against an earlier output."""
 
     trials: int
@@ -33,7 +31,10 @@ class LabelledCounts(_Result):
 
 
 class LabellingSummary(LabelledCounts):
-    """The counts, by label, start year and phase too; those are empty for a dry run."""
+    """The counts, by label and by what trials are grouped by too; those are empty for a dry run.
+
+    `sponsor_class` is the lead sponsor's; a trial of several countries counts in each.
+    """
 
     version: str
     task: str
@@ -42,5 +43,7 @@ class LabellingSummary(LabelledCounts):
     snapshot: Named
     needs_review: int | None = None
     label: dict[str, int] = {}  # label -> trials
-    year: dict[str, dict[str, int]] = {}  # start year -> "trials" and each label -> trials
-    phase: dict[str, dict[str, int]] = {}
+    year: Counts = {}
+    phase: Counts = {}
+    sponsor_class: Counts = {}
+    country: Counts = {}
