@@ -59,10 +59,11 @@ def test_counts_add_up_and_the_quarantine_says_why(tmp_path: Path) -> None:
     assert json.loads(json.dumps(summary.as_dict()))["kept"] == 2
     entries = [json.loads(line) for line in summary.quarantine.read_text().splitlines()]
     assert [(entry["row"], entry["nct_id"]) for entry in entries] == [
-        *((2, "NCT00000001"), (3, "NCT00000001"), (4, "NCT00000002"), (5, None), (6, "NCT00000003")),
+        *((2, "NCT00000001"), (4, "NCT00000002"), (5, None), (6, "NCT00000003"), (1, "NCT00000001")),
     ]
-    assert entries[0]["reason"].endswith("NCT00000001 is already in a.jsonl row 1")
-    assert entries[3]["raw"]["text"].endswith("… [3,000 characters in all]")
+    assert entries[0]["reason"].endswith("NCT00000001 is kept from a.jsonl row 1")
+    assert entries[4]["reason"].endswith("NCT00000001 is kept from a.jsonl row 3")
+    assert entries[2]["raw"]["text"].endswith("… [3,000 characters in all]")
     assert duckdb.sql(f"select count(*) from read_json('{summary.quarantine}')").fetchall() == [(5,)]
 
 

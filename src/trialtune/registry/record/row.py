@@ -53,7 +53,7 @@ def value_row(file: str, number: int, value: object) -> Row:
     row = record_row(file, number, record_from_row(value, notes), notes)
     if row.kind == "no NCT id" and row.record is None:
         named = ", ".join(map(shown, list(value)[:8]))
-        return bad_row(file, number, f"no NCT id: an object of {named or 'nothing'}", {"value": value})
+        return bad_row(file, number, f"no NCT id: an object of {named or 'nothing'}", value)
     return row
 
 

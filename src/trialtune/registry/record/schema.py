@@ -62,5 +62,5 @@ def content_hash(record: Mapping[str, Any]) -> str:
     # Text holds no control characters, so these two separate items and fields without doubt.
     cells = (record[field] or "" for field in CONTENT_FIELDS)
     content = "\x01".join("\x02".join(c) if isinstance(c, list) else c for c in cells)
-    content = " ".join(content.replace('"', "").split())
+    content = " ".join(content.replace('"', "").replace("\x01", " \x01 ").replace("\x02", " \x02 ").split())
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

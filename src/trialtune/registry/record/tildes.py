@@ -16,10 +16,10 @@ from trialtune.registry.record.schema import Record
 # Titles and measures are no marked-up text: there a tilde is one.
 MARKED_UP = ("brief_summary", "detailed_description", "eligibility_criteria", "why_stopped")
 
-_BARE = re.compile(r"(?<!\\)~")
-_NOT_BETWEEN_NUMBERS = re.compile(r"\\~|(?<=\d)( ?)~( ?)(?=\d)|~")
+_ESCAPED_OR_BARE = re.compile(r"\\.|~")
+_OF_EITHER_KIND = re.compile(r"\\~|(?<=\d)( ?)~ ?(?=\d)|~")
 # How the two eras of the registry write their closed answers.
-_NEW_ANSWER = re.compile(r"(?:EARLY_)?PHASE\d|[A-Z]+(?:_[A-Z]+)*")
+_NEW_ANSWER = re.compile(r"(?:(?:EARLY_)?PHASE\d/?)+|[A-Z]+(?:_[A-Z]+)*")
 _ANSWERS = ("phase", "overall_status", "study_type", "gender")
 
 
@@ -34,17 +34,19 @@ class Tildes:
         """What a row of AACT's `studies` says: RECRUITING is of the API v2, "Recruiting" from before."""
         said = (studies_row.get(name) for name in _ANSWERS)
         first = next((text for text in said if isinstance(text, str) and len(text) > 2), "")
-        return cls(escaped=_NEW_ANSWER.match(first) is not None and first.upper() == first)
+        return cls(escaped=_NEW_ANSWER.fullmatch(first) is not None)
 
     def broken(self, text: str | None) -> str | None:
         """The text with its line breaks; one that has line breaks of its own did not pass the exporter."""
         if text is None or "~" not in text or "\n" in text:
             return text
         if self.escaped:
-            return _BARE.sub("\n", text)
-        return _NOT_BETWEEN_NUMBERS.sub(
-            lambda match: "\n" if match[0] == "~" and match[1] is None else match[0], text
-        )
+            return _ESCAPED_OR_BARE.sub(_break, text)
+        return _OF_EITHER_KIND.sub(_break, text)
+
+
+def _break(match: re.Match[str]) -> str:
+    return "\n" if match[0] == "~" and not match.lastindex else match[0]
 
 
 def with_breaks(record: Record, tildes: Tildes) -> None:
