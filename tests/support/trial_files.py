@@ -212,7 +212,10 @@ def xml_of(study: dict[str, Any]) -> bytes:
     for kind in ("primary", "secondary"):
         for item in modules["outcomes"].get(f"{kind}Outcomes", []):
             put_item(
-                f"{kind}_outcome", measure=item.get("measure"), time_frame=item.get("timeFrame"), description=item.get("description")
+                f"{kind}_outcome",
+                measure=item.get("measure"),
+                time_frame=item.get("timeFrame"),
+                description=item.get("description"),
             )
     for item in modules["conditions"].get("conditions", []):
         put("condition", item)

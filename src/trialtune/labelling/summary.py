@@ -1,5 +1,7 @@
 """What labelling a registry came to, as `summary.json` holds it."""
 
+from pydantic import Field
+
 from trialtune.results import Result
 from trialtune.tasks.task import Kind
 
@@ -42,8 +44,8 @@ class LabellingSummary(LabelledCounts):
     classifier: Named
     snapshot: Named
     needs_review: int | None = None
-    label: dict[str, int] = {}  # label -> trials
-    year: Counts = {}
-    phase: Counts = {}
-    sponsor_class: Counts = {}
-    country: Counts = {}
+    label: dict[str, int] = Field(default_factory=dict)  # label -> trials
+    year: Counts = Field(default_factory=dict)
+    phase: Counts = Field(default_factory=dict)
+    sponsor_class: Counts = Field(default_factory=dict)
+    country: Counts = Field(default_factory=dict)

@@ -18,7 +18,7 @@ def heading(group: str) -> str:
 
 
 def shown(group: str, rows: Sequence[_Counts]) -> tuple[Sequence[_Counts], str]:
-    """The rows that a terminal has room for, and what to say of the others: the last years, else the first."""
+    """The rows that a terminal has room for (of years the last, else the first), and what of the others."""
     rows_shown = rows[-_LISTED:] if group == "year" else rows[:_LISTED]
     left = len(rows) - len(rows_shown)
     return rows_shown, f"and {left:,} {'earlier' if group == 'year' else 'others'}" if left else ""

@@ -82,7 +82,7 @@ def _share(count: int, total: int) -> str:
 
 
 def _cut(value: Any) -> str:
-    text = "" if value is None else " ".join(_text(value).split())
+    text = "" if value is None else " ".join(str(value).split())
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
 
 
