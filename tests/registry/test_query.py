@@ -108,7 +108,8 @@ def snapshot(tmp_path: Path) -> Path:
 def test_a_cell_holds_nested_values_as_json(snapshot: Path, tmp_path: Path, kind: str) -> None:
     query = (
         'select conditions, nct_id as "an ""id""", {\'a\': 1, \'b\': [true]} as struct,'
-        " map {'k': [2]} as map, arms, enrollment, has_results, null as nothing from trials order by nct_id desc"
+        " map {'k': [2]} as map, arms, enrollment, has_results, null as nothing"
+        " from trials order by nct_id desc"
     )
     out = tmp_path / f"rows.{kind}"
     assert export_sql(snapshot, query, out) == 2
