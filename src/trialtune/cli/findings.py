@@ -35,5 +35,5 @@ def tell_values(what: str, values: Mapping[str, Mapping[str, Any]]) -> None:
 
 def listed(items: Sequence[str], most: int = _LISTED) -> str:
     """The first items, and how many others there are."""
-    left = len(items) - most
-    return ", ".join(items[:most]) + (f" and {left:,} others" if left > 0 else "")
+    left = 0 if len(items) == most + 1 else len(items) - most
+    return ", ".join(items[: most if left > 0 else None]) + (f" and {left:,} others" if left > 0 else "")

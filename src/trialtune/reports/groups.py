@@ -19,6 +19,8 @@ def heading(group: str) -> str:
 
 def shown(group: str, rows: Sequence[_Counts]) -> tuple[Sequence[_Counts], str]:
     """The rows that a terminal has room for (of years the last, else the first), and what of the others."""
+    if len(rows) == _LISTED + 1:  # a line for one row is better that row
+        return rows, ""
     rows_shown = rows[-_LISTED:] if group == "year" else rows[:_LISTED]
     left = len(rows) - len(rows_shown)
     return rows_shown, f"and {left:,} {'earlier' if group == 'year' else 'others'}" if left else ""
