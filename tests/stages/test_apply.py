@@ -23,6 +23,7 @@ from trialtune.labelling import plan
 from trialtune.labelling.summary import LabellingSummary
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.stages.apply import LabelSettings, label_registry
+from trialtune.tasks.catalog import load_task
 
 WORDS = "slow recruitment funding ran out safety concern lack of efficacy sponsor decision adverse".split()
 SMALL = LabelSettings(shard_rows=7)
@@ -270,6 +271,22 @@ def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_
             label_registry(broken, snapshot, out, settings=SMALL)
         (broken / name).write_bytes(kept)
     assert not out.exists()
+
+
+def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_path) -> None:
+    declared = tmp_path / "size.yaml"
+    declared.write_text(
+        "name: size\nkind: multi_class\nlabels: [big, small]\ntext: [brief_title, enrollment]\n"
+    )
+    folder = make_classifier(load_task(str(declared)), tmp_path / "clf")
+    with pytest.raises(DataError, match=r"its column enrollment, which the task size reads, holds no text"):
+        label_registry(folder, snapshot, tmp_path / "out", settings=SMALL)
+    declared.write_text(
+        "name: place\nkind: multi_class\nlabels: [near, far]\ntext: [brief_title, countries]\n"
+    )
+    folder = make_classifier(load_task(str(declared)), tmp_path / "places")
+    summary = label_registry(folder, snapshot, tmp_path / "out", settings=SMALL)
+    assert summary.labelled == summary.trials
 
 
 def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:

@@ -15,7 +15,7 @@ from trialtune.classifier.prediction import text_hash
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, read_json, write_json
 from trialtune.registry.readers.parquet import open_parquet
-from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.record.schema import LIST_COLUMNS, SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 from trialtune.tasks.task import Task
 from trialtune.workers import cores, in_order
@@ -32,6 +32,7 @@ _TRIALS = pa.schema(
 )
 _GROUPED = ("nct_id", "start_date", "phases", "sponsor_class", "countries")
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
+_TEXTS_OF = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_string(field.type)} | {*LIST_COLUMNS}
 READ_ROWS = 2048
 LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
 
@@ -173,6 +174,11 @@ def _fields(task: Task, snapshot: Path) -> list[str]:
         raise DataError(
             f"{snapshot}: a snapshot has no column {' or '.join(task.fields)}, which the task {task.name}"
             " reads; label such a table with `trialtune predict --input`"
+        )
+    if other := [name for name in fields if name not in _TEXTS_OF]:
+        raise DataError(
+            f"{snapshot}: its column {', '.join(other)}, which the task {task.name} reads, holds no text;"
+            " name columns of text in the task"
         )
     return fields
 
