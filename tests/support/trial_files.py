@@ -43,79 +43,100 @@ def aact_of(studies: Iterable[dict[str, Any]]) -> Tables:
     return {name: sorted(rows, key=lambda row: row[-1][::-1]) for name, rows in tables.items()}
 
 
+class _Rows:
+    """The rows of one trial, as they are added to the tables."""
+
+    def __init__(self, tables: Tables, study: dict[str, Any]) -> None:
+        self.tables = tables
+        self.nct_id = study["protocolSection"]["identificationModule"]["nctId"]
+
+    def put(self, table: str, *cells: object) -> None:
+        number = [] if table == "studies" else [str(len(self.tables[table]) + 1)]
+        texts = ("" if cell is None else str(cell) for cell in cells)
+        self.tables[table].append([*number, self.nct_id, *texts])
+
+
+def _modules(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: study["protocolSection"].get(f"{name}Module", {}) for name in MODULES}
+
+
+def _flag(value: bool | None) -> str:
+    return "" if value is None else "t" if value else "f"
+
+
 def _add(tables: Tables, study: dict[str, Any]) -> None:
-    protocol = study["protocolSection"]
-    modules = {name: protocol.get(f"{name}Module", {}) for name in MODULES}
+    rows, modules = _Rows(tables, study), _modules(study)
+    _add_study(rows, modules)
+    _add_groups(rows, modules, study)
+    _add_texts(rows, modules)
+
+
+def _add_study(rows: _Rows, modules: dict[str, dict[str, Any]]) -> None:
     names, status, design = modules["identification"], modules["status"], modules["design"]
-    nct_id = names["nctId"]
-    start = status.get("startDateStruct", {}).get("date", "")
-
-    def put(table: str, *cells: object) -> None:
-        number = [] if table == "studies" else [str(len(tables[table]) + 1)]
-        tables[table].append([*number, nct_id, *("" if cell is None else str(cell) for cell in cells)])
-
-    def flag(value: bool | None) -> str:
-        return "" if value is None else "t" if value else "f"
 
     def dates(name: str) -> tuple[str, str]:
         month = day(status, name)
         return month, month if len(month) == 10 else f"{month}-28" if month else ""
 
-    enrollment, info = design.get("enrollmentInfo", {}), design.get("designInfo", {})
-    lead = modules["sponsorCollaborators"].get("leadSponsor", {})
-    put(
+    enrollment = design.get("enrollmentInfo", {})
+    rows.put(
         "studies",
-        *(day(status, "studyFirstPost"), day(status, "lastUpdatePost"), start),
-        *(start if len(start) == 10 else f"{start}-28", names.get("briefTitle"), names.get("officialTitle")),
+        *(day(status, "studyFirstPost"), day(status, "lastUpdatePost"), *dates("start")),
+        *(names.get("briefTitle"), names.get("officialTitle")),
         *(status.get("overallStatus"), design.get("studyType"), "/".join(design.get("phases", []))),
-        *(status.get("whyStopped"), lead.get("name")),
+        *(status.get("whyStopped"), modules["sponsorCollaborators"].get("leadSponsor", {}).get("name")),
         *(*dates("primaryCompletion"), *dates("completion")),
         *(enrollment.get("count"), enrollment.get("type")),
-        flag(modules["oversight"].get("isFdaRegulatedDrug")),
-        flag(modules["oversight"].get("isFdaRegulatedDevice")),
+        _flag(modules["oversight"].get("isFdaRegulatedDrug")),
+        _flag(modules["oversight"].get("isFdaRegulatedDevice")),
     )
-    if lead:
-        put("sponsors", lead.get("class"), "lead", lead.get("name"))
+
+
+def _add_groups(rows: _Rows, modules: dict[str, dict[str, Any]], study: dict[str, Any]) -> None:
+    names, info = modules["identification"], modules["design"].get("designInfo", {})
+    if lead := modules["sponsorCollaborators"].get("leadSponsor"):
+        rows.put("sponsors", lead.get("class"), "lead", lead.get("name"))
     for item in modules["sponsorCollaborators"].get("collaborators", []):
-        put("sponsors", item.get("class"), "collaborator", item.get("name"))
-    places = (item.get("country") for item in modules["contactsLocations"].get("locations", []))
-    for country in dict.fromkeys(places):
-        put("countries", country, "f")
-    put("countries", "Atlantis", "t")
+        rows.put("sponsors", item.get("class"), "collaborator", item.get("name"))
+    for country in countries(modules):
+        rows.put("countries", country, "f")
+    rows.put("countries", "Atlantis", "t")
     if own := names.get("orgStudyIdInfo", {}).get("id"):
-        put("id_information", "org_study_id", "", "", "", own)
+        rows.put("id_information", "org_study_id", "", "", "", own)
     for item in names.get("secondaryIdInfos", []):
-        put("id_information", "secondary_id", item.get("type"), item.get("domain"), "", item.get("id"))
+        rows.put("id_information", "secondary_id", item.get("type"), item.get("domain"), "", item.get("id"))
     for alias in names.get("nctIdAliases", []):
-        put("id_information", "nct_alias", "", "", "", alias)
+        rows.put("id_information", "nct_alias", "", "", "", alias)
     masking = info.get("maskingInfo", {}).get("masking")
-    put("designs", info.get("primaryPurpose"), info.get("allocation"), masking)
-    put("calculated_values", flag(study.get("hasResults")))
+    rows.put("designs", info.get("primaryPurpose"), info.get("allocation"), masking)
+    rows.put("calculated_values", _flag(study.get("hasResults")))
+
+
+def _add_texts(rows: _Rows, modules: dict[str, dict[str, Any]]) -> None:
     description, eligibility = modules["description"], modules["eligibility"]
     if text := description.get("briefSummary"):
-        put("brief_summaries", text)
+        rows.put("brief_summaries", text)
     if text := description.get("detailedDescription"):
-        put("detailed_descriptions", text)
+        rows.put("detailed_descriptions", text)
     ages = eligibility.get("minimumAge"), eligibility.get("maximumAge")
-    healthy = flag(eligibility.get("healthyVolunteers"))
-    put("eligibilities", eligibility.get("sex"), *ages, healthy, eligibility.get("eligibilityCriteria"))
+    healthy = _flag(eligibility.get("healthyVolunteers"))
+    rows.put("eligibilities", eligibility.get("sex"), *ages, healthy, eligibility.get("eligibilityCriteria"))
     for table in ("conditions", "keywords"):
         for name in modules["conditions"].get(table, []):
-            put(table, name, name.lower())
+            rows.put(table, name, name.lower())
     for item in modules["armsInterventions"].get("interventions", []):
-        put("interventions", item.get("type"), item.get("name"), item.get("description"))
+        rows.put("interventions", item.get("type"), item.get("name"), item.get("description"))
     for item in modules["armsInterventions"].get("armGroups", []):
-        put("design_groups", item.get("type"), item.get("label"), item.get("description"))
+        rows.put("design_groups", item.get("type"), item.get("label"), item.get("description"))
     for kind in ("primary", "secondary", "other"):
         for item in modules["outcomes"].get(f"{kind}Outcomes", []):
-            put(
-                "design_outcomes",
-                kind,
-                item.get("measure"),
-                item.get("timeFrame"),
-                "",
-                item.get("description"),
-            )
+            cells = (item.get("measure"), item.get("timeFrame"), "", item.get("description"))
+            rows.put("design_outcomes", kind, *cells)
+
+
+def countries(modules: dict[str, dict[str, Any]]) -> list[str]:
+    """The countries of a study's places."""
+    return list(dict.fromkeys(item["country"] for item in modules["contactsLocations"].get("locations", [])))
 
 
 MODULES = (
@@ -172,100 +193,105 @@ def write_zip(path: Path, tables: Tables) -> Path:
     return path
 
 
-def xml_of(study: dict[str, Any]) -> bytes:
-    """The study as a file of the registry's old XML."""
-    protocol = study["protocolSection"]
-    modules = {name: protocol.get(f"{name}Module", {}) for name in MODULES}
-    names, status, design = modules["identification"], modules["status"], modules["design"]
-    description, eligibility = modules["description"], modules["eligibility"]
-    root = ElementTree.Element("clinical_study")
+class _Xml:
+    """One trial's file, as it grows."""
 
-    def put(path: str, text: str | None) -> None:
+    def __init__(self) -> None:
+        self.root = ElementTree.Element("clinical_study")
+
+    def put(self, path: str, text: str | None) -> None:
         if text:
-            parent = root
+            parent = self.root
             *outer, last = path.split("/")
             for tag in outer:
                 found = parent.find(tag)
                 parent = ElementTree.SubElement(parent, tag) if found is None else found
             ElementTree.SubElement(parent, last).text = text
 
-    def put_item(tag: str, **parts: str | None) -> None:
-        item = ElementTree.SubElement(root, tag)
+    def put_item(self, path: str, **parts: str | None) -> None:
+        parent: ElementTree.Element = self.root
+        *outer, tag = path.split("/")
+        for name in outer:
+            found = parent.find(name)
+            parent = ElementTree.SubElement(parent, name) if found is None else found
+        item = ElementTree.SubElement(parent, tag)
         for name, text in parts.items():
             ElementTree.SubElement(item, name).text = text
 
-    put("id_info/org_study_id", names.get("orgStudyIdInfo", {}).get("id"))
+
+def xml_of(study: dict[str, Any]) -> bytes:
+    """The study as a file of the registry's old XML."""
+    xml, modules = _Xml(), _modules(study)
+    _put_texts(xml, modules)
+    _put_groups(xml, modules)
+    if study.get("hasResults"):
+        xml.put_item("clinical_results", reported_events="none")
+    return ElementTree.tostring(xml.root, encoding="utf-8", xml_declaration=True)
+
+
+def _put_texts(xml: _Xml, modules: dict[str, dict[str, Any]]) -> None:
+    names, status, design = modules["identification"], modules["status"], modules["design"]
+    description, eligibility = modules["description"], modules["eligibility"]
+    xml.put("id_info/org_study_id", names.get("orgStudyIdInfo", {}).get("id"))
     for item in names.get("secondaryIdInfos", []):
-        put("id_info/secondary_id", item["id"])
-    put("id_info/nct_id", names["nctId"])
+        xml.put("id_info/secondary_id", item["id"])
+    xml.put("id_info/nct_id", names["nctId"])
     for alias in names.get("nctIdAliases", []):
-        put("id_info/nct_alias", alias)
-    put("brief_title", names.get("briefTitle"))
-    put("official_title", names.get("officialTitle"))
-    put("brief_summary/textblock", description.get("briefSummary"))
-    put("detailed_description/textblock", description.get("detailedDescription"))
-    put("overall_status", status.get("overallStatus", "").capitalize().replace("_", " "))
-    put("why_stopped", status.get("whyStopped"))
-    put("start_date", status.get("startDateStruct", {}).get("date"))
-    put("phase", "/".join(phase.replace("PHASE", "Phase ") for phase in design.get("phases", [])))
-    put("study_type", design.get("studyType", "").capitalize())
+        xml.put("id_info/nct_alias", alias)
+    xml.put("brief_title", names.get("briefTitle"))
+    xml.put("official_title", names.get("officialTitle"))
+    xml.put("brief_summary/textblock", description.get("briefSummary"))
+    xml.put("detailed_description/textblock", description.get("detailedDescription"))
+    xml.put("overall_status", status.get("overallStatus", "").capitalize().replace("_", " "))
+    xml.put("why_stopped", status.get("whyStopped"))
+    xml.put("start_date", day(status, "start"))
+    xml.put("phase", "/".join(phase.replace("PHASE", "Phase ") for phase in design.get("phases", [])))
+    xml.put("study_type", design.get("studyType", "").capitalize())
     for kind in ("primary", "secondary"):
         for item in modules["outcomes"].get(f"{kind}Outcomes", []):
-            put_item(
-                f"{kind}_outcome",
-                measure=item.get("measure"),
-                time_frame=item.get("timeFrame"),
-                description=item.get("description"),
-            )
+            parts = {"measure": "measure", "time_frame": "timeFrame", "description": "description"}
+            xml.put_item(f"{kind}_outcome", **{tag: item.get(name) for tag, name in parts.items()})
     for item in modules["conditions"].get("conditions", []):
-        put("condition", item)
+        xml.put("condition", item)
     for item in modules["armsInterventions"].get("armGroups", []):
-        put_item("arm_group", arm_group_label=item.get("label"), description=item.get("description"))
+        xml.put_item("arm_group", arm_group_label=item.get("label"), description=item.get("description"))
     for item in modules["armsInterventions"].get("interventions", []):
-        kind = item.get("type", "").replace("_", " ").title()
-        put_item(
-            "intervention",
-            intervention_type=kind,
-            intervention_name=item.get("name"),
-            description=item.get("description"),
+        kind, about = item.get("type", "").replace("_", " ").title(), item.get("description")
+        xml.put_item(
+            "intervention", intervention_type=kind, intervention_name=item.get("name"), description=about
         )
-    put("eligibility/criteria/textblock", eligibility.get("eligibilityCriteria"))
-    put("eligibility/gender", eligibility.get("sex", "").capitalize())
-    put("eligibility/minimum_age", eligibility.get("minimumAge"))
-    put("eligibility/maximum_age", eligibility.get("maximumAge") or "N/A")
-    put("last_update_posted", status.get("lastUpdatePostDateStruct", {}).get("date"))
+    xml.put("eligibility/criteria/textblock", eligibility.get("eligibilityCriteria"))
+    xml.put("eligibility/gender", eligibility.get("sex", "").capitalize())
+    xml.put("eligibility/minimum_age", eligibility.get("minimumAge"))
+    xml.put("eligibility/maximum_age", eligibility.get("maximumAge") or "N/A")
+    healthy = {True: "Accepts Healthy Volunteers", False: "No"}.get(eligibility.get("healthyVolunteers"))
+    xml.put("eligibility/healthy_volunteers", healthy)
+    xml.put("last_update_posted", day(status, "lastUpdatePost"))
     for item in modules["conditions"].get("keywords", []):
-        put("keyword", item)
-    lead = modules["sponsorCollaborators"].get("leadSponsor", {})
-    put("sponsors/lead_sponsor/agency", lead.get("name"))
-    put("sponsors/lead_sponsor/agency_class", {"FED": "U.S. Fed"}.get(lead.get("class"), lead.get("class")))
-    for item in modules["sponsorCollaborators"].get("collaborators", []):
-        sponsors = root.find("sponsors")
-        assert sponsors is not None
-        collaborator = ElementTree.SubElement(sponsors, "collaborator")
-        ElementTree.SubElement(collaborator, "agency").text = item.get("name")
-    for name in ("primary_completion", "completion"):
-        camel = "primaryCompletion" if name.startswith("primary") else name
-        put(f"{name}_date", day(status, camel))
-    put("study_first_posted", day(status, "studyFirstPost"))
+        xml.put("keyword", item)
+
+
+def _put_groups(xml: _Xml, modules: dict[str, dict[str, Any]]) -> None:
+    status, design, sponsors = modules["status"], modules["design"], modules["sponsorCollaborators"]
+    if lead := sponsors.get("leadSponsor"):
+        kind = {"FED": "U.S. Fed"}.get(lead.get("class"), lead.get("class"))
+        xml.put_item("sponsors/lead_sponsor", agency=lead.get("name"), agency_class=kind)
+    for item in sponsors.get("collaborators", []):
+        xml.put_item("sponsors/collaborator", agency=item.get("name"))
+    xml.put("primary_completion_date", day(status, "primaryCompletion"))
+    xml.put("completion_date", day(status, "completion"))
+    xml.put("study_first_posted", day(status, "studyFirstPost"))
     info, enrollment = design.get("designInfo", {}), design.get("enrollmentInfo", {})
-    for tag, value in (
-        ("primary_purpose", info.get("primaryPurpose")),
-        ("allocation", info.get("allocation")),
-        ("masking", info.get("maskingInfo", {}).get("masking")),
-    ):
-        put(f"study_design_info/{tag}", (value or "").replace("_", " ").capitalize())
+    masking = info.get("maskingInfo", {}).get("masking")
+    answers = {"primary_purpose": info.get("primaryPurpose"), "allocation": info.get("allocation")}
+    for tag, value in {**answers, "masking": masking}.items():
+        xml.put(f"study_design_info/{tag}", (value or "").replace("_", " ").capitalize())
     if "count" in enrollment:
-        put("enrollment", str(enrollment["count"]))
-        root[-1].set("type", enrollment.get("type", "").replace("ESTIMATED", "Anticipated").capitalize())
+        xml.put("enrollment", str(enrollment["count"]))
+        kind = enrollment.get("type", "").replace("ESTIMATED", "Anticipated").capitalize()
+        xml.root[-1].set("type", kind)
     for name in ("drug", "device"):
         answer = modules["oversight"].get(f"isFdaRegulated{name.capitalize()}")
-        put(f"oversight_info/is_fda_regulated_{name}", {True: "Yes", False: "No"}.get(answer))
-    healthy = {True: "Accepts Healthy Volunteers", False: "No"}.get(eligibility.get("healthyVolunteers"))
-    put("eligibility/healthy_volunteers", healthy)
-    places = (item.get("country") for item in modules["contactsLocations"].get("locations", []))
-    for country in dict.fromkeys(places):
-        put("location_countries/country", country)
-    if study.get("hasResults"):
-        put_item("clinical_results", reported_events="none")
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        xml.put(f"oversight_info/is_fda_regulated_{name}", {True: "Yes", False: "No"}.get(answer))
+    for country in countries(modules):
+        xml.put("location_countries/country", country)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trialtune.files import write_json
 from trialtune.registry.record.aliases import columns_of
+from trialtune.registry.record.text import is_missing
 from trialtune.tasks.spec import TaskSpec
 from trialtune.tasks.text import Rules
 
@@ -62,6 +63,10 @@ class Task:
             return None
         columns = self.columns_in(record)
         found = {name: record[column] for name, column in columns.items()}
+        # "NA" in a column of stop reasons is a program's word for none; a text that is given is one.
+        found = {
+            name: None if name != "text" and _says_nothing(cell) else cell for name, cell in found.items()
+        }
         if self.fields[0] not in found and found.keys() == {"text"} and "text" not in self.fields:
             found = {self.fields[0]: found["text"]}
         return self.build_text(found).strip() or None
@@ -84,6 +89,10 @@ class Task:
     def save(self, folder: Path) -> None:
         """Write `task.json`, so that a classifier's folder needs no other file."""
         write_json(folder / TASK_FILE, {"format": FORMAT, **self.describe()})
+
+
+def _says_nothing(cell: object) -> bool:
+    return isinstance(cell, str) and is_missing(cell.strip())
 
 
 @lru_cache(maxsize=256)

@@ -52,7 +52,12 @@ def test_xml_says_what_json_says(tmp_path: Path, trial_files: ModuleType) -> Non
     expected = record_from_study(STUDY)
     for name in ("a.xml", "a.xml.gz", "a.zip"):
         (row,) = read_rows(tmp_path / name)
-        assert row.record == {**expected, "source": name, "has_results": False}
+        assert row.record == {
+            **expected,
+            "source": name,
+            "has_results": False,
+            "row_hash": content_hash(expected),
+        }
 
 
 def test_real_trials_through_xml_and_json_are_alike(

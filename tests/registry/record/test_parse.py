@@ -1,13 +1,9 @@
 """A trial becomes one row, whatever form it came in."""
 
-import ast
-from datetime import date
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialtune.registry.record import dates, enums, lists
 from trialtune.registry.record import schema as records
 from trialtune.registry.record.parse import record_from_row, record_from_study
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, content_hash
@@ -85,80 +81,6 @@ def test_the_id_column_goes_by_many_names(name: str) -> None:
     assert record_from_row({"": 0, name: "NCT01234567", "text": "words"})["nct_id"] == "NCT01234567"
 
 
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        ("Zinc|Placebo", ["Zinc", "Placebo"]),
-        ("['Zinc', \"Baker's salt\"]", ["Zinc", "Baker's salt"]),
-        ("['Zinc' 'Salt'\n 'Rest']", ["Zinc", "Salt", "Rest"]),
-        ('["Zinc", "Salt"]', ["Zinc", "Salt"]),
-        ("Drug: Zinc;Drug: Salt; 2 g;Other: Rest", ["Drug: Zinc", "Drug: Salt; 2 g", "Other: Rest"]),
-        ("DRUG: Zinc|BEHAVIORAL: Rest: long", ["Drug: Zinc", "Behavioral: Rest: long"]),
-        ("[18F]GTP1", ["[18F]GTP1"]),
-        ("[S,S]-Reboxetine", ["[S,S]-Reboxetine"]),
-        ("Zinc, Salt,", ["Zinc, Salt"]),
-        ("Zinc|Zinc||", ["Zinc"]),
-        (["Drug: Zinc", None, " "], ["Drug: Zinc"]),
-        ("['unclosed", ["['unclosed"]),
-        (None, []),
-    ],
-)
-def test_interventions_come_in_many_forms(cell: object, expected: list[str]) -> None:
-    assert lists.interventions_of(cell) == expected
-
-
-def test_a_semicolon_parts_conditions_only_where_it_joins_them() -> None:
-    assert lists.terms_of("COVID-19;Fever, High;COVID-19") == ["COVID-19", "Fever, High"]
-    assert lists.terms_of("Kidney Transplant; Complications") == ["Kidney Transplant; Complications"]
-    assert lists.terms_of("Leukemia With inv(16)(p13;q22)") == ["Leukemia With inv(16)(p13;q22)"]
-    assert lists.terms_of("Allergy;Food|Asthma") == ["Allergy;Food", "Asthma"]
-
-
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        ("January 1994", "1994-01"),
-        ("December 12, 2014", "2014-12-12"),
-        ("12 Dec 2014", "2014-12-12"),
-        ("2014-12-12T00:00", "2014-12-12"),
-        ("2014-12-12 00:00:00", "2014-12-12"),
-        ("2024-05", "2024-05"),
-        ("2024", "2024"),
-        ("12/31/2014", "2014-12-31"),
-        ("31/12/2014", "2014-12-31"),
-        ("30.4.2017", "2017-04-30"),
-        ("2014-02-30", "2014-02"),
-        (date(2014, 1, 2), "2014-01-02"),
-        ("soon", None),
-        ("Smarch 2014", "2014"),
-        ("0000-01", None),
-        ("nan", None),
-        (None, None),
-    ],
-)
-def test_dates_become_iso_and_stay_as_exact_as_given(cell: object, expected: str | None) -> None:
-    assert dates.iso_date(cell) == expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        ("PHASE1/PHASE2", ["PHASE1", "PHASE2"]),
-        ("Phase 2/Phase 3", ["PHASE2", "PHASE3"]),
-        ("Phase 1/2", ["PHASE1", "PHASE2"]),
-        ("Phase II/III", ["PHASE2", "PHASE3"]),
-        ("EARLYPHASE1", ["EARLY_PHASE1"]),
-        ("Early Phase 1", ["EARLY_PHASE1"]),
-        ("N/A", ["NA"]),
-        ("Not Applicable", ["NA"]),
-        (["PHASE4"], ["PHASE4"]),
-        ("", []),
-    ],
-)
-def test_phases_take_the_apis_names(cell: object, expected: list[str]) -> None:
-    assert enums.phases_of(cell) == expected
-
-
 def test_the_reasons_a_record_cannot_be_used() -> None:
     def kinds(**cells: object) -> list[str]:
         row = {"nct_id": "NCT01234567", "text": "words", **cells}
@@ -187,15 +109,6 @@ def test_the_hash_is_of_the_content_alone() -> None:
     assert content_hash({**record, "brief_title": None, "official_title": record["brief_title"]}) != digest
     for field in records.CONTENT_FIELDS:
         assert content_hash({**record, field: ["x"] if isinstance(record[field], list) else "x"}) != digest
-
-
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)))
-def test_a_printed_list_reads_back(items: list[str]) -> None:
-    expected = lists.items_of(list(items))
-    printed = repr(items)
-    assert ast.literal_eval(printed) == items
-    if items:
-        assert lists.items_of(printed) == expected
 
 
 @given(st.recursive(st.none() | st.floats() | st.text() | st.booleans(), st.lists, max_leaves=8))

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.row import Row
-from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, Record, content_hash
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, Record
 from trialtune.workers import in_order
 
 _BATCH_SIZE = 1 << 21
@@ -76,7 +76,6 @@ def pack(chunks: list[Chunk]) -> Packed:
             if row.record is None:
                 bad.append((len(records), row))
             else:
-                row.record["row_hash"] = content_hash(row.record)
                 records.append(row.record)
                 places.append((row.file, row.number))
                 versions.append(row.notes.version if row.notes else None)

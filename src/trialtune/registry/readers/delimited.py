@@ -75,7 +75,7 @@ class DelimitedRows:
 
     def _plain(self, line: str) -> Cells:
         cells = line.rstrip("\r\n").split(self.delimiter)
-        return [_unescaped(cell) for cell in cells] if self.escaped else cells
+        return [unescaped(cell) for cell in cells] if self.escaped else cells
 
     def _quoted(self, line: str) -> Cells | Broken:
         """A row that has quotes: those of its format over as many lines as it takes, or characters."""
@@ -136,7 +136,7 @@ def _bare(cell: str) -> str:
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 
-def _unescaped(cell: str) -> str:
+def unescaped(cell: str) -> str:
     """A cell of PostgreSQL's text format; \\N stays, and is nothing."""
     if "\\" not in cell or cell == "\\N":
         return cell

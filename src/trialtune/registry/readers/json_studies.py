@@ -1,10 +1,13 @@
 """Rows of JSON files, read study by study so that a file of any size fits in memory."""
 
+import codecs
 import io
 import json
 import re
 from collections.abc import Iterator
 from typing import TextIO
+
+import orjson
 
 from trialtune.errors import DataError
 from trialtune.registry.readers.chunk import Chunk, ready
@@ -18,6 +21,7 @@ from trialtune.registry.record.validate import is_nct_id
 _DECODER = json.JSONDecoder(strict=False)
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CHUNK = 1 << 20
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
 # How close to the end of the text an error must be to mean "the rest is still to come".
 _CUT_TOKEN = 16
 
@@ -38,9 +42,58 @@ def jsonl_chunks(text: TextIO, label: str) -> Iterator[Chunk]:
         if len(line) >= LONGEST_LINE:
             while line and not line.endswith("\n"):
                 line = next(pieces, "")  # noqa: PLW2901
-            yield ready(bad_row(label, number, f"line too long: over {LONGEST_LINE:,} characters", {}))
+            yield _too_long(label, number)
         elif not line.isspace():
             yield Chunk(label, number, _line_rows, line, len(line))
+
+
+def jsonl_blocks(handle: "io.BufferedReader[io.RawIOBase]", label: str) -> Iterator[Chunk]:
+    """`jsonl_chunks` of UTF-8, many lines a chunk, so that whoever parses them decodes them, too."""
+    number, rest = 1, handle.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+    # What can be read of a file that is cut short comes before the error.
+    while content := handle.read1(_CHUNK):
+        end = content.rfind(b"\n") + 1
+        if not end:
+            rest += content
+            if len(rest) >= LONGEST_LINE:
+                yield _too_long(label, number)
+                rest = _skipped_line(handle)
+                number += 1
+            continue
+        block, rest = rest + content[:end], content[end:]
+        yield Chunk(label, number, _block_rows, block, len(block))
+        number += len(_split(block)) - 1
+    if rest:
+        yield Chunk(label, number, _block_rows, rest, len(rest))
+
+
+def _skipped_line(handle: "io.BufferedReader[io.RawIOBase]") -> bytes:
+    """What was read behind the end of the line."""
+    while content := handle.read(_CHUNK):
+        if b"\n" in content:
+            return content.partition(b"\n")[2]
+    return b""
+
+
+def _split(block: bytes) -> list[bytes]:
+    return block.split(b"\n") if b"\r" not in block else _LINE_END.split(block)
+
+
+def _too_long(label: str, number: int) -> Chunk:
+    return ready(bad_row(label, number, f"line too long: over {LONGEST_LINE:,} characters", {}))
+
+
+def _block_rows(label: str, number: int, block: bytes) -> Iterator[Row]:
+    for at, line in enumerate(_split(block), start=number):
+        if not line or line.isspace():
+            continue
+        try:
+            value = orjson.loads(line)
+        except ValueError:
+            # What it refuses and Python reads: control characters in strings, NaN, half characters.
+            yield from _line_rows(label, at, line.decode("utf-8", "surrogateescape"))
+        else:
+            yield value_row(label, at, value)
 
 
 def _line_rows(label: str, number: int, line: str) -> Iterator[Row]:

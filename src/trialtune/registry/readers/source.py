@@ -13,11 +13,11 @@ from trialtune.errors import DataError, UsageError
 from trialtune.registry.readers.aact import TableFile, Tables, aact_chunks, aact_tables
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.hub import dataset_folder, dataset_of
-from trialtune.registry.readers.json_studies import document_rows, json_rows, jsonl_chunks
+from trialtune.registry.readers.json_studies import document_rows, json_rows, jsonl_blocks, jsonl_chunks
 from trialtune.registry.readers.legacy_xml import xml_rows
 from trialtune.registry.readers.reading import Reading
 from trialtune.registry.readers.tables import csv_rows, parquet_rows
-from trialtune.registry.readers.text import is_utf8, text_reader
+from trialtune.registry.readers.text import is_utf8, text_reader, utf8_bytes
 from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.row import Row
 
@@ -172,6 +172,9 @@ def _named_chunks(handle: IO[bytes], label: str, name: str, reading: Reading) ->
     if name.endswith(".xml"):
         content = handle.read()
         yield Chunk(label, 1, xml_rows, content, len(content))
+        return
+    if name.endswith((".jsonl", ".ndjson")) and is_utf8(reading.encoding):
+        yield from jsonl_blocks(utf8_bytes(handle, label), label)
         return
     with text_reader(handle, label, reading.encoding) as text:
         if name.endswith((".jsonl", ".ndjson")):

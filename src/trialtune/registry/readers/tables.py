@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 
 from trialtune.errors import DataError
-from trialtune.registry.readers.delimited import Broken, Cells, DelimitedRows
+from trialtune.registry.readers.delimited import Broken, Cells, DelimitedRows, unescaped
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.readers.reading import Reading
 from trialtune.registry.readers.text import undecodable
@@ -60,7 +60,9 @@ def csv_rows(text: TextIO, label: str, reading: Reading, *, tabs: bool) -> Itera
     rows.expect(len(names), names.index(columns_of(tuple(names))["nct_id"]))
     head = list(islice(parsed, _LOOKED_AT))
     good = [cells for cells in head if isinstance(cells, list) and len(cells) == len(names)]
-    rows.escaped = rows.delimiter == "\t" and any("\\N" in cells for cells in good)
+    if rows.delimiter == "\t" and any("\\N" in cells for cells in good):
+        rows.escaped = True
+        head = [list(map(unescaped, cells)) if isinstance(cells, list) else cells for cells in head]
     form = table_form({name: column for name, *column in zip(names, *good, strict=True)})
     for number, cells in enumerate(chain(head, parsed), start=1):
         yield _row(label, number, names, cells, form)
@@ -107,7 +109,10 @@ def parquet_rows(path: Path, label: str, reading: Reading) -> Iterator[Row]:
             renamed = dict(zip(names, _parquet_names(file.schema_arrow, first, label), strict=True))
             form = table_form({renamed[name]: known.get(name, ()) for name in names})
             wanted = [
-                name for name in names if _is_wanted(renamed[name], file.schema_arrow.field(name), form)
+                name
+                for name in names
+                if _is_wanted(renamed[name], file.schema_arrow.field(name), form)
+                or '"protocolSection"' in str(first.get(name))
             ]
             number = 0
             for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):

@@ -38,6 +38,13 @@ def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO
         yield text
 
 
+def utf8_bytes(handle: IO[bytes], label: str) -> "io.BufferedReader[io.RawIOBase]":
+    """The bytes of a file that should be UTF-8; DataError when it plainly has another encoding."""
+    buffered = io.BufferedReader(cast(io.RawIOBase, handle), 1 << 16)
+    _refuse_other_encoding(buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES], label)
+    return buffered
+
+
 def is_utf8(encoding: str) -> bool:
     """Whether this is a name of UTF-8."""
     try:

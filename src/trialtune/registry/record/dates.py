@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from trialtune.registry.record.text import text_of
 
@@ -35,7 +36,13 @@ def iso_date(value: object, *, day_first: bool = False) -> str | None:
     it unless `day_first` or unless only the other order is a date; years such as 2015.0, 201511, 20151130,
     days since 1899-12-30 (Excel), and seconds or their thousandths since 1970.
     """
-    text = text_of(value)
+    text = value if type(value) is str else text_of(value)
+    return None if text is None else _of_text(text, day_first)
+
+
+@lru_cache(maxsize=1 << 16)
+def _of_text(given: str, day_first: bool) -> str | None:  # noqa: FBT001 - a registry has few different dates
+    text = text_of(given)
     if text is None:
         return None
     if _NUMBER.fullmatch(text):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from trialtune.registry.record.lists import raw_items, unique
-from trialtune.registry.record.text import text_of
+from trialtune.registry.record.text import remembered, text_of
 
 # https://clinicaltrials.gov/data-api/about-api/study-data-structure (enumeration types)
 STATUSES = frozenset(
@@ -54,40 +54,47 @@ _HALF_PHASE = re.compile(r"([0-4])(?:\.([05]))?0*")
 _FILLER = {"TRIAL", "TRIALS", "STUDY", "CLINICAL", "AND", "TO", ""}
 
 
+@remembered
 def status_of(value: object) -> str | None:
     """Overall status; the older "Unknown status" becomes the API's UNKNOWN."""
     status = _name(value)
     return _listed("UNKNOWN" if status == "UNKNOWN_STATUS" else status, STATUSES)
 
 
+@remembered
 def study_type_of(value: object) -> str | None:
     """Study type; "Observational [Patient Registry]" and "Expanded Access:Individual Patients" too."""
     name = _name(value) or ""
     return next((kind for kind in STUDY_TYPES if name.startswith(kind)), None)
 
 
+@remembered
 def sex_of(value: object) -> str | None:
     """ALL, MALE or FEMALE; the older "Both" is ALL. Another value is kept for the validator to name."""
     sex = _name(value)
     return None if sex is None else _SEXES.get(sex, sex)
 
 
+@remembered
 def age_of(value: object) -> str | None:
     """An age limit such as "18 Years"; "N/A" (no limit) is None."""
     age = text_of(value)
     return None if age is None or age.upper().startswith("N/A") else age
 
 
+@remembered
 def sponsor_class_of(value: object) -> str | None:
     """Class of the lead sponsor: INDUSTRY, NIH, FED, ...; None where several are joined."""
     return _listed(_name(value), SPONSOR_CLASSES, _SPONSOR_SYNONYMS)
 
 
+@remembered
 def purpose_of(value: object) -> str | None:
     """Primary purpose, such as TREATMENT."""
     return _listed(_name(value), _PURPOSES, _PURPOSE_SYNONYMS)
 
 
+@remembered
 def allocation_of(value: object) -> str | None:
     """RANDOMIZED, NON_RANDOMIZED, or NA where a trial has one arm."""
     if isinstance(value, str) and value.strip().upper() in ("NA", "N/A"):
@@ -95,6 +102,7 @@ def allocation_of(value: object) -> str | None:
     return _listed(_name(value), _ALLOCATIONS, _ALLOCATION_SYNONYMS)
 
 
+@remembered
 def masking_of(value: object) -> str | None:
     """NONE (open label), SINGLE, DOUBLE, TRIPLE or QUADRUPLE; who is masked, in brackets, is dropped."""
     if isinstance(value, str) and value.strip().upper() == "NONE":
@@ -105,6 +113,7 @@ def masking_of(value: object) -> str | None:
     return _listed(name.removesuffix("_BLIND").removesuffix("_MASKED"), _MASKINGS)
 
 
+@remembered
 def enrollment_type_of(value: object) -> str | None:
     """ACTUAL or ESTIMATED; the older "Anticipated" is ESTIMATED."""
     return _listed(_name(value), _ENROLLMENT_TYPES, _ENROLLMENT_SYNONYMS)

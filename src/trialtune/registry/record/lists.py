@@ -1,7 +1,9 @@
 """List cells: items of conditions, interventions, arms and outcomes, however a source writes them."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from trialtune.registry.record.identifiers import identifier
@@ -30,7 +32,7 @@ _NEXT_TYPED = re.compile(rf";\s*(?=(?:{_TYPE}):)", re.IGNORECASE)
 # "COVID-19;Fever" is two conditions; "Kidney Transplant; Complications" and "inv(16)(p13;q22)" are one.
 _TERM = re.compile(r"(?:\([^()]*\)|;(?=\s)|[^;(]+|\()+")
 _HTML_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
-# How the parts of an item are called, in the API, its predecessor and AACT; compared as `_plain` keys.
+# How the parts of an item are called, in the API, its predecessor and AACT; compared without punctuation.
 _PARTS = {
     "type": ("type", "interventiontype", "secondaryidtype", "idtype"),
     "name": (
@@ -85,17 +87,17 @@ def arms_of(value: object) -> list[str]:
 
 def outcomes_of(value: object) -> list[str]:
     """Outcomes as "measure: description"; those that differ in their time frame only have it behind them."""
-    entries: dict[tuple[str, str | None], None] = {}
-    for item in raw_items(value):
-        if isinstance(item, dict):
-            text, frame = _joined(item, "measure"), _part(item, "time_frame")
-        else:
-            text, frame = next(iter(_clean([item])), ""), None
-        if text:
-            entries[text, frame] = None
-    texts = [text for text, _ in entries]
-    alike = {text for text in texts if texts.count(text) > 1} if len(set(texts)) < len(texts) else ()
-    return unique(f"{text} [{frame}]" if text in alike and frame else text for text, frame in entries)
+    items = raw_items(value)
+    texts = [_joined(item, "measure") if isinstance(item, dict) else text_of(item) or "" for item in items]
+    if len(set(texts)) < len(texts):
+        frames = [_part(item, "time_frame") if isinstance(item, dict) else None for item in items]
+        different = set(zip(texts, frames, strict=True))
+        alike = {text for text, count in Counter(text for text, _ in different).items() if count > 1}
+        texts = [
+            f"{text} [{frame}]" if frame and text in alike else text
+            for text, frame in zip(texts, frames, strict=True)
+        ]
+    return unique(filter(None, texts))
 
 
 def identifiers_of(value: object) -> list[str]:
@@ -151,15 +153,17 @@ def _clean(items: Iterable[object]) -> list[str]:
 
 
 def _joined(entry: Mapping[str, Any], first: str) -> str:
-    return ": ".join(part for part in (_part(entry, first), _part(entry, "description")) if part)
+    name, description = _part(entry, first), _part(entry, "description")
+    return f"{name}: {description}" if name and description else name or description or ""
 
 
 def _part(entry: Mapping[str, Any], name: str) -> str | None:
-    if name in entry:
-        return text_of(entry[name])
-    known = {_plain(key): value for key, value in entry.items()}
-    return next((text_of(known[alias]) for alias in _PARTS[name] if alias in known), None)
+    key = name if name in entry else _key_of(tuple(entry), name)
+    return None if key is None else text_of(entry[key])
 
 
-def _plain(key: str) -> str:
-    return re.sub(r"[^a-z]", "", str(key).lower())
+@lru_cache(maxsize=4096)
+def _key_of(keys: tuple[str, ...], name: str) -> str | None:
+    """Which of an item's keys has the part, by any of its names."""
+    known = {re.sub(r"[^a-z]", "", str(key).lower()): key for key in keys}
+    return next((known[alias] for alias in _PARTS[name] if alias in known), None)

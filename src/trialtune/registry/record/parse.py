@@ -194,11 +194,12 @@ def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _texts(value: object) -> list[str]:
     # The API's items are taken as they are: a "|" or ";" in a condition's name is part of it.
     items = _listed(value) if isinstance(value, str | list) else [value]
-    return lists.unique(text for text in map(text_of, items) if text)
+    return lists.unique(filter(None, map(text_of, items)))
 
 
 def _names(value: object, key: str) -> list[str]:
-    return lists.unique(text for entry in _entries(value) if (text := text_of(entry.get(key))))
+    named = dict.fromkeys(name for entry in _entries(value) if isinstance(name := entry.get(key), str))
+    return lists.unique(filter(None, map(text_of, named)))
 
 
 def _identifiers(identification: Mapping[str, Any]) -> list[str]:

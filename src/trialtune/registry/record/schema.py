@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 Record = dict[str, Any]
+_NOT_HASHED = b' "\t\n'
 DATE_COLUMNS = (
     *("start_date", "last_update_date", "first_posted_date", "primary_completion_date", "completion_date"),
 )
@@ -54,13 +55,22 @@ TEXT_FIELDS = (
 )
 
 
+def content_of(record: Mapping[str, Any]) -> str:
+    """All that the hash covers as one text."""
+    # Text holds no control characters, so these two separate items and fields without doubt.
+    cells = [record[field] or "" for field in CONTENT_FIELDS]
+    return "\x01".join(["\x02".join(cell) if type(cell) is list else cell for cell in cells])
+
+
+def hash_of(content: str) -> str:
+    """`content_hash` of what `content_of` gave."""
+    return hashlib.blake2b(content.encode().translate(None, _NOT_HASHED), digest_size=16).hexdigest()
+
+
 def content_hash(record: Mapping[str, Any]) -> str:
     """32 hex digits over `CONTENT_FIELDS` (BLAKE2b); the same content from another source hashes the same.
 
-    AACT's files have lost quotation marks and blank lines: neither they nor the kind of blanks count.
+    AACT's files have lost quotation marks and blank lines: neither they nor blanks count.
+    Raises UnicodeEncodeError for half a character.
     """
-    # Text holds no control characters, so these two separate items and fields without doubt.
-    cells = (record[field] or "" for field in CONTENT_FIELDS)
-    content = "\x01".join("\x02".join(c) if isinstance(c, list) else c for c in cells)
-    content = " ".join(content.replace('"', "").replace("\x01", " \x01 ").replace("\x02", " \x02 ").split())
-    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return hash_of(content_of(record))

@@ -2,7 +2,10 @@
 
 import math
 import re
+from collections.abc import Callable
 from datetime import date
+from functools import lru_cache, wraps
+from typing import TypeVar
 
 # Line breaks of other kinds become "\n", so that no two words are glued; other control characters go.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -11,6 +14,7 @@ _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85]")
 _MISSING = frozenset(
     {"", "na", "n/a", "#n/a", "<na>", "na_character_", "nan", "nat", "none", "null", "\\n"} | {"-", "--", "."}
 )
+_LONGEST_ANSWER = 60
 _LONGEST_MISSING = max(map(len, _MISSING))
 
 
@@ -19,16 +23,38 @@ def is_missing(text: str) -> bool:
     return len(text) <= _LONGEST_MISSING and text.lower() in _MISSING
 
 
+_Found = TypeVar("_Found")
+
+
+def remembered(reader: Callable[[object], _Found]) -> Callable[[object], _Found]:
+    """A reader of short answers that remembers what it made of a text: a registry has few different ones."""
+
+    @lru_cache(maxsize=1 << 15)
+    def of_text(text: str) -> _Found:
+        return reader(text)
+
+    @wraps(reader)
+    def read(value: object) -> _Found:
+        return of_text(value) if type(value) is str and len(value) <= _LONGEST_ANSWER else reader(value)
+
+    return read
+
+
 def text_of(value: object) -> str | None:
     """Text without control characters and outer blanks; None when nothing or a missing value is left.
 
     Numbers are written out and the items of a list joined by line breaks; any other type holds no text.
     """
     if isinstance(value, str):
+        # Asking the whole text is several times cheaper than searching it.
         if not value.isprintable() and _CONTROL.search(value):
             value = _CONTROL.sub("", _BREAK.sub("\n", value))
         value = value.strip()
-        return None if not value or is_missing(value) else value
+        if len(value) <= _LONGEST_MISSING and value.lower() in _MISSING:
+            return None
+        return value
+    if value is None:
+        return None
     if isinstance(value, bool | int | float):
         return None if isinstance(value, float) and math.isnan(value) else str(value)
     if isinstance(value, date):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trialtune.registry.record.schema import TEXT_FIELDS
+from trialtune.registry.record.schema import COLUMNS, CONTENT_FIELDS, TEXT_FIELDS, Record, content_of, hash_of
 from trialtune.registry.record.text import text_of
 
 MAX_FIELD_CHARACTERS = 1_000_000
@@ -35,6 +35,7 @@ _OTHER_REGISTRIES = tuple(
         ("REPEC (Peru)", r"PER-"),
     )
 )
+_NOT_HASHED = tuple(name for name in COLUMNS if name not in CONTENT_FIELDS)
 NCT_ID_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])NCT\d{8}(?!\d)", re.ASCII | re.IGNORECASE)
 _NCT_ID = re.compile(r"NCT\d{8}", re.ASCII)
 
@@ -50,8 +51,8 @@ def is_nct_id(value: object) -> bool:
     return isinstance(value, str) and _NCT_ID.fullmatch(value.strip().upper()) is not None
 
 
-def problems(record: Mapping[str, Any]) -> list[str]:
-    """Why the record cannot be used, each as "kind: detail"; empty for a good record."""
+def problems(record: Record) -> list[str]:
+    """Why the record cannot be used, each as "kind: detail"; a good record has none, and gets its hash."""
     found = []
     nct_id = record["nct_id"]
     if nct_id is None:
@@ -63,11 +64,13 @@ def problems(record: Mapping[str, Any]) -> list[str]:
     sex = record["sex"]
     if sex is not None and sex not in SEXES:
         found.append(f"unknown sex: {shown(sex)} (expected All, Male, Female or nothing)")
-    whole = "\n".join(_flat(record.values()))
-    if len(whole) > MAX_FIELD_CHARACTERS:
+    content = content_of(record)
+    rest = "\n".join(_flat(record[name] for name in _NOT_HASHED))
+    if len(content) + len(rest) > MAX_FIELD_CHARACTERS:
         found += _too_long(record)
     try:
-        whole.encode()
+        rest.encode()
+        record["row_hash"] = hash_of(content)
     except UnicodeEncodeError:
         found += _undecodable(record)
     return found
