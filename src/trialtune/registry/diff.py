@@ -26,6 +26,7 @@ KINDS = ("new", "changed", "removed")
 
 _COMPARED = CONTENT_FIELDS[1:]
 _LISTS = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_list(field.type)}
+_NOT_COMPARED = r'["\t\n ]'  # what `content_hash` leaves out
 _CHANGED_FIELDS = pa.field("changed_fields", pa.list_(pa.string()))
 _MERGED_INTO = pa.field("merged_into", pa.string())
 
@@ -67,7 +68,7 @@ def diff_snapshots(new: Path, base: Path, out: Path) -> DiffSummary:
     `base` is a snapshot (or the folder of a sync), a list of NCT ids, or a Hub data set id; against a list
     there is no changed.parquet, and removed.parquet has the ids only. changed.parquet has NEW's rows and a
     list column `changed_fields`, removed.parquet the base's rows and a column `merged_into`. Changed is
-    what differs in `CONTENT_FIELDS`, quotation marks and kinds of blanks aside: what trials are grouped
+    what differs in `CONTENT_FIELDS`, quotation marks and blanks aside: what trials are grouped
     by (sponsors, countries, enrollment) is not compared, since a source may not have it. Both files are
     read once, a few thousand rows at a time. Equal inputs give equal bytes.
     Raises DataError for a file that is no snapshot or holds an id twice.
@@ -184,11 +185,10 @@ def _field_hashes(rows: pa.Table) -> pl.DataFrame:
 
 
 def _canonical(name: str) -> pl.Expr:
-    """A field's text as `content_hash` sees it: without quotation marks, every run of blanks one space."""
+    """A field's text as `content_hash` sees it: without quotation marks and ASCII's blanks."""
     # Text holds no control characters, so this separates items without doubt.
-    text = pl.col(name).list.join(" \x02 ", ignore_nulls=True) if name in _LISTS else pl.col(name)
-    plain = text.fill_null("").str.replace_all('"', "", literal=True)
-    return plain.str.replace_all(r"\s+", " ").str.strip_chars(" ")
+    text = pl.col(name).list.join("\x02", ignore_nulls=True) if name in _LISTS else pl.col(name)
+    return text.fill_null("").str.replace_all(_NOT_COMPARED, "")
 
 
 def _differences(now: pl.DataFrame, before: pl.DataFrame) -> Mask:
