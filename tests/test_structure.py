@@ -55,7 +55,7 @@ def imports(path: Path, package: str = "trialtune") -> set[str]:
 # The same inside registry/.
 REGISTRY_ORDER = [
     {"record"},
-    {"settings"},
+    {"settings", "groups"},
     {"sample", "readers"},
     {"snapshot"},
     {"sync"},

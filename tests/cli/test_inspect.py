@@ -45,6 +45,34 @@ def test_diff_prints_a_table_and_writes_a_page(snapshots: tuple[Path, Path], tmp
     assert result["groups"]["year"] == {"2021": {"new": 4, "changed": 2, "removed": 4}}
 
 
+def test_long_groups_are_cut_in_the_terminal_only(tmp_path: Path) -> None:
+    countries = "|".join(f"Country {n:02}" for n in range(30))
+    pl.DataFrame({"nct_id": ["NCT00000001"], "title": ["x"], "countries": [countries]}).write_csv(
+        tmp_path / "one.csv"
+    )
+    import_trials(tmp_path / "one.csv", tmp_path / "one.parquet")
+    (tmp_path / "ids.txt").write_text("NCT00000002\n")
+    described = run("info", tmp_path / "one.parquet")
+    compared = ("diff", tmp_path / "one.parquet", "--base", tmp_path / "ids.txt", "--out", tmp_path / "diff")
+    for told in (described, run(*compared)):
+        assert "and 18 others" in told and "Country 11" in told and "Country 12" not in told
+    assert len(json.loads(run("info", tmp_path / "one.parquet", "--json"))["groups"]["country"]) == 30
+    assert len(json.loads(run(*compared, "--json"))["groups"]["country"]) == 30
+    assert "Country 29" in (tmp_path / "diff" / "summary.html").read_text()
+
+
+def test_a_trial_shows_numbers_and_answers(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text(
+        json.dumps({"nct_id": "NCT00000001", "title": "x", "enrollment": 70, "has_results": False})
+    )
+    import_trials(tmp_path / "one.jsonl", tmp_path / "one.parquet")
+    told = run("show", "NCT00000001", "--snapshot", tmp_path / "one.parquet")
+    assert "enrollment: 70" in told and "has_results: no" in told
+    assert "healthy_volunteers" not in told
+    rows = run("sql", "select has_results, enrollment from trials", "--snapshot", tmp_path / "one.parquet")
+    assert "False" in rows and "70" in rows
+
+
 def test_diff_against_a_list(snapshots: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("NCT00000004\nhello\n")
     told = run("diff", snapshots[1], "--base", tmp_path / "ids.txt", "--out", tmp_path / "diff")

@@ -45,6 +45,18 @@ def test_a_list_with_a_malformed_id_loses_no_other(url, tmp_path, registry_serve
     assert [json.loads(line)["raw"]["nct_id"] for line in refused] == ["NCT123", "nonsense"]
 
 
+def test_ids_that_never_existed_are_named(url, tmp_path, registry_server):
+    ids = [registry_server.nct_id(study) for study in registry_server.made_up_studies(60)[:3]]
+    (tmp_path / "ids.txt").write_text("\n".join([*ids, "NCT00000001", "NCT00000002"]))
+    arguments = ("--out", tmp_path / "o", "--base-url", url, "--ids", tmp_path / "ids.txt")
+    first = sync(*arguments)
+    assert "2 ids that the registry does not know: NCT00000001, NCT00000002" in first.stderr
+    counts = first.stdout.split()
+    assert [counts[counts.index(name) + 1] for name in ("total", "removed", "unknown")] == ["3", "0", "2"]
+    again = json.loads(sync(*arguments, "--json").stdout)
+    assert (again["unknown"], again["unknown_ids"]) == (2, ["NCT00000001", "NCT00000002"])
+
+
 def test_fields_are_named_by_commas(url, tmp_path):
     done = sync("--out", tmp_path / "o", "--base-url", url, "--fields", "BriefTitle, Sex", "--json")
     assert json.loads(done.stdout)["total"] == 60

@@ -43,6 +43,25 @@ def test_counts_add_up_and_nothing_is_lost(tmp_path, tiny_tokenizer) -> None:
         assert f"study{n}ofslowcancer" not in joined
 
 
+def test_trials_that_the_registry_withholds_stay_out(tmp_path, tiny_tokenizer) -> None:
+    placeholder = "[Trial of device that is not approved or cleared by the U.S. FDA]"
+    rows = snapshot(200).with_columns(overall_status=pl.lit("COMPLETED")).to_dicts()
+    rows[1] |= {"brief_title": placeholder, "overall_status": "WITHHELD"}
+    rows[2] |= {"brief_title": placeholder, "overall_status": None}
+    rows[3] |= {"brief_title": "[Redacted]"}
+    rows[4] |= {"brief_title": "slow", "overall_status": "WITHHELD"}
+    rows[5] |= {"brief_title": "[Redacted] is a word that a title may hold"}
+    source = tmp_path / "trials.jsonl"
+    pl.DataFrame(rows).write_ndjson(source)
+    import_trials(source, tmp_path / "snapshot.parquet")
+    for number, given in enumerate((pl.DataFrame(rows), tmp_path / "snapshot.parquet")):
+        corpus = build_corpus(given, tiny_tokenizer, tmp_path / str(number), settings=SETTINGS)
+        counted = corpus.documents + corpus.heldout_documents + corpus.empty + corpus.withheld
+        assert (corpus.withheld, counted) == (4, 200 if number == 0 else 180)
+        read = pl.read_parquet(tmp_path / str(number) / "trials.parquet")["nct_id"]
+        assert {n for n in range(6) if f"NCT{n:08d}" in set(read)} == {5}
+
+
 def test_heldout_tokens_know_their_section(tmp_path, tiny_tokenizer) -> None:
     rows = [
         {

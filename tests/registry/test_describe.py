@@ -14,14 +14,24 @@ from trialtune.errors import DataError, UsageError
 from trialtune.registry.describe import TextSize, describe_snapshot
 from trialtune.registry.lookup import find_trial
 from trialtune.registry.query import export_sql, run_sql
+from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot
 
 MakeSnapshot = Callable[[Path, dict[int, dict[str, Any]]], Path]
 TRIALS = {
-    3: {"status": "Completed", "phase": "Phase 1|Phase 2", "sex": "Male", "start_date": "2020-05"},
+    3: {
+        "status": "Completed",
+        "phase": "Phase 1|Phase 2",
+        "sex": "Male",
+        "start_date": "2020-05",
+        "sponsor_class": "Industry",
+        "countries": ["Peru", "France"],
+        "enrollment": 0,
+        "has_results": False,
+    },
     5: {"status": "Completed", "conditions": ["abc", "de"], "start_date": "2019", "title": "x" * 10},
-    9: {"studyType": "Observational", "title": "y" * 30},
+    9: {"studyType": "Observational", "title": "y" * 30, "countries": ["Peru"]},
 }
 
 
@@ -39,7 +49,12 @@ def test_a_description_counts(trials: Path) -> None:
         "year": {"2019": 1, "2020": 1, "not given": 1},
         "sex": {"not given": 2, "MALE": 1},
         "study_type": {"not given": 2, "OBSERVATIONAL": 1},
+        "sponsor_class": {"not given": 2, "INDUSTRY": 1},
+        "country": {"Peru": 2, "France": 1, "not given": 1},
     }
+    assert list(described.coverage) == SNAPSHOT_SCHEMA.names
+    assert (described.coverage["enrollment"], described.coverage["has_results"]) == (1, 1)
+    assert (described.coverage["countries"], described.coverage["healthy_volunteers"]) == (2, 0)
     assert described.coverage["nct_id"] == described.coverage["text"] == 3
     assert (described.coverage["brief_title"], described.coverage["conditions"]) == (2, 1)
     assert described.coverage["keywords"] == 0
@@ -55,7 +70,13 @@ def test_real_trials_are_described(tmp_path: Path, shared_data: Path) -> None:
     path = tmp_path / "snapshot.parquet"
     import_trials(shared_data / "registry_v2_studies.jsonl.gz", path)
     described, rows = describe_snapshot(path), read_snapshot(path)
-    assert all(sum(counts.values()) == len(rows) for counts in described.groups.values())
+    once = {group: counts for group, counts in described.groups.items() if group != "country"}
+    assert all(sum(counts.values()) == len(rows) for counts in once.values())
+    countries = rows["countries"].list.len()
+    assert sum(described.groups["country"].values()) == countries.sum() + (countries == 0).sum() > len(rows)
+    assert len(described.groups["sponsor_class"]) > 3
+    for name in ("lead_sponsor", "enrollment", "has_results", "is_fda_regulated"):
+        assert described.coverage[name] == len(rows) - rows[name].null_count()
     lengths = rows["eligibility_criteria"].drop_nulls().str.len_chars()
     size = described.text_sizes["eligibility_criteria"]
     assert (size.max, described.coverage["eligibility_criteria"]) == (lengths.max(), len(lengths))

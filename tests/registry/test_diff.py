@@ -128,7 +128,10 @@ def test_the_summary_counts_by_year_phase_and_status(tmp_path: Path, make_snapsh
     )
     summary = diff_snapshots(fresh, base, tmp_path / "diff")
     assert summary.changed_fields == {"phases": 1, "overall_status": 1, "why_stopped": 1}
+    unsaid = {"not given": {"new": 1, "changed": 2, "removed": 1}}
     assert summary.groups == {
+        "sponsor_class": unsaid,
+        "country": unsaid,
         "year": {
             "2019": {"new": 0, "changed": 0, "removed": 1},
             "2024": {"new": 1, "changed": 0, "removed": 0},
@@ -144,6 +147,60 @@ def test_the_summary_counts_by_year_phase_and_status(tmp_path: Path, make_snapsh
             "not given": {"new": 1, "changed": 1, "removed": 0},
         },
     }
+
+
+def test_a_trial_counts_in_each_of_its_countries(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    base = make_snapshot(tmp_path / "old.parquet", {1: {"countries": ["Peru"]}, 2: {"title": "x"}})
+    fresh = make_snapshot(
+        tmp_path / "new.parquet",
+        {2: {"title": "y", "countries": ["Peru", "France"], "sponsor_class": "NIH"}, 3: {}},
+    )
+    groups = diff_snapshots(fresh, base, tmp_path / "diff").groups
+    assert groups["country"] == {
+        "France": {"new": 0, "changed": 1, "removed": 0},
+        "Peru": {"new": 0, "changed": 1, "removed": 1},
+        "not given": {"new": 1, "changed": 0, "removed": 0},
+    }
+    assert groups["sponsor_class"]["NIH"] == {"new": 0, "changed": 1, "removed": 0}
+
+
+def test_what_trials_are_grouped_by_is_not_compared(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    base = make_snapshot(tmp_path / "old.parquet", {1: {"enrollment": 3, "countries": ["Peru"]}})
+    fresh = make_snapshot(tmp_path / "new.parquet", {1: {"lead_sponsor": "Someone", "has_results": True}})
+    assert diff_snapshots(fresh, base, tmp_path / "diff").changed == 0
+
+
+#: Texts that differ by what sources write differently, and texts that do not.
+_CELLS = st.text(st.sampled_from(['"', " ", "\n", "\u00a0", "\u2003", "a", "b", "|", ";", "\\"]), max_size=5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(_CELLS, _CELLS, st.lists(_CELLS, max_size=3), st.lists(_CELLS, max_size=3))))
+def test_a_trial_is_changed_where_one_of_its_fields_is(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_snapshot: MakeSnapshot,
+    trials: list[tuple[str, str, list[str], list[str]]],
+) -> None:
+    folder = tmp_path_factory.mktemp("diff")
+    paths = []
+    for name, side in (("old", 0), ("new", 1)):
+        rows = {
+            n: {"brief_summary": cells[side], "conditions": cells[2 + side], "official_title": cells[0]}
+            for n, cells in enumerate([("a", "a", [], []), *trials])
+        }
+        paths.append(make_snapshot(folder / f"{name}.parquet", rows))
+    diff_snapshots(paths[1], paths[0], folder / "out")
+    changed = pl.read_parquet(folder / "out" / "changed.parquet")
+    assert changed["changed_fields"].list.len().min() != 0
+
+
+def test_aact_and_the_api_agree(tmp_path: Path, shared_data: Path) -> None:
+    aact, api = tmp_path / "aact.parquet", tmp_path / "api.parquet"
+    import_trials(shared_data / "aact_flat_files.zip", aact)
+    import_trials(shared_data / "registry_v2_studies.jsonl.gz", api)
+    for new, base in ((aact, api), (api, aact)):
+        summary = diff_snapshots(new, base, tmp_path / "diff")
+        assert (summary.unchanged, summary.changed, summary.changed_fields) == (1327, 0, {})
 
 
 def test_the_folder_of_a_sync_says_what_was_merged(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:

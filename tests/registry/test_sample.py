@@ -19,7 +19,9 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 
 from trialtune.errors import UsageError
+from trialtune.registry.record.schema import GROUP_COLUMNS
 from trialtune.registry.sample import SampleSettings, SampleStudy, generate_studies, write_sample
+from trialtune.registry.snapshot.build import import_trials
 
 LABELS = {
     "Another_Study",
@@ -42,7 +44,8 @@ LABELS = {
 }
 MODULES = {
     "identificationModule", "statusModule", "descriptionModule", "conditionsModule", "designModule",
-    "armsInterventionsModule", "outcomesModule", "eligibilityModule",
+    "armsInterventionsModule", "outcomesModule", "eligibilityModule", "sponsorCollaboratorsModule",
+    "oversightModule", "contactsLocationsModule",
 }  # fmt: skip
 SMALL = SampleSettings(studies=90, seed=4, dirty=9)
 
@@ -131,6 +134,35 @@ def test_records_have_the_modules_and_vocabulary_of_the_api(samples: list[Sample
             r"Inclusion Criteria:\n\n(\*|1\.) .+\n\nExclusion Criteria:\n\n(\*|1\.) ", criteria, re.S
         )
         assert not re.search(r"[{}|]", json.dumps(list(_strings(sample.study))))
+
+
+def test_what_trials_are_grouped_by_is_filled_and_makes_sense(
+    samples: list[SampleStudy], tmp_path: Path
+) -> None:
+    source = tmp_path / "studies.jsonl"
+    source.write_text("\n".join(json.dumps(sample.study) for sample in samples), encoding="utf-8")
+    summary = import_trials(source, tmp_path / "snapshot.parquet")
+    assert (summary.kept, summary.unread) == (len(samples), {})
+    trials = pl.read_parquet(tmp_path / "snapshot.parquet")
+    optional = {"collaborators", "nct_aliases"}
+    for name in set(GROUP_COLUMNS) - optional:
+        assert trials[name].null_count() == 0, name
+        assert trials[name].n_unique() > 1, name
+    assert 0.2 < (trials["collaborators"].list.len() > 0).mean() < 0.4
+    assert trials["countries"].list.len().min() == 1 and trials["countries"].list.len().max() > 3
+    assert trials["sponsor_class"].n_unique() >= 5 and trials["masking"].n_unique() == 5
+    kinds = {kind for ids in trials["secondary_ids"] for kind in (name.partition(":")[0] for name in ids)}
+    assert kinds == {"Org Study ID", "EudraCT"}
+    whole = trials.filter(pl.col("start_date").str.len_chars() == 10)
+    assert (whole["primary_completion_date"] >= whole["start_date"]).all()
+    assert (trials["completion_date"] >= trials["primary_completion_date"]).all()
+    assert (trials["first_posted_date"] <= trials["last_update_date"]).all()
+    one_arm = trials["arms"].list.len() == 1
+    assert ((trials["allocation"] == "NA") == one_arm).all()
+    withdrawn = trials.filter(overall_status="WITHDRAWN")
+    assert withdrawn["enrollment"].sum() == 0 and not withdrawn["has_results"].any()
+    running = trials.filter(pl.col("overall_status").is_in(["RECRUITING", "NOT_YET_RECRUITING"]))
+    assert set(running["enrollment_type"]) == {"ESTIMATED"} and not running["has_results"].any()
 
 
 def _strings(value: object):

@@ -232,6 +232,7 @@ def corpus(documents: int, tokens: int, blocks: int, heldout_blocks: int) -> Cor
         documents=documents,
         empty=0,
         excluded=0,
+        withheld=0,
         heldout_documents=documents // 20,
         blocks=blocks,
         tokens=tokens,

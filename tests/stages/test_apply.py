@@ -20,8 +20,10 @@ import pytest
 from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.errors import DataError, UsageError
 from trialtune.labelling import plan
+from trialtune.labelling.summary import LabellingSummary
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.stages.apply import LabelSettings, label_registry
+from trialtune.tasks.catalog import load_task
 
 WORDS = "slow recruitment funding ran out safety concern lack of efficacy sponsor decision adverse".split()
 SMALL = LabelSettings(shard_rows=7)
@@ -36,6 +38,8 @@ def make_snapshot(path: Path, reasons: dict[int, str]) -> Path:
             "why_stopped": reason,
             "start_date": f"20{10 + number % 3}-01-01",
             "phases": "PHASE2",
+            "sponsor_class": ["INDUSTRY", "NIH", ""][number % 3],
+            "countries": ["", "Peru", "France|Peru"][number % 3],
         }
         for number, reason in sorted(reasons.items(), key=lambda item: -item[0])
     ]
@@ -107,7 +111,29 @@ def test_the_labels_of_plain_prediction_by_nct_id(classifier, snapshot, tmp_path
     distinct = len(set(with_reason.values()))
     assert found["text_hash"].n_unique() == summary.distinct_texts == summary.scored == distinct
     assert distinct < summary.labelled == summary.trials - summary.without_text
-    assert sum(row["trials"] for row in summary.year.values()) == summary.labelled
+    for counts in (summary.year, summary.phase, summary.sponsor_class):
+        assert sum(row["trials"] for row in counts.values()) == summary.labelled
+    thirds = [
+        [number for number, reason in reasons().items() if reason and number % 3 == n] for n in range(3)
+    ]
+    none, one, two = map(len, thirds)
+    assert {kind: row["trials"] for kind, row in summary.sponsor_class.items()} == {
+        "INDUSTRY": none,
+        "NIH": one,
+        "not given": two,
+    }
+    assert {kind: row["trials"] for kind, row in summary.country.items()} == {
+        "France": two,
+        "Peru": one + two,
+        "not given": none,
+    }
+    given = found.filter(pl.col("nct_id").is_in([f"NCT{number:08d}" for number in thirds[2]]))["labels"]
+    assert (
+        sum(n for kind, n in summary.country["France"].items() if kind != "trials") == given.list.len().sum()
+    )
+    page = (tmp_path / "out" / "summary.html").read_text()
+    assert "By class of the lead sponsor" in page and "a trial counts in each of its countries" in page
+    assert LabellingSummary.load(tmp_path / "out" / "summary.json") == summary
     assert sum(summary.label.values()) == found["labels"].list.len().sum()
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary.model_dump(mode="json")
     assert "<svg" in (tmp_path / "out" / "summary.html").read_text()
@@ -191,7 +217,8 @@ def test_only_what_is_new_or_changed_is_scored(classifier, tmp_path) -> None:
         sum(map(bool, list(old.values())[:4])),
     )
     assert content(tmp_path / "next" / "labels") == content(tmp_path / "out" / "labels")
-    assert (summary.label, summary.year, summary.phase) == (full.label, full.year, full.phase)
+    for group in ("label", "year", "phase", "sponsor_class", "country"):
+        assert getattr(summary, group) == getattr(full, group)
     ours, theirs = labelled(tmp_path / "out"), labelled(tmp_path / "full")
     assert ours.drop("probabilities").equals(theirs.drop("probabilities"))
     numbers = [frame["probabilities"].struct.unnest().to_numpy() for frame in (ours, theirs)]
@@ -244,6 +271,22 @@ def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_
             label_registry(broken, snapshot, out, settings=SMALL)
         (broken / name).write_bytes(kept)
     assert not out.exists()
+
+
+def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_path) -> None:
+    declared = tmp_path / "size.yaml"
+    declared.write_text(
+        "name: size\nkind: multi_class\nlabels: [big, small]\ntext: [brief_title, enrollment]\n"
+    )
+    folder = make_classifier(load_task(str(declared)), tmp_path / "clf")
+    with pytest.raises(DataError, match=r"its column enrollment, which the task size reads, holds no text"):
+        label_registry(folder, snapshot, tmp_path / "out", settings=SMALL)
+    declared.write_text(
+        "name: place\nkind: multi_class\nlabels: [near, far]\ntext: [brief_title, countries]\n"
+    )
+    folder = make_classifier(load_task(str(declared)), tmp_path / "places")
+    summary = label_registry(folder, snapshot, tmp_path / "out", settings=SMALL)
+    assert summary.labelled == summary.trials
 
 
 def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:

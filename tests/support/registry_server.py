@@ -33,23 +33,35 @@ FAULTS = ("429", "500", "503", "slow", "cut", "half", "html", "expire", "drop")
 # The API's piece names, and where they lie in a module of protocolSection.
 _PIECES = """
 identificationModule: NCTId=nctId NCTIdAlias=nctIdAliases BriefTitle=briefTitle
-identificationModule: OfficialTitle=officialTitle
+identificationModule: OfficialTitle=officialTitle OrgStudyId=orgStudyIdInfo.id
+identificationModule: SecondaryId=secondaryIdInfos.id SecondaryIdType=secondaryIdInfos.type
 statusModule: OverallStatus=overallStatus WhyStopped=whyStopped StartDate=startDateStruct.date
-statusModule: LastUpdatePostDate=lastUpdatePostDateStruct.date
+statusModule: LastUpdatePostDate=lastUpdatePostDateStruct.date CompletionDate=completionDateStruct.date
+statusModule: StudyFirstPostDate=studyFirstPostDateStruct.date
+statusModule: PrimaryCompletionDate=primaryCompletionDateStruct.date
+sponsorCollaboratorsModule: LeadSponsorName=leadSponsor.name LeadSponsorClass=leadSponsor.class
+sponsorCollaboratorsModule: CollaboratorName=collaborators.name
+oversightModule: IsFDARegulatedDrug=isFdaRegulatedDrug IsFDARegulatedDevice=isFdaRegulatedDevice
 descriptionModule: BriefSummary=briefSummary DetailedDescription=detailedDescription
 conditionsModule: Condition=conditions Keyword=keywords
-designModule: StudyType=studyType Phase=phases
+designModule: StudyType=studyType Phase=phases DesignAllocation=designInfo.allocation
+designModule: DesignPrimaryPurpose=designInfo.primaryPurpose DesignMasking=designInfo.maskingInfo.masking
+designModule: EnrollmentCount=enrollmentInfo.count EnrollmentType=enrollmentInfo.type
 armsInterventionsModule: ArmGroupLabel=armGroups.label ArmGroupDescription=armGroups.description
 armsInterventionsModule: InterventionType=interventions.type InterventionName=interventions.name
+armsInterventionsModule: InterventionDescription=interventions.description
 outcomesModule: PrimaryOutcomeMeasure=primaryOutcomes.measure
 outcomesModule: PrimaryOutcomeDescription=primaryOutcomes.description
+outcomesModule: PrimaryOutcomeTimeFrame=primaryOutcomes.timeFrame
 outcomesModule: SecondaryOutcomeMeasure=secondaryOutcomes.measure
 outcomesModule: SecondaryOutcomeDescription=secondaryOutcomes.description
+outcomesModule: SecondaryOutcomeTimeFrame=secondaryOutcomes.timeFrame
 eligibilityModule: EligibilityCriteria=eligibilityCriteria Sex=sex MinimumAge=minimumAge
-eligibilityModule: MaximumAge=maximumAge
+eligibilityModule: MaximumAge=maximumAge HealthyVolunteers=healthyVolunteers
+contactsLocationsModule: LocationCountry=locations.country
 """
-_PROTOCOL = {
-    name: f"{module}.{path}"
+_PATHS = {"HasResults": "hasResults"} | {
+    name: f"protocolSection.{module}.{path}"
     for module, _, pieces in (line.partition(": ") for line in _PIECES.strip().splitlines())
     for name, _, path in (piece.partition("=") for piece in pieces.split())
 }
@@ -177,7 +189,7 @@ def _answer(registry: Registry, asked: dict[str, str]) -> Response:
     known = {"fields", "pageSize", "pageToken", "countTotal", "filter.ids", "filter.advanced", "query.term"}
     if unknown := sorted(set(asked) - known):
         return _bad(f"unknown parameter {unknown[0]}")
-    if unknown := sorted(set(filter(None, asked.get("fields", "").split(","))) - set(_PROTOCOL)):
+    if unknown := sorted(set(filter(None, asked.get("fields", "").split(","))) - set(_PATHS)):
         return _bad(f"unknown field {unknown[0]}")
     try:
         found = _found(registry, asked)
@@ -236,7 +248,7 @@ def _pick(study: Any, fields: str | None) -> Any:
         return study
     picked: Study = {}
     for name in fields.split(","):
-        _copy(study, picked, ["protocolSection", *_PROTOCOL[name].split(".")])
+        _copy(study, picked, _PATHS[name].split("."))
     return picked
 
 

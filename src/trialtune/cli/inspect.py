@@ -53,7 +53,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="One select over the view trials, in DuckDB's SQL.")],
     snapshot: _Snapshot,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write all rows to a .parquet, .csv or .jsonl file.")
+        Path | None, typer.Option("--out", help="Write all rows to a .parquet, .csv, .tsv or .jsonl file.")
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many rows are printed; 0 prints all.")] = 50,
     as_json: AsJson = False,

@@ -55,6 +55,10 @@ def build(
                 f"{part or 'training_':9} {result[part + 'documents']:,} documents, "
                 f"{result[part + 'blocks']:,} blocks, {result[part + 'tokens']:,} tokens"
             )
+        typer.echo(
+            f"left out  {result['empty']:,} trials without text, {result['excluded']:,} excluded,"
+            f" {result['withheld']:,} withheld by the registry"
+        )
 
     emit(vars(made), as_json, show)
 

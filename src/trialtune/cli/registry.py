@@ -20,9 +20,10 @@ def import_(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A file, a zip or a folder of: v2 JSON or JSON Lines, CSV (the site's too), legacy XML,"
-            " Parquet, AACT's pipe-delimited tables; or a Hub data set OWNER/NAME."
-            " JSON, CSV and XML may be .gz."
+            help="A file, a zip or a folder of: v2 JSON or JSON Lines (whole, flattened or in a list),"
+            " CSV or TSV (of the site, WHO's ICTRP, R, pandas, a database), Parquet, legacy XML, AACT's"
+            " tables (.txt, .csv, .tsv, .parquet); or a Hub data set OWNER/NAME. JSON, CSV, TSV and XML"
+            " may be .gz."
         ),
     ],
     out: Out,
@@ -35,8 +36,12 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read trials of any supported form into one snapshot: a Parquet row a trial."""
-    from trialtune.console import bar, console
+    """Read trials of any supported form into one snapshot: a Parquet row a trial.
+
+    Says on stderr which columns it used and which not, and which values it could not read or had to guess.
+    """
+    from trialtune.cli.findings import tell_columns, tell_values
+    from trialtune.console import bar, console, tell
     from trialtune.registry.snapshot.build import import_trials
     from trialtune.workers import cores
 
@@ -50,7 +55,10 @@ def import_(
             progress=progress,
         )
     for warning in summary.warnings:
-        console.print(f"warning: {warning}", markup=False)
+        tell(f"warning: {warning}")
+    tell_columns(summary.columns_used, summary.columns_not_used)
+    tell_values("could not be read", summary.unread)
+    tell_values("can be read in two ways", summary.guessed)
 
     def show(result: dict[str, Any]) -> None:
         console.print(

@@ -28,7 +28,9 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Fetch trials from ClinicalTrials.gov; run again to go on, or to bring them up to date."""
-    from trialtune.console import bar, console
+    from trialtune.cli.findings import listed as first_of
+    from trialtune.cli.findings import tell_values
+    from trialtune.console import bar, console, tell
     from trialtune.registry.readers.id_list import read_ids
     from trialtune.registry.record.quarantine import Quarantine
     from trialtune.registry.sync.run import preview
@@ -38,6 +40,7 @@ def sync(
     if listed:
         request = request.model_copy(update={"ids": tuple(sorted(listed.ids))})
     bad_ids = {"bad_ids": listed.bad} if listed else {}
+    counts = (*_COUNTS, "unknown", "bad_ids") if listed else _COUNTS
     if dry_run:
         planned = {**preview(out, request, settings).as_dict(), **bad_ids}
         emit(planned, as_json, lambda result: _show(result, ("total", "to_fetch", "requests", "seconds")))
@@ -48,9 +51,12 @@ def sync(
         with Quarantine(out / "ids.quarantine.jsonl") as quarantine:
             for row in listed.refused:
                 quarantine.add(row)
+    if summary.unknown:
+        tell(f"{summary.unknown:,} ids that the registry does not know: {first_of(summary.unknown_ids)}")
+    tell_values("could not be read", summary.unread)
 
     def show(result: dict[str, Any]) -> None:
-        _show(result, (*_COUNTS, *bad_ids))
+        _show(result, counts)
         for reason, count in result["reasons"].items():
             console.print(f"  {count:,}  {reason}", markup=False)
         typer.echo(result["out"])

@@ -45,8 +45,9 @@ def build_corpus(
 
     A snapshot given by its path is streamed: memory does not grow with it. `trials.parquet` says
     whose text was read [nct_id, heldout]. Held-out blocks also say which section of the record each
-    token comes from. `exclude` holds NCT ids that must not be read (test trials of the tasks). The
-    result is the same bytes for any number of `workers`, which are processes; with several, a script
+    token comes from. `exclude` holds NCT ids that must not be read (test trials of the tasks); trials
+    that the registry withholds have placeholders for texts and are not read either. The result is the
+    same bytes for any number of `workers`, which are processes; with several, a script
     must stand behind `if __name__ == "__main__":`. Raises DataError when no text is left.
     """
     encoder = Encoder(
@@ -58,7 +59,7 @@ def build_corpus(
     )
     size, special = settings.block_size, (tokenizer.cls_token_id, tokenizer.sep_token_id)
     read = [pl.DataFrame(schema=TRIALS_SCHEMA)]
-    empty = excluded = 0
+    empty = excluded = withheld = 0
     workers = max(1, min(workers, count_rows(snapshot) // _CHUNK_ROWS))
     with (
         atomic_folder(out) as folder,
@@ -73,6 +74,7 @@ def build_corpus(
                 heldout.add(chunk.heldout, chunk.sections)
                 read.append(chunk.trials)
                 empty, excluded = empty + chunk.empty, excluded + chunk.excluded
+                withheld += chunk.withheld
                 if progress:
                     progress(chunk.rows)
         trials = pl.concat(read).sort("heldout", maintain_order=True)
@@ -86,6 +88,7 @@ def build_corpus(
             documents=len(trials) - held,
             empty=empty,
             excluded=excluded,
+            withheld=withheld,
             heldout_documents=held,
             blocks=train.blocks,
             tokens=train.tokens,

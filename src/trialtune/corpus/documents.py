@@ -23,7 +23,8 @@ SECTIONS = (
     ("Eligibility", "eligibility_criteria"),
 )
 
-COLUMNS = ("nct_id", "text", *(column for _, column in SECTIONS))  # all that a document is made of
+# All that a document is made of, and what says whether it is one.
+COLUMNS = ("nct_id", "text", "overall_status", *(column for _, column in SECTIONS))
 SECTION_NAMES = tuple(name for name, _ in SECTIONS)
 NO_SECTION = -1  # of a text that came ready-made, and of special tokens
 
@@ -89,6 +90,18 @@ def unwrap(lines: list[str]) -> list[str]:
             joined.append(line)
         previous = len(line)
     return joined
+
+
+# What stands for the texts of a device's trial until the device is approved or cleared (42 CFR 11.35).
+_PLACEHOLDER = re.compile(r"\[(?:Redacted|Trial of [^\]]*not approved or cleared[^\]]*)\]", re.IGNORECASE)
+
+
+def is_withheld(record: Mapping[str, Any]) -> bool:
+    """Whether the registry withholds a trial: its texts are placeholders."""
+    titles = (record.get("brief_title"), record.get("official_title"))
+    return record.get("overall_status") == "WITHHELD" or any(
+        _PLACEHOLDER.fullmatch(title.strip()) for title in titles if title
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Corpus:
     documents: int
     empty: int
     excluded: int
+    withheld: int
     heldout_documents: int
     blocks: int
     tokens: int

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from trialtune.corpus.documents import NO_SECTION, Document, compose
+from trialtune.corpus.documents import NO_SECTION, Document, compose, is_withheld
 
 TRIALS_SCHEMA = {"nct_id": pl.String, "heldout": pl.Boolean}
 
@@ -32,11 +32,12 @@ class Encoded:
     trials: pl.DataFrame  # those read: nct_id, heldout
     empty: int
     excluded: int
+    withheld: int
 
     @property
     def rows(self) -> int:
         """Rows of the snapshot that went in."""
-        return len(self.trials) + self.empty + self.excluded
+        return len(self.trials) + self.empty + self.excluded + self.withheld
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,12 @@ class Encoder:
         train: list[Document] = []
         heldout: list[Document] = []
         trials = []
-        empty = excluded = 0
+        empty = excluded = withheld = 0
         for record in rows.iter_rows(named=True):
             if record["nct_id"] in self.exclude:
                 excluded += 1
+            elif is_withheld(record):
+                withheld += 1
             elif not (document := compose(record)).text:
                 empty += 1
             else:
@@ -79,6 +82,7 @@ class Encoder:
             pl.DataFrame(trials, schema=TRIALS_SCHEMA, orient="row"),
             empty,
             excluded,
+            withheld,
         )
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:

@@ -14,9 +14,10 @@ from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.labelling.plan import Plan
 from trialtune.labelling.shards import arrow_schema
+from trialtune.registry.groups import kinds_of
 
 RECORD = "apply.json"
-NOT_GIVEN = "not given"
+GROUPS = ("year", "phase", "sponsor_class", "country")
 _OF_A_TEXT = ("text", "labels", "probabilities", "needs_review")
 _MEMORY = "512MB"  # what joining and sorting may hold; the rest goes to disk
 
@@ -145,22 +146,17 @@ def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
 
 
 def tally(plan: Plan, parts: Path, labels: Sequence[str]) -> dict[str, Any]:
-    """Trials by label, and by start year and by phase with those of each label; how many need review."""
+    """Trials by label, and by each of `GROUPS` with those of each label; how many need review."""
     read = f"read_parquet({quoted(parts / '*.parquet')})"
     both = f"(from {read} where labels is not null) join read_parquet({quoted(plan.trials_file)})"
     with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
         (review,) = db.execute(f"select count(*) filter (needs_review) from {read}").fetchall()[0]
         found: dict[str, Any] = {"needs_review": review, "label": dict.fromkeys(labels, 0)}
-        for group in ("year", "phase"):
-            kind = f"coalesce(nullif({group}, ''), '{NOT_GIVEN}')"
-            totals = db.execute(
-                f"select {kind} k, count(*) n from {both} using (nct_id) group by k order by k"
-            )
+        for group in GROUPS:
+            kinds = f"(select {kinds_of(group, group)} k, labels from {both} using (nct_id))"
+            totals = db.execute(f"select k, count(*) n from {kinds} group by k order by k")
             rows = {value: {"trials": n, **dict.fromkeys(labels, 0)} for value, n in totals.fetchall()}
-            counted = db.execute(
-                f"select {kind} k, unnest(labels) label, count(*)"
-                f" from {both} using (nct_id) group by k, label"
-            )
+            counted = db.execute(f"select k, unnest(labels) label, count(*) from {kinds} group by k, label")
             for value, label, n in counted.fetchall():
                 rows[value][label] = n
             found[group] = rows

@@ -15,15 +15,24 @@ from trialtune.classifier.prediction import text_hash
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, read_json, write_json
 from trialtune.registry.readers.parquet import open_parquet
-from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
+from trialtune.registry.record.schema import LIST_COLUMNS, SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 from trialtune.tasks.task import Task
 from trialtune.workers import cores, in_order
 
 _TRIALS = pa.schema(
-    [("nct_id", pa.string()), ("year", pa.string()), ("phase", pa.string()), ("text_hash", pa.string())]
+    [
+        ("nct_id", pa.string()),
+        ("year", pa.string()),
+        ("phase", pa.string()),
+        ("sponsor_class", pa.string()),
+        ("country", pa.list_(pa.string())),
+        ("text_hash", pa.string()),
+    ]
 )
+_GROUPED = ("nct_id", "start_date", "phases", "sponsor_class", "countries")
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
+_TEXTS_OF = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_string(field.type)} | {*LIST_COLUMNS}
 READ_ROWS = 2048
 LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
 
@@ -52,7 +61,7 @@ class Plan:
 
     @property
     def trials_file(self) -> Path:
-        """A row a trial: nct_id, year, phase, text_hash (null for one without text)."""
+        """A row a trial: nct_id, the groups it counts in, text_hash (null for one without text)."""
         return self.folder / "trials.parquet"
 
     def scores_file(self, shard: int) -> Path:
@@ -98,7 +107,7 @@ def make_plan(
     has no column of the task, or no trial with such a text.
     """
     fields = _fields(task, snapshot)
-    columns = [*dict.fromkeys(("nct_id", "start_date", "phases", *fields))]
+    columns = [*dict.fromkeys((*_GROUPED, *fields))]
     workers = cores() if count_trials(snapshot) > LARGE else 1
     trials = without = 0
     with (
@@ -166,6 +175,11 @@ def _fields(task: Task, snapshot: Path) -> list[str]:
             f"{snapshot}: a snapshot has no column {' or '.join(task.fields)}, which the task {task.name}"
             " reads; label such a table with `trialtune predict --input`"
         )
+    if other := [name for name in fields if name not in _TEXTS_OF]:
+        raise DataError(
+            f"{snapshot}: its column {', '.join(other)}, which the task {task.name} reads, holds no text;"
+            " name columns of text in the task"
+        )
     return fields
 
 
@@ -179,20 +193,22 @@ def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=READ_ROWS, columns=columns)
 
 
-def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[str, str, str, str | None]]:
-    """NCT id, year, phase and text of each trial; None for one without."""
-    return [(row["nct_id"], _year(row), _phase(row), task.text_of(row)) for row in batch.to_pylist()]
+def _read(task: Task, batch: pa.RecordBatch) -> list[tuple[Any, ...]]:
+    """NCT id, groups and text of each trial, as in `_TRIALS`; None for one without a text."""
+    return [
+        (
+            row["nct_id"],
+            (row["start_date"] or "")[:4],
+            "/".join(row["phases"] or []),
+            row["sponsor_class"],
+            row["countries"],
+            task.text_of(row),
+        )
+        for row in batch.to_pylist()
+    ]
 
 
-def _year(row: dict[str, Any]) -> str:
-    return (row["start_date"] or "")[:4]
-
-
-def _phase(row: dict[str, Any]) -> str:
-    return "/".join(row["phases"] or [])
-
-
-def _table(rows: Sequence[tuple[str | None, ...]], schema: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.table(
         {name: list(column) for name, column in zip(schema.names, zip(*rows, strict=True), strict=True)},
         schema=schema,

@@ -1,15 +1,15 @@
 """What labelling a registry came to, as `summary.json` holds it."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from trialtune.results import Result
 from trialtune.tasks.task import Kind
 
+# Value of a group -> "trials" and each label -> trials.
+Counts = dict[str, dict[str, int]]
 
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
-
-class Named(_Result):
+class Named(Result):
     """A classifier or snapshot by its file name, and what tells it from others of that name."""
 
     name: str
@@ -17,7 +17,7 @@ class Named(_Result):
     data_timestamp: str | None = None
 
 
-class LabelledCounts(_Result):
+class LabelledCounts(Result):
     """Trials; `labelled` = new + changed + unchanged, against an earlier output."""
 
     trials: int
@@ -33,7 +33,10 @@ class LabelledCounts(_Result):
 
 
 class LabellingSummary(LabelledCounts):
-    """The counts, by label, start year and phase too; those are empty for a dry run."""
+    """The counts, by label and by what trials are grouped by too; those are empty for a dry run.
+
+    `sponsor_class` is the lead sponsor's; a trial of several countries counts in each.
+    """
 
     version: str
     task: str
@@ -41,6 +44,8 @@ class LabellingSummary(LabelledCounts):
     classifier: Named
     snapshot: Named
     needs_review: int | None = None
-    label: dict[str, int] = {}  # label -> trials
-    year: dict[str, dict[str, int]] = {}  # start year -> "trials" and each label -> trials
-    phase: dict[str, dict[str, int]] = {}
+    label: dict[str, int] = Field(default_factory=dict)  # label -> trials
+    year: Counts = Field(default_factory=dict)
+    phase: Counts = Field(default_factory=dict)
+    sponsor_class: Counts = Field(default_factory=dict)
+    country: Counts = Field(default_factory=dict)

@@ -7,24 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trialtune.registry.groups import VALUES, kinds_of
 from trialtune.registry.query import trials_view
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, TEXT_FIELDS
 from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
 
-NOT_GIVEN = "not given"
-_GROUPS = {
-    "status": "overall_status",
-    "phase": "nullif(array_to_string(phases, '/'), '')",
-    "year": "left(start_date, 4)",
-    "sex": "sex",
-    "study_type": "study_type",
-}
-_LENGTH = {
-    field.name: f"length({field.name})"
-    if pa.types.is_string(field.type)
-    else f"length(array_to_string({field.name}, ' '))"
-    for field in SNAPSHOT_SCHEMA
-}
+GROUPS = ("status", "phase", "year", "sex", "study_type", "sponsor_class", "country")
 
 
 @dataclass(frozen=True)
@@ -40,8 +28,9 @@ class TextSize:
 class Description:
     """A snapshot in numbers.
 
-    `groups` counts trials by status, phase, start year, sex and study type; `coverage` counts the trials
-    whose field is filled; `text_sizes` has every text field that is filled at all, lists joined.
+    `groups` counts trials by status, phase, start year, sex, study type, class of the lead sponsor and
+    country; a trial of several countries counts in each. `coverage` counts the trials whose field is
+    filled; `text_sizes` has every text field that is filled at all, lists joined.
     """
 
     path: Path
@@ -70,20 +59,19 @@ def describe_snapshot(path: Path) -> Description:
     origin = snapshot_metadata(path)
     fields = SNAPSHOT_SCHEMA.names
     with trials_view(path) as connection:
-        filled = ", ".join(f"count(*) filter (len({field}) > 0)" for field in fields)
+        filled = ", ".join(f"count(*) filter ({_filled(field)})" for field in SNAPSHOT_SCHEMA)
         whole = f"select min(nct_id), max(nct_id), count(*), {filled} from trials"
         first, last, trials, *counts = connection.execute(whole).fetchall()[0]
         groups = {}
-        for name, value in _GROUPS.items():
+        for name in GROUPS:
             order = "kind" if name == "year" else "n desc, kind"
-            kinds = (
-                f"select coalesce({value}, '{NOT_GIVEN}') as kind, count(*) as n from trials group by kind"
-            )
-            groups[name] = dict(connection.execute(f"{kinds} order by {order}").fetchall())
+            kinds = f"select {kinds_of(name, VALUES[name])} as kind from trials"
+            counts_of = f"select kind, count(*) as n from ({kinds}) group by kind order by {order}"
+            groups[name] = dict(connection.execute(counts_of).fetchall())
         sizes = {}
         for field in TEXT_FIELDS:
             # One field at a time keeps little in memory.
-            lengths = f"select {_LENGTH[field]} as n from trials"
+            lengths = f"select {_length(SNAPSHOT_SCHEMA.field(field))} as n from trials"
             quantiles = f"select quantile_disc(n, [0.5, 0.95, 1]) from ({lengths}) where n > 0"
             size = connection.execute(quantiles).fetchall()[0][0]
             if size:
@@ -100,3 +88,15 @@ def describe_snapshot(path: Path) -> Description:
         coverage=dict(zip(fields, counts, strict=True)),
         text_sizes=sizes,
     )
+
+
+def _filled(field: pa.Field) -> str:
+    """SQL that is true where a field says something; false and 0 do."""
+    measured = pa.types.is_string(field.type) or pa.types.is_list(field.type)
+    return f"len({field.name}) > 0" if measured else f"{field.name} is not null"
+
+
+def _length(field: pa.Field) -> str:
+    """SQL of a text field's characters."""
+    text = f"array_to_string({field.name}, ' ')" if pa.types.is_list(field.type) else field.name
+    return f"length({text})"

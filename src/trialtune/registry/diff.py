@@ -14,18 +14,19 @@ import pyarrow.parquet as pq
 from trialtune.errors import DataError
 from trialtune.files import atomic_file, write_json, writing
 from trialtune.registry.diff_base import Base, open_base
+from trialtune.registry.groups import NOT_GIVEN, SEVERAL
 from trialtune.registry.record.quarantine import Quarantine
 from trialtune.registry.record.schema import CONTENT_FIELDS, SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.filter import picked_rows, picked_writer
 from trialtune.registry.snapshot.read import removed_trials, scan_snapshot, snapshot_file, snapshot_origin
 
 #: What counts are taken by; trials that say nothing count under NOT_GIVEN.
-GROUPS = ("year", "phase", "status")
+GROUPS = ("year", "phase", "status", "sponsor_class", "country")
 KINDS = ("new", "changed", "removed")
-NOT_GIVEN = "not given"
 
 _COMPARED = CONTENT_FIELDS[1:]
 _LISTS = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_list(field.type)}
+_NOT_COMPARED = r'["\t\n ]'  # what `content_hash` leaves out
 _CHANGED_FIELDS = pa.field("changed_fields", pa.list_(pa.string()))
 _MERGED_INTO = pa.field("merged_into", pa.string())
 
@@ -37,9 +38,10 @@ class DiffSummary:
     """Numbers of trials: total = new + changed + unchanged, base = removed + changed + unchanged.
 
     `changed` is None against an id list, which cannot tell. `groups` counts the kinds of change by start
-    year, phase and status, `changed_fields` how often each field changed (most often first); `merged`
-    says into which trial a removed one went, as far as NEW knows; `bad_ids` are entries of an id list
-    that were not NCT ids, with their reasons in base.quarantine.jsonl.
+    year, phase, status, class of the lead sponsor and country (a trial of several countries counts in
+    each), `changed_fields` how often each field changed (most often first); `merged` says into which
+    trial a removed one went, as far as NEW knows; `bad_ids` are entries of an id list that were not NCT
+    ids, with their reasons in base.quarantine.jsonl.
     """
 
     against: str
@@ -65,8 +67,10 @@ def diff_snapshots(new: Path, base: Path, out: Path) -> DiffSummary:
 
     `base` is a snapshot (or the folder of a sync), a list of NCT ids, or a Hub data set id; against a list
     there is no changed.parquet, and removed.parquet has the ids only. changed.parquet has NEW's rows and a
-    list column `changed_fields`, removed.parquet the base's rows and a column `merged_into`. Both files
-    are read once, a few thousand rows at a time. Equal inputs give equal bytes.
+    list column `changed_fields`, removed.parquet the base's rows and a column `merged_into`. Changed is
+    what differs in `CONTENT_FIELDS`, quotation marks and blanks aside: what trials are grouped
+    by (sponsors, countries, enrollment) is not compared, since a source may not have it. Both files are
+    read once, a few thousand rows at a time. Equal inputs give equal bytes.
     Raises DataError for a file that is no snapshot or holds an id twice.
     """
     against = open_base(base)
@@ -97,11 +101,14 @@ def _facts(path: Path) -> pl.DataFrame:
     frame = scan_snapshot(path).select(
         "nct_id",
         "row_hash",
+        "sponsor_class",
         pl.col("start_date").str.slice(0, 4).alias("year"),
         pl.col("phases").list.join("/", ignore_nulls=True).replace("", None).alias("phase"),
         pl.col("overall_status").alias("status"),
+        # Of nothing there is one row, of an empty list none when it is taken apart.
+        pl.when(pl.col("countries").list.len() > 0).then("countries").alias("country"),
     )
-    facts = frame.with_columns(pl.col(GROUPS).fill_null(NOT_GIVEN)).collect()
+    facts = frame.collect()
     twice = facts.filter(pl.col("nct_id").is_duplicated() | pl.col("nct_id").is_null())["nct_id"]
     if len(twice):
         raise DataError(
@@ -174,13 +181,14 @@ def _write_new(path: Path, mask: Mask, out: Path) -> None:
 def _field_hashes(rows: pa.Table) -> pl.DataFrame:
     """nct_id and a 64-bit hash of each compared field; unknown and empty are the same."""
     # The two registries never lie in memory side by side: 8 bytes a field are compared instead.
-    frame = pl.DataFrame(rows)
+    return pl.DataFrame(rows).select("nct_id", *[_canonical(name).hash() for name in _COMPARED])
+
+
+def _canonical(name: str) -> pl.Expr:
+    """A field's text as `content_hash` sees it: without quotation marks and ASCII's blanks."""
     # Text holds no control characters, so this separates items without doubt.
-    texts = [
-        pl.col(name).list.join("\x1f", ignore_nulls=True) if name in _LISTS else pl.col(name)
-        for name in _COMPARED
-    ]
-    return frame.select("nct_id", *[text.fill_null("").hash() for text in texts])
+    text = pl.col(name).list.join("\x02", ignore_nulls=True) if name in _LISTS else pl.col(name)
+    return text.fill_null("").str.replace_all(_NOT_COMPARED, "")
 
 
 def _differences(now: pl.DataFrame, before: pl.DataFrame) -> Mask:
@@ -232,7 +240,10 @@ def _counts(fresh: pl.DataFrame, earlier: pl.DataFrame, group: str) -> dict[str,
     known = group in earlier.columns
     sides = [fresh] + [earlier.filter(pl.col("kind") == "removed")] * known
     rows = pl.concat([side.select(pl.col(group).alias("value"), "kind") for side in sides])
-    found = rows.filter(pl.col("kind") != "unchanged").group_by("value", "kind").len()
+    rows = rows.filter(pl.col("kind") != "unchanged")
+    if group in SEVERAL:
+        rows = rows.explode("value")
+    found = rows.with_columns(pl.col("value").fill_null(NOT_GIVEN)).group_by("value", "kind").len()
     counts: dict[str, dict[str, int]] = {}
     for value, kind, count in found.sort("value", "kind").rows():
         counts.setdefault(value, dict.fromkeys(KINDS if known else KINDS[:1], 0))[kind] = count

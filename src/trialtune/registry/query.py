@@ -15,8 +15,11 @@ from trialtune.registry.snapshot.read import check_snapshot, snapshot_file
 _FORMATS = {
     ".parquet": "format parquet, compression zstd",
     ".csv": "format csv, header",
+    ".tsv": "format csv, header, delimiter '\t'",
     ".jsonl": "format json",
 }
+_FLAT = (".csv", ".tsv")  # a cell holds no list: JSON does, which `registry import`, R and pandas read
+_NESTED = {"list", "array", "struct", "map", "union", "variant"}
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -49,9 +52,10 @@ def run_sql(snapshot: Path, sql: str, *, limit: int = 0) -> Answer:
 
 
 def export_sql(snapshot: Path, sql: str, out: Path) -> int:
-    """Write all rows of a query to a .parquet, .csv or .jsonl file; returns their number.
+    """Write all rows of a query to a .parquet, .csv, .tsv or .jsonl file; returns their number.
 
-    Raises UsageError for another kind of file, and as `run_sql` does.
+    Lists, structs and maps are JSON in the cells of .csv and .tsv. Raises UsageError for another kind of
+    file, and as `run_sql` does.
     """
     options = _FORMATS.get(out.suffix.lower())
     if options is None or out.is_dir():
@@ -65,6 +69,8 @@ def export_sql(snapshot: Path, sql: str, out: Path) -> int:
         _errors_told(),
     ):
         query = _only_query(connection, sql)
+        if out.suffix.lower() in _FLAT:
+            query = _with_json(connection, query)
         done = connection.execute(f"copy ({query}) to {_quoted(temporary)} ({options})").fetchone()
     return int(done[0]) if done else 0
 
@@ -91,6 +97,24 @@ def _only_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
         kind = statements[0].type.name.lower()
         raise UsageError(f"a snapshot is only read: {kind} is not allowed; write a select")
     return statements[0].query.strip().rstrip(";")
+
+
+def _with_json(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """The query with every nested column as JSON text; columns are told by place, as names may repeat."""
+    found = connection.sql(query)
+    columns = list(zip(found.columns, found.types, strict=True))
+    if not any(kind.id in _NESTED for _, kind in columns):
+        return query
+    places = [f"c{place}" for place in range(len(columns))]
+    cells = [
+        f"{f'to_json({place})' if kind.id in _NESTED else place} as {_name(name)}"
+        for place, (name, kind) in zip(places, columns, strict=True)
+    ]
+    return f"select {', '.join(cells)} from ({query}) as rows({', '.join(places)})"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 @contextmanager

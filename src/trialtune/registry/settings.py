@@ -12,13 +12,20 @@ from trialtune.settings import Settings
 BASE_URL = "https://clinicaltrials.gov/api/v2"
 MAX_PAGE = 1_000
 
-#: The API's names of what a snapshot holds; results, places and contact persons are not asked for.
+#: The API's names of what a snapshot holds; results, places (but for their countries) and contact persons
+#: are not asked for. Time frames and descriptions tell outcomes and interventions of one name apart.
 STUDY_FIELDS = (
-    *("NCTId", "NCTIdAlias", "BriefTitle", "OfficialTitle", "OverallStatus", "WhyStopped", "StartDate"),
-    *("LastUpdatePostDate", "BriefSummary", "DetailedDescription", "Condition", "Keyword", "StudyType"),
-    *("Phase", "ArmGroupLabel", "ArmGroupDescription", "InterventionType", "InterventionName"),
-    *("PrimaryOutcomeMeasure", "PrimaryOutcomeDescription", "SecondaryOutcomeMeasure"),
-    *("SecondaryOutcomeDescription", "EligibilityCriteria", "Sex", "MinimumAge", "MaximumAge"),
+    *("NCTId", "NCTIdAlias", "OrgStudyId", "SecondaryId", "SecondaryIdType", "BriefTitle", "OfficialTitle"),
+    *("OverallStatus", "WhyStopped", "StartDate", "PrimaryCompletionDate", "CompletionDate"),
+    *("StudyFirstPostDate", "LastUpdatePostDate", "HasResults", "BriefSummary", "DetailedDescription"),
+    *("LeadSponsorName", "LeadSponsorClass", "CollaboratorName", "LocationCountry"),
+    *("IsFDARegulatedDrug", "IsFDARegulatedDevice", "Condition", "Keyword", "StudyType", "Phase"),
+    *("DesignAllocation", "DesignPrimaryPurpose", "DesignMasking", "EnrollmentCount", "EnrollmentType"),
+    *("ArmGroupLabel", "ArmGroupDescription", "InterventionType", "InterventionName"),
+    *("InterventionDescription", "PrimaryOutcomeMeasure", "PrimaryOutcomeDescription"),
+    *("PrimaryOutcomeTimeFrame", "SecondaryOutcomeMeasure", "SecondaryOutcomeDescription"),
+    *("SecondaryOutcomeTimeFrame", "EligibilityCriteria", "HealthyVolunteers", "Sex"),
+    *("MinimumAge", "MaximumAge"),
 )
 # A trial is told by its id, is current by its date, and counts as empty without any text.
 _ALWAYS = ("NCTId", "LastUpdatePostDate", "BriefTitle")

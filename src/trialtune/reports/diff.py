@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trialtune.reports.groups import heading, shown
 from trialtune.reports.pages import plots_of, write_page
 from trialtune.reports.tables import totals_to_rich
 
 KINDS = ("new", "changed", "removed")
-_LISTED = 12  # values of a group in the terminal; the page has them all
 _UNKNOWN = "–"
 
 
@@ -26,27 +26,26 @@ def write_diff_page(summary: Mapping[str, Any], path: Path) -> None:
         summary=summary,
         kinds=kinds,
         totals=_totals(summary),
-        groups={group: _ordered(group, counts) for group, counts in summary["groups"].items()},
+        groups={heading(group): _ordered(group, counts) for group, counts in summary["groups"].items()},
         plots=plots_of("diff_plots", summary),
     )
 
 
 def diff_to_rich(summary: Mapping[str, Any]) -> RenderableType:
-    """A diff's summary for the terminal: totals, then counts by year, phase and status."""
+    """A diff's summary for the terminal: totals, then counts by group."""
     parts: list[RenderableType] = [totals_to_rich(_totals(summary))]
     for group, counts in summary["groups"].items():
         if not counts:
             continue
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-        table.add_column(f"by {'start year' if group == 'year' else group}", min_width=24)
+        table.add_column(f"by {heading(group)}", min_width=24)
         for kind in _told(summary):
             table.add_column(kind, justify="right", min_width=9)
-        rows = _ordered(group, counts)
-        shown = rows[-_LISTED:] if group == "year" else rows[:_LISTED]
-        for value, row in shown:
+        rows, others = shown(group, _ordered(group, counts))
+        for value, row in rows:
             table.add_row(Text(value), *(f"{row[kind]:,}" for kind in _told(summary)))
-        if len(rows) > len(shown):
-            table.add_row(f"and {len(rows) - len(shown)} {'earlier' if group == 'year' else 'rarer'}")
+        if others:
+            table.add_row(others)
         parts += [Text(), table]
     fields = summary["changed_fields"]
     if fields:

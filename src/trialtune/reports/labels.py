@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trialtune.labelling.summary import LabellingSummary
+from trialtune.reports.groups import heading
 from trialtune.reports.pages import plots_of, write_page
 from trialtune.reports.tables import totals_to_rich
 
@@ -35,7 +36,12 @@ def write_labels_page(summary: LabellingSummary, path: Path) -> None:
         summary=summary,
         totals=_totals(summary),
         labels=ranked(summary),
-        groups={"start year": summary.year, "phase": _common_first(summary.phase)},
+        groups={
+            heading("year"): summary.year,
+            heading("phase"): _common_first(summary.phase),
+            heading("sponsor_class"): _common_first(summary.sponsor_class),
+            heading("country"): _common_first(summary.country),
+        },
         plots=plots_of("label_plots", summary),
     )
 

@@ -31,6 +31,7 @@ class CorpusCounts(Result):
     documents: int
     empty: int
     excluded: int
+    withheld: int
     heldout_documents: int
     blocks: int
     tokens: int

@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_LISTED = 12  # values of a group
+from trialtune.reports.groups import heading, shown
+
 _CELL = 60  # characters of a cell in a table of rows
 
 
@@ -24,13 +25,12 @@ def description_to_rich(described: Mapping[str, Any]) -> RenderableType:
     }
     parts: list[RenderableType] = [_pairs(head)]
     for group, counts in described["groups"].items():
-        table = _table(f"by {group.replace('_', ' ')}", "trials", "share")
-        items = list(counts.items())
-        shown = items[-_LISTED:] if group == "year" else items[:_LISTED]
-        for value, count in shown:
+        table = _table(f"by {heading(group)}", "trials", "share")
+        rows, others = shown(group, list(counts.items()))
+        for value, count in rows:
             table.add_row(Text(value), f"{count:,}", _share(count, trials))
-        if len(items) > len(shown):
-            table.add_row(f"and {len(items) - len(shown)} {'earlier' if group == 'year' else 'rarer'}")
+        if others:
+            table.add_row(others)
         parts += [Text(), table]
     fields = _table("field", "trials", "filled", "median", "95%", "longest")
     for name, count in described["coverage"].items():
@@ -46,7 +46,7 @@ def trial_to_rich(trial: Mapping[str, Any]) -> RenderableType:
     for name, value in trial.items():
         if value is None or value in ("", []):
             continue
-        text = "\n".join(f"- {item}" for item in value) if isinstance(value, list) else str(value)
+        text = "\n".join(f"- {item}" for item in value) if isinstance(value, list) else _text(value)
         short = "\n" not in text and len(text) <= _CELL
         parts.append(Text.assemble((f"{name}: " if short else f"{name}\n", "bold"), text))
     return Group(*parts)
@@ -84,3 +84,7 @@ def _share(count: int, total: int) -> str:
 def _cut(value: Any) -> str:
     text = "" if value is None else " ".join(str(value).split())
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
+
+
+def _text(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

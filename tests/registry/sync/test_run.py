@@ -18,6 +18,7 @@ import pytest
 from trialtune.errors import DataError
 from trialtune.files import sha256_of
 from trialtune.registry.diff import diff_snapshots
+from trialtune.registry.record.schema import GROUP_COLUMNS, LIST_COLUMNS, SNAPSHOT_SCHEMA
 from trialtune.registry.settings import MergeSettings, SyncRequest, SyncSettings
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
@@ -53,6 +54,12 @@ def changed(study, day: str, **description: str):
     protocol = study["protocolSection"]
     protocol["statusModule"]["lastUpdatePostDateStruct"] = {"date": day}
     protocol.setdefault("descriptionModule", {}).update(description)
+    return study
+
+
+def renamed(study, nct_id: str):
+    study = copy.deepcopy(study)
+    study["protocolSection"]["identificationModule"]["nctId"] = nct_id
     return study
 
 
@@ -97,11 +104,15 @@ def test_real_records(registry_server, shared_data, tmp_path):
         )
     assert summary.total == summary.read == len(real)
     import_trials(shared_data / "registry_v2_studies.jsonl.gz", tmp_path / "import.parquet")
+    said = [name for name in SNAPSHOT_SCHEMA.names if name not in {"source", "data_timestamp"}]
     both = [
-        pl.read_parquet(file, columns=["nct_id", "row_hash"]).sort("nct_id")
+        pl.read_parquet(file, columns=said).sort("nct_id")
         for file in (tmp_path / "sync" / "snapshot.parquet", tmp_path / "import.parquet")
     ]
-    assert both[0].equals(both[1])
+    assert [name for name in said if not both[0][name].equals(both[1][name])] == []
+    for name in GROUP_COLUMNS:
+        filled = both[0][name].list.len() > 0 if name in LIST_COLUMNS else both[0][name].is_not_null()
+        assert name == "nct_aliases" or filled.sum() > len(real) / 10, name
 
 
 def test_faults_on_every_other_request_change_nothing(registry_server, studies, served, tmp_path):
@@ -323,12 +334,38 @@ def test_ids_with_one_that_is_refused(served, order, studies, tmp_path):
     order(refuse=["NCT00000001"], merge={id_of(studies[3]): id_of(studies[40])})
     request = SyncRequest(base_url=served[0], ids=tuple(sorted(ids)))
     summary = sync(tmp_path / "sync", request, BIG)
-    assert (summary.read, summary.total, summary.removed) == (30, 30, 3)
+    assert (summary.read, summary.total, summary.removed, summary.merged) == (30, 30, 1, 1)
+    assert (summary.unknown, summary.unknown_ids) == (2, ("NCT00000001", "NCT00000002"))
     gone = {row[0]: row[1] for row in removed(tmp_path / "sync")}
-    assert gone == {"NCT00000001": None, "NCT00000002": None, id_of(studies[3]): id_of(studies[40])}
+    assert gone == {id_of(studies[3]): id_of(studies[40])}
     order(timestamp="2030-01-02T09:00:05", put=[changed(studies[5], "2030-01-01", briefSummary="anew")])
     again = sync(tmp_path / "sync", request, BIG)
     assert (again.read, again.changed, again.removed, again.total) == (1, 1, 0, 30)
+    assert again.unknown_ids == summary.unknown_ids
+
+    # A trial that was held and leaves is removed; one that is unknown and comes is new.
+    order(
+        timestamp="2030-01-09T09:00:05",
+        withdraw=[id_of(studies[7])],
+        put=[renamed(studies[8], "NCT00000002")],
+    )
+    third = sync(tmp_path / "sync", request, BIG)
+    assert (third.new, third.removed, third.unknown_ids) == (1, 1, ("NCT00000001",))
+    assert id_of(studies[7]) in {row[0] for row in removed(tmp_path / "sync")}
+
+
+def test_values_that_cannot_be_read_are_told(served, order, studies, tmp_path):
+    odd = [changed(study, "2024-05") for study in studies[:3]]
+    for study in odd:
+        study["protocolSection"]["statusModule"]["overallStatus"] = "SLEEPING"
+    odd[0]["protocolSection"]["designModule"]["phases"] = ["PHASE9"]
+    order(put=odd)
+    summary = sync(tmp_path / "sync", SyncRequest(base_url=served[0]), FAST)
+    assert summary.unread == {
+        "overall_status": {"count": 3, "examples": {"SLEEPING": 3}},
+        "phases": {"count": 1, "examples": {"PHASE9": 1}},
+    }
+    assert (summary.total, summary.quarantined) == (240, 0)
 
 
 def test_bad_records_are_counted_and_set_aside(served, order, studies, tmp_path):

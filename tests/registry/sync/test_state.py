@@ -56,6 +56,24 @@ def test_another_request_in_the_same_folder_is_refused(served, tmp_path):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0]), BIG)
 
 
+def test_the_folder_of_an_earlier_version_says_what_to_do(served, tmp_path):
+    out, request = tmp_path / "sync", SyncRequest(base_url=served[0])
+    sync(out, request, BIG)
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps(manifest | {"format": 1}))
+    before = {file: file.read_bytes() for file in out.glob("*.*")}
+    for ask in (sync, preview):
+        with pytest.raises(DataError, match=r"another version .* lack columns .*sync into a new folder"):
+            ask(out, request, BIG)
+    assert {file: file.read_bytes() for file in out.glob("*.*")} == before
+
+
+def test_other_fields_are_told_apart_by_those_that_differ(served, tmp_path):
+    sync(tmp_path / "sync", SyncRequest(base_url=served[0], fields=("Sex", "Phase")), BIG)
+    with pytest.raises(UsageError, match=r"fields: only there Phase, only here Keyword\)"):
+        sync(tmp_path / "sync", SyncRequest(base_url=served[0], fields=("Sex", "Keyword")), BIG)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [({"since": "yesterday"}, "--since 'yesterday'"), ({"query": "NCT00000001, NCT00000002"}, "--ids FILE")],

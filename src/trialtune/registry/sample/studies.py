@@ -15,6 +15,17 @@ from trialtune.registry.sample.bodies import (
     write_titles,
 )
 from trialtune.registry.sample.conditions import Condition
+from trialtune.registry.sample.designs import (
+    SPONSORS,
+    Sponsor,
+    has_results,
+    write_dates,
+    write_design,
+    write_identifiers,
+    write_oversight,
+    write_places,
+    write_sponsors,
+)
 from trialtune.registry.sample.sexes import choose_condition, plan_sexes, write_sex
 from trialtune.registry.sample.stop_reasons import Labels, plan_labels, write_reason
 from trialtune.registry.settings import SampleSettings
@@ -24,7 +35,6 @@ _FIRST_DAY, _LAST_START, _LAST_DAY = date(2005, 1, 3), date(2026, 6, 30), date(2
 _PANDEMIC = date(2020, 4, 1)
 # No trial has reached these numbers: a made-up record cannot be taken for a registered one.
 _FIRST_ID, _ID_ROOM = 90_000_000, 9_000_000
-_SPONSORS = ("Marrowbridge University", "Velmora Pharma", "Eastvale Medical Center", "Brixolab", "Auventra")
 
 
 @dataclass(frozen=True)
@@ -72,12 +82,10 @@ def _study(nct_id: str, start: date, sex: str, labels: Labels | None, rng: Rando
     ages, age_fields = _ages(condition, rng)
     plan = plan_body(condition, write_sex(sex, condition, ages, rng), rng)
     keywords = rng.sample((plan.drug, plan.measures[0], plan.measures[-1], condition.text), rng.randint(0, 3))
-    sponsor = rng.choice(_SPONSORS)
+    sponsors = rng.choice(SPONSORS)
     protocol = {
         "identificationModule": {
             "nctId": nct_id,
-            "orgStudyIdInfo": {"id": f"MADE-UP-{nct_id[-6:]}"},
-            "organization": {"fullName": sponsor, "class": "OTHER"},
             **write_titles(plan, rng),
         },
         "statusModule": _status(start, labels, rng),
@@ -96,7 +104,29 @@ def _study(nct_id: str, start: date, sex: str, labels: Labels | None, rng: Rando
             **age_fields,
         },
     }
-    return SampleStudy({"protocolSection": protocol, "hasResults": False}, labels or ())
+    # The groups have draws of their own: they leave the words alone.
+    study = _with_groups(protocol, start, sponsors, Random(f"{nct_id}/groups"))
+    return SampleStudy(study, labels or ())
+
+
+def _with_groups(
+    protocol: dict[str, Any], start: date, sponsors: tuple[Sponsor, ...], rng: Random
+) -> dict[str, Any]:
+    """The study of a protocol, which is given what studies of trials group by."""
+    identification, status = protocol["identificationModule"], protocol["statusModule"]
+    identification |= write_identifiers(identification["nctId"], rng)
+    protocol["sponsorCollaboratorsModule"] = module = write_sponsors(sponsors, rng)
+    lead = module["leadSponsor"]
+    identification["organization"] = {"fullName": lead["name"], "class": lead["class"]}
+    overall, updated = status["overallStatus"], date.fromisoformat(status["lastUpdatePostDateStruct"]["date"])
+    status |= write_dates(start, overall, updated, rng)
+    arms = protocol["armsInterventionsModule"]
+    kind = arms["interventions"][0]["type"].replace("_", " ").title()
+    protocol["designModule"] |= write_design(kind, len(arms["armGroups"]), overall, rng)
+    protocol["oversightModule"] = write_oversight(kind, rng)
+    protocol["contactsLocationsModule"] = write_places(rng)
+    ended = date.fromisoformat(status["primaryCompletionDateStruct"]["date"])
+    return {"protocolSection": protocol, "hasResults": has_results(overall, ended, updated, rng)}
 
 
 def _ages(condition: Condition, rng: Random) -> tuple[dict[str, str], dict[str, str]]:

@@ -11,6 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trialtune.registry.record.findings import Findings
+from trialtune.registry.record.notes import Notes
 from trialtune.registry.record.quarantine import Quarantine
 from trialtune.registry.record.row import Row, bad_row
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
@@ -40,7 +42,10 @@ class Merge:
 
 @dataclass
 class Merged:
-    """Numbers of studies: kept = new + changed + unchanged; `total` in the snapshot."""
+    """Numbers of studies: kept = new + changed + unchanged; `total` in the snapshot.
+
+    `unread` has, by field, how many values could not be read, and the most frequent of them.
+    """
 
     kept: int = 0
     new: int = 0
@@ -49,6 +54,7 @@ class Merged:
     total: int = 0
     quarantined: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
 def known(parts: list[Path], base: Path | None) -> pl.DataFrame:
@@ -91,6 +97,7 @@ def write_snapshot(merge: Merge, out: Path, quarantine: Quarantine, scratch: Pat
             merged.total += rows.height
     shutil.rmtree(scratch)
     merged.quarantined, merged.reasons = quarantine.count, dict(quarantine.reasons.most_common())
+    merged.unread = _unread(merge.parts)
     return merged
 
 
@@ -138,6 +145,15 @@ def _add_refused(parts: list[Path], quarantine: Quarantine) -> None:
             quarantine.add(Row(file, number, None, reason, json.loads(raw)))
 
 
+def _unread(parts: list[Path]) -> dict[str, dict[str, object]]:
+    findings = Findings()
+    for part in parts:
+        cells = pl.read_parquet(part, columns=["unread"])["unread"].drop_nulls()
+        for name, value in (pair for cell in cells for pair in json.loads(cell)):
+            findings.add(Notes(unread=[(name, value)]))
+    return {name: values.as_dict() for name, values in findings.unread.items()}
+
+
 def _split(merge: Merge, bounds: list[str], scratch: Path) -> dict[int, Path]:
     """Pour the parts' good rows into a file a bucket, in the order in which they came."""
     writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
@@ -152,7 +168,7 @@ def _split(merge: Merge, bounds: list[str], scratch: Path) -> dict[int, Path]:
             for (bucket,), own in (
                 rows.with_columns(bucket=places).partition_by("bucket", as_dict=True).items()
             ):
-                table = own.drop("bucket", "reason", "raw").to_arrow()
+                table = own.drop("bucket", "reason", "raw", "unread").to_arrow()
                 if bucket not in writers:
                     paths[bucket] = scratch / f"{bucket:05}.arrow"
                     writers[bucket] = pa.ipc.new_file(str(paths[bucket]), table.schema, options=options)

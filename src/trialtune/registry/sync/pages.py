@@ -20,7 +20,8 @@ from trialtune.registry.settings import SyncRequest
 from trialtune.registry.sync.client import Page, Refused, RegistryClient
 from trialtune.registry.sync.state import Kind, SyncFolder, Walk
 
-#: A part holds every study of its page: the good as snapshot rows, the refused with reason and raw fields.
+#: A part holds every study of its page: the good as snapshot rows, with the values that could not be read
+#: ([[field, value], ...] in JSON); the refused with reason and raw fields.
 PART_SCHEMA = pa.schema(
     [
         *SNAPSHOT_SCHEMA,
@@ -28,6 +29,7 @@ PART_SCHEMA = pa.schema(
         pa.field("number", pa.int64()),
         pa.field("reason", pa.string()),
         pa.field("raw", pa.string()),
+        pa.field("unread", pa.string()),
     ]
 )
 SWEEP_SCHEMA = pa.schema(
@@ -223,7 +225,8 @@ def _write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> N
 def _part_row(row: Row) -> dict[str, Any]:
     about = {"file": row.file, "number": row.number, "reason": row.reason}
     if row.record is not None:
-        return {**row.record, **about}
+        unread = json.dumps(row.notes.unread) if row.notes and row.notes.unread else None
+        return {**row.record, **about, "unread": unread}
     # Where the id and the date can be read, the sweep knows that this study was seen.
     nct_id, day = nct_id_of(row.raw.get("nct_id")), iso_date(row.raw.get("last_update_date"))
     known = {"nct_id": nct_id if is_nct_id(nct_id) else None, "last_update_date": day}

@@ -42,7 +42,11 @@ _MOST_GONE, _FEW = 0.2, 100
 
 @dataclass(frozen=True)
 class SyncSummary:
-    """What a round did, over all of its runs: read = kept + quarantined, kept = new + changed + unchanged."""
+    """What a round did, over all of its runs: read = kept + quarantined, kept = new + changed + unchanged.
+
+    `unknown_ids` are ids asked for that the registry never had; `unread` has, by field, how many values
+    could not be read, and the most frequent of them.
+    """
 
     out: Path
     data_timestamp: str
@@ -54,8 +58,11 @@ class SyncSummary:
     unchanged: int
     removed: int
     merged: int
+    unknown: int
     quarantined: int
     reasons: dict[str, int]
+    unread: dict[str, dict[str, Any]]
+    unknown_ids: tuple[str, ...]
     requests: int
     retries: int
 
@@ -238,7 +245,7 @@ class _Rounds:
         return "repair"
 
     def _refuse_outage(self) -> None:
-        held, gone = len(known([], self.base)), len(self._gone())
+        held, gone = len(known([], self.base)), len(self._absent()[0])
         if held >= _FEW and gone > _MOST_GONE * held:
             self.round.walks = [walk for walk in self.round.walks if walk.kind != "sweep"]
             self.round.phase = "studies"
@@ -252,25 +259,33 @@ class _Rounds:
         self.walker.walk_all("studies")
         return "merge"
 
-    def _gone(self) -> frozenset[str]:
-        """Ids held or asked for that the sweep did not see, those already known to be removed aside."""
+    def _absent(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Ids that the sweep did not see: the gone, not known as such before, and those it never will.
+
+        Gone is what was held, or is asked for and now another trial's; the others that are asked for are
+        unknown to the registry.
+        """
         if not self.round.swept:
-            return frozenset()
-        held = set(known(self.folder.landed("studies"), self.base)["nct_id"]) | set(self.request.ids or ())
+            return frozenset(), frozenset()
+        sweep = read_sweep(self.folder.landed("sweep"))
+        held = set(known(self.folder.landed("studies"), self.base)["nct_id"])
+        aliases = set(sweep["aliases"].explode().drop_nulls())
         removed = (
             set(pl.read_parquet(self.folder.removed)["nct_id"]) if self.folder.removed.exists() else set()
         )
         present = set(pl.read_parquet(self.base, columns=["nct_id"])["nct_id"]) if self.base else set()
-        return frozenset(held - set(read_sweep(self.folder.landed("sweep"))["nct_id"]) - (removed - present))
+        asked = set(self.request.ids or ()) - held
+        unseen = (held | asked) - set(sweep["nct_id"])
+        unknown = (unseen & asked) - aliases - removed
+        return frozenset(unseen - unknown - (removed - present)), frozenset(unknown)
 
     def _merge(self) -> Phase:
         next_ = self._next
         shutil.rmtree(next_, ignore_errors=True)
         next_.mkdir()
         about = {"source": self.walker.client.host, "data_timestamp": self.round.data_timestamp}
-        merge = Merge(
-            self.folder.landed("studies"), self.base, self._gone(), self.round.day, about, self.settings
-        )
+        gone, unknown = self._absent()
+        merge = Merge(self.folder.landed("studies"), self.base, gone, self.round.day, about, self.settings)
         snapshot = next_ / self.folder.snapshot.name
         with Quarantine(next_ / _QUARANTINE) as quarantine:
             merged = write_snapshot(merge, snapshot, quarantine, self.folder.path / ".merge")
@@ -278,8 +293,9 @@ class _Rounds:
         sweep = read_sweep(self.folder.landed("sweep"))
         into = write_removed(next_ / self.folder.removed.name, earlier, merge, snapshot, sweep)
         numbers = {name: value for name, value in vars(merged).items() if isinstance(value, int)}
-        self.round.reasons = merged.reasons
-        self.round.counts = {**numbers, "removed": len(merge.gone), "merged": into}
+        self.round.reasons, self.round.unread = merged.reasons, merged.unread
+        self.round.unknown = sorted(unknown)
+        self.round.counts = {**numbers, "removed": len(gone), "merged": into, "unknown": len(unknown)}
         self.round.counts["read"] = sum(w.received for w in self.round.walks if w.kind == "studies")
         return "publish"
 
@@ -304,6 +320,8 @@ def _summary(folder: SyncFolder) -> SyncSummary:
         out=folder.snapshot,
         data_timestamp=done.data_timestamp,
         reasons=done.reasons,
+        unread=done.unread,
+        unknown_ids=tuple(done.unknown),
         requests=done.requests,
         retries=done.retries,
         **done.counts,

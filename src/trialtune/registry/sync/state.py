@@ -14,6 +14,8 @@ from trialtune.files import atomic_file
 from trialtune.registry.settings import SyncRequest
 
 MANIFEST = "manifest.json"
+_FORMAT: Literal[2] = 2  # of 1, snapshots had neither sponsors nor countries
+_OTHER_FORMAT = (("format",), "literal_error")
 Kind = Literal["studies", "sweep"]
 Phase = Literal["studies", "sweep", "repair", "merge", "publish", "complete"]
 
@@ -58,6 +60,8 @@ class Round(BaseModel):
     retries: int = 0
     counts: dict[str, int] = {}
     reasons: dict[str, int] = {}
+    unread: dict[str, dict[str, Any]] = {}
+    unknown: list[str] = []
 
     @property
     def day(self) -> str:
@@ -83,7 +87,7 @@ class Round(BaseModel):
 class _Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[1]
+    format: Literal[2]
     request: dict[str, Any]
     round: Round | None = None
 
@@ -108,21 +112,25 @@ class SyncFolder:
         if not file.exists():
             if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
                 raise UsageError(f"--out {path}: holds files but no sync; give a new or empty folder")
-            return cls(path, _Manifest(format=1, request=request.identity()))
+            return cls(path, _Manifest(format=_FORMAT, request=request.identity()))
         try:
             manifest = _Manifest.model_validate_json(file.read_bytes())
         except ValidationError as error:
+            if any((problem["loc"], problem["type"]) == _OTHER_FORMAT for problem in error.errors()):
+                raise DataError(
+                    f"{file}: the sync of another version of trialtune, whose trials lack columns of this"
+                    " one's (sponsors, countries, enrollment); sync into a new folder, where first_seen and"
+                    " last_changed begin anew"
+                ) from error
             raise DataError(
                 f"{file}: not a manifest of this version ({error}); sync into a new folder"
             ) from error
         now = request.identity()
         other = [name for name in now if manifest.request.get(name) != now[name]]
         if other and manifest.round and not manifest.round.fetched:
-            return cls(path, _Manifest(format=1, request=now))
+            return cls(path, _Manifest(format=_FORMAT, request=now))
         if other:
-            told = "; ".join(
-                f"{name} {manifest.request.get(name)!r} there, {now[name]!r} here" for name in other
-            )
+            told = "; ".join(_difference(name, manifest.request.get(name), now[name]) for name in other)
             raise UsageError(f"--out {path}: holds the sync of another request ({told}); give another folder")
         return cls(path, manifest)
 
@@ -171,3 +179,11 @@ class SyncFolder:
                     file.unlink()
         for file in self.path.glob(".*.tmp*"):
             file.unlink()
+
+
+def _difference(name: str, there: object, here: object) -> str:
+    """What a request differs in; of lists only the items that one of them has."""
+    if isinstance(there, list) and isinstance(here, list):
+        there, here = sorted(set(there) - set(here)), sorted(set(here) - set(there))
+        return f"{name}: only there {', '.join(there) or 'none'}, only here {', '.join(here) or 'none'}"
+    return f"{name} {there!r} there, {here!r} here"

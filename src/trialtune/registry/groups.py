@@ -1,0 +1,24 @@
+"""What trials are counted by, everywhere alike: a trial of several countries counts in each of them."""
+
+from collections.abc import Mapping
+
+NOT_GIVEN = "not given"
+#: Groups in which a trial may count more than once, so that their counts may sum to more than the trials.
+SEVERAL = frozenset({"country"})
+#: Group -> its values as DuckDB reads them from the columns of a snapshot; lists have a value an item.
+VALUES: Mapping[str, str] = {
+    "year": "left(start_date, 4)",
+    "phase": "array_to_string(phases, '/')",
+    "status": "overall_status",
+    "sex": "sex",
+    "study_type": "study_type",
+    "sponsor_class": "sponsor_class",
+    "country": "countries",
+}
+
+
+def kinds_of(group: str, value: str) -> str:
+    """SQL of the kinds that a trial counts under, a row each, from the SQL of the group's values."""
+    if group in SEVERAL:
+        return f"unnest(case when len({value}) > 0 then {value} else ['{NOT_GIVEN}'] end)"
+    return f"coalesce(nullif({value}, ''), '{NOT_GIVEN}')"
