@@ -20,12 +20,6 @@ KINDS = ("csv", "tsv", "jsonl", "parquet")
 SAID = [name for name in SNAPSHOT_SCHEMA.names if name not in {"source", "data_timestamp"}]
 
 
-LISTS_AS_THEY_ARE = pytest.mark.xfail(
-    reason="record/lists.py takes a comma off an item of a list, and parts a printed one at semicolons",
-    strict=True,
-)
-
-
 def same_again(snapshot: Path, kind: str) -> None:
     """Export the snapshot and import it: every column is what it was."""
     before = pl.read_parquet(snapshot, columns=SAID).sort("nct_id")
@@ -38,7 +32,6 @@ def same_again(snapshot: Path, kind: str) -> None:
     assert differ == []
 
 
-@LISTS_AS_THEY_ARE
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("source", ["registry_v2_studies.jsonl.gz", "aact_flat_files.zip"])
 def test_real_trials_come_back(tmp_path: Path, shared_data: Path, source: str, kind: str) -> None:
@@ -53,7 +46,6 @@ ITEM = st.text(st.sampled_from("ab,;|\"'[]{}()\\/: \u00e9"), min_size=1, max_siz
 ITEMS = st.lists(ITEM, max_size=3)
 
 
-@LISTS_AS_THEY_ARE
 @settings(deadline=None, max_examples=30)
 @example(lists=[{"conditions": ["xa;b"], "arms": [], "names": ["x,"], "countries": []}], kind="csv")
 @given(

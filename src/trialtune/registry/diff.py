@@ -16,7 +16,7 @@ from trialtune.files import atomic_file, write_json, writing
 from trialtune.registry.diff_base import Base, open_base
 from trialtune.registry.groups import NOT_GIVEN, SEVERAL
 from trialtune.registry.record.quarantine import Quarantine
-from trialtune.registry.record.schema import CONTENT_FIELDS, SNAPSHOT_SCHEMA
+from trialtune.registry.record.schema import CONTENT_FIELDS, NOT_HASHED, SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.filter import picked_rows, picked_writer
 from trialtune.registry.snapshot.read import removed_trials, scan_snapshot, snapshot_file, snapshot_origin
 
@@ -26,7 +26,6 @@ KINDS = ("new", "changed", "removed")
 
 _COMPARED = CONTENT_FIELDS[1:]
 _LISTS = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_list(field.type)}
-_NOT_COMPARED = r'["\t\n ]'  # what `content_hash` leaves out
 _CHANGED_FIELDS = pa.field("changed_fields", pa.list_(pa.string()))
 _MERGED_INTO = pa.field("merged_into", pa.string())
 
@@ -188,7 +187,7 @@ def _canonical(name: str) -> pl.Expr:
     """A field's text as `content_hash` sees it: without quotation marks and ASCII's blanks."""
     # Text holds no control characters, so this separates items without doubt.
     text = pl.col(name).list.join("\x02", ignore_nulls=True) if name in _LISTS else pl.col(name)
-    return text.fill_null("").str.replace_all(_NOT_COMPARED, "")
+    return text.fill_null("").str.replace_all(f"[{NOT_HASHED}]", "")
 
 
 def _differences(now: pl.DataFrame, before: pl.DataFrame) -> Mask:

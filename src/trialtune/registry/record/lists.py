@@ -58,7 +58,7 @@ def terms_of(value: object) -> list[str]:
     """`items_of` for conditions and keywords, which some exports join by ";"."""
     items = _texts(value)
     if len(items) == 1 and ";" in items[0] and _is_joined(value):
-        items = _clean(_TERM.findall(items[0]))
+        items = _clean(_TERM.findall(items[0]), joined=True)
     return unique(items)
 
 
@@ -70,7 +70,7 @@ def interventions_of(value: object) -> list[str]:
         if isinstance(item, dict):
             found.append(intervention_of(item))
         else:
-            texts = _clean([item])
+            texts = _clean([item], joined=joined)
             # The items of a list are whole; only joined text may have several between its bars.
             parts = [part for text in texts for part in _NEXT_TYPED.split(text)] if joined else texts
             found += [typed_name(*_split_type(part)) for part in parts if part]
@@ -84,8 +84,8 @@ def intervention_of(entry: Mapping[str, Any]) -> str | None:
 
 def arms_of(value: object) -> list[str]:
     """`items_of` for arms, which are "label: description"."""
-    items = (_joined(item, "name") if isinstance(item, dict) else item for item in raw_items(value))
-    return unique(_clean(items))
+    items = [_joined(item, "name") if isinstance(item, dict) else item for item in raw_items(value)]
+    return unique(_clean(items, joined=_is_joined(value)))
 
 
 def outcomes_of(value: object) -> list[str]:
@@ -151,13 +151,14 @@ def raw_items(value: object) -> list[object]:
 
 
 def _texts(value: object) -> list[str]:
-    return _clean(_part(item, "name") if isinstance(item, dict) else item for item in raw_items(value))
+    items = [_part(item, "name") if isinstance(item, dict) else item for item in raw_items(value)]
+    return _clean(items, joined=_is_joined(value))
 
 
-def _clean(items: Iterable[object]) -> list[str]:
-    # Some exports end a list by a comma that belongs to no item.
-    texts = (text_of(item) for item in items)
-    return [text for text in ((t or "").rstrip(", ") for t in texts) if text]
+def _clean(items: Iterable[object], *, joined: bool) -> list[str]:
+    texts = [text for item in items if (text := text_of(item))]
+    # Some exports end joined items by a comma that belongs to none; those of a list are as they are.
+    return [text for item in texts if (text := item.rstrip(", "))] if joined else texts
 
 
 def _joined(entry: Mapping[str, Any], first: str) -> str:

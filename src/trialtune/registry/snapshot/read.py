@@ -52,8 +52,8 @@ def check_snapshot(path: Path) -> Path:
     missing = [name for name in SNAPSHOT_SCHEMA.names if name not in found.names]
     if missing:
         raise DataError(
-            f"{path}: not a snapshot, it has no column {', '.join(missing)};"
-            " run trialtune registry import first"
+            f"{path}: not a snapshot of this version, it has no column {', '.join(missing)};"
+            " run trialtune registry import (or sync) on its source again"
         )
     other = [name for name in SNAPSHOT_SCHEMA.names if not _fits(name, found.field(name).type)]
     if other:
