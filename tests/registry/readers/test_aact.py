@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from trialtune.errors import DataError
 from trialtune.registry.readers.aact import aact_tables
@@ -204,3 +206,42 @@ def test_tables_without_studies_are_no_source(tmp_path: Path, trial_files: Modul
 def test_empty_tables_hold_no_trial(tmp_path: Path, trial_files: ModuleType) -> None:
     with pytest.raises(DataError, match="holds no trial"):
         imported(trial_files.write_folder(tmp_path / "aact", trial_files.aact_of([])))
+
+
+WORDS = st.text("ab '\"|,;.*>=\n-", max_size=30).filter(
+    lambda text: not text.strip() or text.strip(".-' \"\n")
+)
+TEXTS = st.fixed_dictionaries(
+    {"summary": WORDS, "description": WORDS, "criteria": WORDS, "why": WORDS, "arm": WORDS, "outcome": WORDS}
+)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=3), st.sampled_from([".txt", ".csv", ".tsv"]))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_the_exporter_writes_reads_back_but_for_what_it_loses(
+    tmp_path: Path, trial_files: ModuleType, texts: list[dict[str, str]], suffix: str
+) -> None:
+    studies = []
+    for number, text in enumerate(texts, start=1):
+        each = study(number)
+        protocol = each["protocolSection"]
+        protocol["identificationModule"]["briefTitle"] = "Zinc"  # a title has no line breaks
+        protocol["descriptionModule"] = {
+            "briefSummary": text["summary"],
+            "detailedDescription": text["description"],
+        }
+        protocol["eligibilityModule"]["eligibilityCriteria"] = text["criteria"]
+        protocol["statusModule"]["whyStopped"] = text["why"]
+        protocol["armsInterventionsModule"]["armGroups"] = [{"label": "A", "description": text["arm"]}]
+        protocol["outcomesModule"]["primaryOutcomes"] = [{"measure": "m", "description": text["outcome"]}]
+        studies.append(each)
+    folder = trial_files.write_folder(tmp_path / suffix[1:], trial_files.aact_of(studies), suffix)
+    for file in folder.iterdir():
+        file.write_text(trial_files.exported(file.read_text(encoding="utf-8")), encoding="utf-8")
+    _, frame = imported(folder)
+    expected = from_json(tmp_path, studies)
+    assert frame["row_hash"].equals(expected["row_hash"])
+    for name in ("brief_summary", "eligibility_criteria", "why_stopped"):
+        for found, wrote in zip(frame[name], expected[name], strict=True):
+            lines = [line.strip() for line in (wrote or "").replace('"', "").splitlines() if line.strip()]
+            assert [line.strip() for line in (found or "").splitlines() if line.strip()] == lines
