@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from trialtune.errors import DataError, UsageError
+from trialtune.files import HashedFile
 from trialtune.registry.readers.aact import TableFile, Tables, aact_chunks, aact_tables
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.hub import dataset_folder, dataset_of
@@ -127,8 +128,8 @@ def _file_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
     elif name.endswith(".zip"):
         yield from _zip_chunks(path, label, reading)
     else:
-        with path.open("rb") as handle:
-            yield from _text_chunks(handle, label, path.stat().st_size, reading)
+        with HashedFile(path) as handle:
+            yield from _text_chunks(cast(IO[bytes], handle), label, path.stat().st_size, reading)
 
 
 def _zip_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
@@ -174,7 +175,8 @@ def _named_chunks(handle: IO[bytes], label: str, name: str, reading: Reading) ->
         yield Chunk(label, 1, xml_rows, content, len(content))
         return
     if name.endswith((".jsonl", ".ndjson")) and is_utf8(reading.encoding):
-        yield from jsonl_blocks(utf8_bytes(handle, label), label)
+        path = handle.path if isinstance(handle, HashedFile) else None
+        yield from jsonl_blocks(utf8_bytes(handle, label), label, path)
         return
     with text_reader(handle, label, reading.encoding) as text:
         if name.endswith((".jsonl", ".ndjson")):

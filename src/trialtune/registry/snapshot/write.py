@@ -23,7 +23,7 @@ class SnapshotWriter:
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, str], *more: pa.Field) -> None:
-        about = {f"trialtune.{key}": value for key, value in {"version": __version__, **metadata}.items()}
+        about = _prefixed({"version": __version__, **metadata})
         self.schema = pa.schema([*SNAPSHOT_SCHEMA, *more], metadata=about)
         self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
         self._tables: list[pa.Table] = []
@@ -36,6 +36,10 @@ class SnapshotWriter:
         self._bytes += table.nbytes
         if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
+
+    def tell(self, metadata: Mapping[str, str]) -> None:
+        """Add what was found out while the rows were read."""
+        self._writer.add_key_value_metadata(_prefixed(metadata))
 
     def _flush(self, *, all_of_it: bool = False) -> None:
         held = pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
@@ -58,3 +62,7 @@ class SnapshotWriter:
                 self._flush(all_of_it=True)
         finally:
             self._writer.close()
+
+
+def _prefixed(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"trialtune.{key}": value for key, value in metadata.items()}
