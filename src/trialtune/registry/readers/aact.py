@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trialtune.errors import DataError
+from trialtune.registry.readers.arrow_stream import table_bytes, table_of
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.readers.pipe_delimited import ParquetTable, TableReader
@@ -257,7 +258,7 @@ def _tildes(studies: pa.Table) -> Tildes:
 
 
 def _chunk(tables: dict[str, pa.Table], names: dict[str, str], tildes: Tildes) -> Chunk:
-    content = {table: _packed(rows) for table, rows in tables.items() if rows.num_rows}
+    content = {table: table_bytes(rows) for table, rows in tables.items() if rows.num_rows}
     size = sum(map(len, content.values()))
     return Chunk(names["studies"], 1, _rows, _Part(content, names, tildes), size=size)
 
@@ -269,14 +270,6 @@ class _Part:
     tables: dict[str, bytes]
     names: dict[str, str]
     tildes: Tildes
-
-
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
 
 
 def _rows(file: str, _number: int, part: _Part) -> Iterator[Row]:
@@ -304,7 +297,7 @@ def _rows(file: str, _number: int, part: _Part) -> Iterator[Row]:
 
 
 def _cells(packed: bytes) -> list[Cells]:
-    lists = columns_as_lists(_as_text(pa.ipc.open_stream(packed).read_all()))
+    lists = columns_as_lists(_as_text(table_of(packed)))
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
