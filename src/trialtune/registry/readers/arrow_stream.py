@@ -1,4 +1,4 @@
-"""Arrow tables as bytes, to be handed to another process: pickled as they are, they take ten times as long."""
+"""Arrow tables as bytes, for another process: pickled as they are, they take ten times as long."""
 
 import pyarrow as pa
 

@@ -115,7 +115,11 @@ def _is_text(name: str) -> bool:
 
 
 def _table_file(name: str, path: Path) -> TableFile:
-    return TableFile(name, partial(path.open, "rb"), path.stat().st_size)
+    return TableFile(name, partial(_open, path), path.stat().st_size)
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _file_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:

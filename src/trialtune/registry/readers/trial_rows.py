@@ -35,7 +35,9 @@ class TrialRows:
         if place is None:
             return iter(())
         columns: list[Iterable[Any]] = [
-            self._columns[name][place.start : place.stop] if name in self._columns else repeat(None, len(place))
+            self._columns[name][place.start : place.stop]
+            if name in self._columns
+            else repeat(None, len(place))
             for name in names
         ]
         return zip(*columns, strict=True)
