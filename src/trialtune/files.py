@@ -3,12 +3,12 @@
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +102,48 @@ def read_json(path: Path) -> Any:
 
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes; those of an unchanged file are read once a process."""
+    state = _state_of(path)
+    if state not in _digests:
+        with path.open("rb") as handle:
+            _digests[state] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return _digests[state]
+
+
+class HashedFile(io.RawIOBase):
+    """A file to be read from its beginning; at its end, `sha256_of` knows it without reading it again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = _state_of(path)
+        self._file = path.open("rb", buffering=0)
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes into a buffer; returns how many, none at the end."""
+        count = self._file.readinto(buffer)
+        self._hash.update(memoryview(buffer)[:count])
+        if not count:
+            _digests[self._state] = self._hash.hexdigest()
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+_State = tuple[str, int, int]
+_digests: dict[_State, str] = {}
+
+
+def _state_of(path: Path) -> _State:
+    """What changes when a file does: its path, size and time of the last change."""
     about = path.stat()
-    return _sha256(str(path.resolve()), about.st_size, about.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _sha256(path: str, size: int, changed: int) -> str:
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return str(path.resolve()), about.st_size, about.st_mtime_ns
 
 
 def folder_digest(folder: Path) -> list[tuple[str, str]]:

@@ -40,13 +40,13 @@ from trialtune.registry.record import enums
 )
 def test_phases_take_the_apis_names(cell: object, expected: list[str]) -> None:
     assert enums.phases_of(cell) == expected
-    assert enums.unread_phases(cell) == []
+    assert enums.read_phases(cell)[1] == []
 
 
 @pytest.mark.parametrize("cell", ["Phase 9", "Phase V", "preclinical", "Phase 2 or so"])
 def test_what_is_no_phase_is_named(cell: str) -> None:
     assert enums.phases_of(cell) == []
-    assert enums.unread_phases(cell) == [cell]
+    assert enums.read_phases(cell) == ([], [cell])
 
 
 def test_statuses_are_those_of_the_api() -> None:

@@ -2,9 +2,11 @@
 
 import copy
 import gzip
+import hashlib
 import json
 import os
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,6 +123,41 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     frame = read_snapshot(tmp_path / "one.parquet")
     assert frame["source"].to_list() == ["a.jsonl", "mine", "mine"]
     assert set(frame["data_timestamp"]) == {"2001-09-09T01:46:40Z"}
+
+
+def test_the_number_of_processes_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trialtune.registry.snapshot.build.SHARED_BYTES", 0)
+    rows = [
+        flat(n % 2_500, conditions=["a", f"b{n}"], phases="Phase 9" if n % 7 else "2") for n in range(3_000)
+    ]
+    source = tmp_path / "a.jsonl"
+    lines = [json.dumps(row) for row in rows]
+    source.write_text("\ufeff" + "\r\n".join([*lines[:1_500], "{broken", "", *lines[1_500:]]))
+    summaries = [
+        import_trials(source, tmp_path / f"{workers}.parquet", workers=workers) for workers in (1, 2)
+    ]
+    one, two = ({**summary.as_dict(), "out": "", "quarantine": ""} for summary in summaries)
+    assert one == two
+    assert one["reasons"] == {"duplicate NCT id, other content": 500, "broken JSON": 1}
+    for name in ("{}.parquet", "{}.quarantine.jsonl"):
+        assert (tmp_path / name.format(1)).read_bytes() == (tmp_path / name.format(2)).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.csv", "a.zip", "a.parquet"])
+def test_the_digest_is_that_of_the_file_whatever_its_kind(tmp_path: Path, name: str) -> None:
+    rows, source = [flat(n) for n in range(3)], tmp_path / name
+    line = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    if name == "a.zip":
+        with zipfile.ZipFile(source, "w") as archive:
+            archive.writestr("a.jsonl", line)
+    elif name in ("a.csv", "a.parquet"):
+        frame = pd.DataFrame(rows)
+        frame.to_csv(source, index=False) if name == "a.csv" else frame.to_parquet(source)
+    else:
+        source.write_bytes(gzip.compress(line) if name.endswith(".gz") else line)
+    assert import_trials(source, tmp_path / "snap.parquet").kept == 3
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert snapshot_metadata(tmp_path / "snap.parquet")["source_sha256"] == digest
 
 
 def test_a_snapshot_imports_into_itself_unchanged(tmp_path: Path) -> None:

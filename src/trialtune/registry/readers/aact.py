@@ -8,6 +8,7 @@ such (TMPDIR).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -18,11 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trialtune.errors import DataError
+from trialtune.registry.readers.aact_study import ONE_A_TRIAL, study_of_tables
+from trialtune.registry.readers.arrow_stream import table_bytes
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.readers.pipe_delimited import ParquetTable, TableReader
 from trialtune.registry.readers.tables import columns_as_lists
-from trialtune.registry.record.compose import either
+from trialtune.registry.readers.trial_rows import Cells, TrialRows, as_text
 from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.notes import Notes
 from trialtune.registry.record.parse import record_from_study
@@ -32,10 +35,11 @@ from trialtune.registry.record.tildes import Tildes
 
 @dataclass(frozen=True)
 class TableFile:
-    """One table: the name of its file, and how to open it."""
+    """One table: the name of its file, how to open it, and its bytes."""
 
     name: str
     open: Callable[[], IO[bytes]]
+    size: int
 
 
 Tables = Mapping[str, TableFile]
@@ -71,18 +75,14 @@ _MORE_COLUMNS = {
     "calculated_values": ("were_results_reported",),
 }
 _TABLES = (*_COLUMNS, *(table for table in _MORE_COLUMNS if table not in _COLUMNS))
-_ONE_A_TRIAL = (
-    *("brief_summaries", "detailed_descriptions", "eligibilities", "designs", "calculated_values"),
-)
 _INSTEAD = {"last_update_posted_date": "last_changed_date", "start_date": "start_month_year"}
 _DELIMITERS = {".txt": "|", ".csv": ",", ".tsv": "\t"}
 _SUFFIXES = (*_DELIMITERS, ".parquet")
 
 _BATCH_ROWS = 1_000
-# Several threads sort little sooner and hold so much each that long texts do not fit.
-_SORT = {"memory_limit": "500MB", "threads": 1}
-
-Cells = dict[str, Any]
+# Several threads sort one table little sooner, and hold so much each that long texts do not fit.
+_SORT = {"memory_limit": "250MB", "threads": 1}
+_SORTED_AT_ONCE = 2
 
 
 def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str, str]:
@@ -126,26 +126,39 @@ def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) 
     one, are bad rows. Raises DataError when a table has no column nct_id (the wrong delimiter) or cannot
     be told into rows.
     """
-    with TemporaryDirectory(prefix="trialtune-aact-") as scratch:
+    with (
+        TemporaryDirectory(prefix="trialtune-aact-") as scratch,
+        # Both parsing and sorting are done outside of Python: threads are enough.
+        ThreadPoolExecutor(_SORTED_AT_ONCE, "aact") as threads,
+    ):
         streams = {}
         suffix = PurePosixPath(tables["studies"].name).suffix
-        for table in _TABLES:
-            if table not in tables:
-                if table in _COLUMNS:
-                    findings.warn(
-                        f"{where}: AACT's table {table}{suffix} is missing; what it holds stays empty"
-                    )
-                continue
-            sorted_file = Path(scratch) / f"{table}.parquet"
-            label = f"{where}: {PurePosixPath(tables[table].name).name}"
-            for row in _sorted_table(table, tables[table], label, sorted_file, findings):
-                yield ready(replace(row, file=prefix + row.file))
-            streams[table] = _Sorted(sorted_file, f"{prefix}{PurePosixPath(tables[table].name).name}")
+        started = {
+            table: threads.submit(_sort_table, table, tables[table], where, Path(scratch))
+            for table in sorted(tables, key=lambda table: -tables[table].size)
+        }
+        try:
+            for table in _TABLES:
+                if table not in tables:
+                    if table in _COLUMNS:
+                        findings.warn(
+                            f"{where}: AACT's table {table}{suffix} is missing; what it holds stays empty"
+                        )
+                    continue
+                path, refused, found = started[table].result()
+                findings.merge(found)
+                for row in refused:
+                    yield ready(replace(row, file=prefix + row.file))
+                streams[table] = _Sorted(path, f"{prefix}{PurePosixPath(tables[table].name).name}")
+        finally:
+            threads.shutdown(cancel_futures=True)
         yield from _walk(streams)
 
 
-def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: Findings) -> Iterator[Row]:
-    """Write a table sorted by NCT id; yields the lines of it that are no rows."""
+def _sort_table(table: str, file: TableFile, where: str, folder: Path) -> tuple[Path, list[Row], Findings]:
+    """Write a table sorted by NCT id; returns where, the lines of it that are no rows, and its columns."""
+    out, findings = folder / f"{table}.parquet", Findings()
+    label = f"{where}: {PurePosixPath(file.name).name}"
     needed, more = _COLUMNS.get(table, ()), _MORE_COLUMNS.get(table, ())
     path = PurePosixPath(file.name)
     with file.open() as handle:
@@ -164,8 +177,8 @@ def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: 
             elif name not in ("id", "row"):
                 findings.unused[f"{table}.{name}"] = None
         _sort(reader, out)
-    for number, reason, text in reader.refused:
-        yield bad_row(path.name, number, reason, {"line": text})
+    refused = [bad_row(path.name, number, reason, {"line": text}) for number, reason, text in reader.refused]
+    return out, refused, findings
 
 
 def _sort(reader: TableReader | ParquetTable, out: Path) -> None:
@@ -251,13 +264,13 @@ def _walk(streams: dict[str, _Sorted]) -> Iterator[Chunk]:
 def _tildes(studies: pa.Table) -> Tildes:
     """How the files write tildes, by the first answers in them."""
     first: Cells = {}
-    for name, cells in columns_as_lists(_as_text(studies)).items():
+    for name, cells in columns_as_lists(as_text(studies)).items():
         first[name] = next((cell for cell in cells if cell and cell != "NA"), None)
     return Tildes.of(first)
 
 
 def _chunk(tables: dict[str, pa.Table], names: dict[str, str], tildes: Tildes) -> Chunk:
-    content = {table: _packed(rows) for table, rows in tables.items() if rows.num_rows}
+    content = {table: table_bytes(rows) for table, rows in tables.items() if rows.num_rows}
     size = sum(map(len, content.values()))
     return Chunk(names["studies"], 1, _rows, _Part(content, names, tildes), size=size)
 
@@ -271,180 +284,24 @@ class _Part:
     tildes: Tildes
 
 
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
 def _rows(file: str, _number: int, part: _Part) -> Iterator[Row]:
     """The trials of a chunk, and then the rows that belong to none."""
-    tables = {table: _cells(packed) for table, packed in part.tables.items()}
-    studies = tables.pop("studies", [])
-    children = {table: _by_trial(rows) for table, rows in tables.items()}
+    tables = {table: TrialRows(content) for table, content in part.tables.items()}
+    studies = list(tables.pop("studies")) if "studies" in tables else []
     for cells in studies:
-        own = {table: trials.get(cells["nct_id"], []) for table, trials in children.items()}
         notes = Notes()
-        record = record_from_study(_study(cells, own, part.tildes), notes)
+        record = record_from_study(study_of_tables(cells, tables, part.tildes), notes)
         yield record_row(file, cells["row"], record, notes)
     known = {cells["nct_id"] for cells in studies}
-    for table, trials in children.items():
+    for table, rows in tables.items():
         name = part.names[table]
-        for nct_id, rows in trials.items():
+        for nct_id, place in rows.places():
             if nct_id not in known:
-                for cells in rows:
-                    reason = f"trial not in {PurePosixPath(file).name}"
-                    yield bad_row(name, cells["row"], reason, _shown(cells))
-            elif table in _ONE_A_TRIAL:
-                for cells in rows[1:]:
-                    reason = f"second row of a trial: row {rows[0]['row']} is the first"
-                    yield bad_row(name, cells["row"], reason, _shown(cells))
-
-
-def _cells(packed: bytes) -> list[Cells]:
-    lists = columns_as_lists(_as_text(pa.ipc.open_stream(packed).read_all()))
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-
-
-def _as_text(table: pa.Table) -> pa.RecordBatch:
-    (batch,) = table.combine_chunks().to_batches()
-    texts = [c.view(pa.string()) if pa.types.is_binary(c.type) else c for c in batch.columns]
-    return pa.RecordBatch.from_arrays(texts, batch.schema.names)
-
-
-def _by_trial(rows: list[Cells]) -> dict[str, list[Cells]]:
-    trials: dict[str, list[Cells]] = {}
-    for cells in rows:
-        trials.setdefault(cells["nct_id"], []).append(cells)
-    return trials
-
-
-def _shown(cells: Cells) -> Cells:
-    return {name: value for name, value in cells.items() if name != "row"}
-
-
-def _study(cells: Cells, own: dict[str, list[Cells]], tildes: Tildes) -> dict[str, Any]:
-    """The trial in the shape of the API v2, so that it is cleaned as any other."""
-    summary, description, eligibility, design, values = (
-        next(iter(own.get(table, [])), {}) for table in _ONE_A_TRIAL
-    )
-    outcomes: dict[str, list[Cells]] = {}
-    for row in own.get("design_outcomes", []):
-        outcome = {
-            "measure": row.get("measure"),
-            "description": tildes.broken(row.get("description")),
-            "timeFrame": row.get("time_frame"),
-        }
-        outcomes.setdefault(str(row.get("outcome_type")).strip().lower(), []).append(outcome)
-    ids, aliases = _ids(own.get("id_information", []))
-    lead, collaborators = _sponsors(own.get("sponsors", []))
-
-    def day(name: str) -> dict[str, Any]:
-        # AACT's start_date makes the last day of a month out of a month; the other column has it as it was.
-        return {"date": cells.get(f"{name}_month_year") or cells.get(f"{name}_date")}
-
-    protocol = {
-        "identificationModule": {
-            "nctId": cells["nct_id"],
-            "briefTitle": cells.get("brief_title"),
-            "officialTitle": cells.get("official_title"),
-            "nctIdAliases": aliases,
-            "secondaryIdInfos": ids,
-        },
-        "statusModule": {
-            "overallStatus": cells.get("overall_status"),
-            "whyStopped": tildes.broken(cells.get("why_stopped")),
-            "startDateStruct": day("start"),
-            "primaryCompletionDateStruct": day("primary_completion"),
-            "completionDateStruct": day("completion"),
-            "studyFirstPostDateStruct": {"date": cells.get("study_first_posted_date")},
-            "lastUpdatePostDateStruct": {
-                "date": cells.get("last_update_posted_date") or cells.get("last_changed_date")
-            },
-        },
-        "sponsorCollaboratorsModule": {
-            # AACT's `source` is the lead sponsor.
-            "leadSponsor": lead or {"name": cells.get("source")},
-            "collaborators": collaborators,
-        },
-        "oversightModule": {
-            "isFdaRegulatedDrug": cells.get("is_fda_regulated_drug"),
-            "isFdaRegulatedDevice": cells.get("is_fda_regulated_device"),
-        },
-        "descriptionModule": {
-            "briefSummary": tildes.broken(summary.get("description")),
-            "detailedDescription": tildes.broken(description.get("description")),
-        },
-        "conditionsModule": {
-            table: [row.get("name") for row in own.get(table, [])] for table in ("conditions", "keywords")
-        },
-        "designModule": {
-            "studyType": cells.get("study_type"),
-            "phases": cells.get("phase"),
-            "designInfo": {
-                "primaryPurpose": design.get("primary_purpose"),
-                "allocation": design.get("allocation"),
-                "maskingInfo": {"masking": design.get("masking")},
-            },
-            "enrollmentInfo": {"count": cells.get("enrollment"), "type": cells.get("enrollment_type")},
-        },
-        "armsInterventionsModule": {
-            "interventions": [
-                {
-                    "type": row.get("intervention_type"),
-                    "name": row.get("name"),
-                    "description": tildes.broken(row.get("description")),
-                }
-                for row in own.get("interventions", [])
-            ],
-            "armGroups": [
-                {"label": row.get("title"), "description": tildes.broken(row.get("description"))}
-                for row in own.get("design_groups", [])
-            ],
-        },
-        "outcomesModule": {
-            "primaryOutcomes": outcomes.get("primary"),
-            "secondaryOutcomes": outcomes.get("secondary"),
-        },
-        "eligibilityModule": {
-            "eligibilityCriteria": tildes.broken(eligibility.get("criteria")),
-            "sex": eligibility.get("gender"),
-            "minimumAge": eligibility.get("minimum_age"),
-            "maximumAge": eligibility.get("maximum_age"),
-            "healthyVolunteers": eligibility.get("healthy_volunteers"),
-        },
-        "contactsLocationsModule": {
-            "locations": [
-                {"country": row.get("name")}
-                for row in own.get("countries", [])
-                if not either(row.get("removed"))
-            ]
-        },
-    }
-    return {"protocolSection": protocol, "hasResults": values.get("were_results_reported")}
-
-
-def _ids(rows: list[Cells]) -> tuple[list[Cells], list[str]]:
-    """The trial's other ids, and the NCT ids it had before; exports before 2022 have no id_source."""
-    ids, aliases = [], []
-    for row in rows:
-        source = str(row.get("id_source") or row.get("id_type") or "").lower()
-        if source == "nct_alias":
-            aliases.append(str(row.get("id_value")))
-        else:
-            own = source == "org_study_id"
-            ids.append({"id": row.get("id_value"), "type": source if own else row.get("id_type")})
-    return ids, aliases
-
-
-def _sponsors(rows: list[Cells]) -> tuple[Cells | None, list[Cells]]:
-    lead = None
-    others = []
-    for row in rows:
-        if str(row.get("lead_or_collaborator")).lower() == "lead":
-            lead = {"name": row.get("name"), "class": row.get("agency_class")}
-        else:
-            others.append({"name": row.get("name")})
-    return lead, others
+                reason, refused = f"trial not in {PurePosixPath(file).name}", place
+            elif table in ONE_A_TRIAL and len(place) > 1:
+                reason = f"second row of a trial: row {rows.row(place[0])['row']} is the first"
+                refused = place[1:]
+            else:
+                continue
+            for cells in map(rows.row, refused):
+                yield bad_row(name, cells.pop("row"), reason, cells)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trialtune.registry.readers.arrow_stream import table_bytes, table_of
 from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.row import Row
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA, Record
@@ -62,6 +63,13 @@ class Packed:
     #: What tells which version of a trial is the newest, of each good one.
     versions: list[str | None] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (table_bytes(self.good), self.places, self.bad, self.versions, self.findings)
+
+
+def _unpickled(good: bytes, *rest: Any) -> Packed:
+    return Packed(table_of(good), *rest)
 
 
 def pack(chunks: list[Chunk]) -> Packed:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download, snapshot_download
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
+import huggingface_hub as hub  # which loads its parts when they are used
 
 from trialtune.errors import DataError, UsageError
 
@@ -38,7 +37,7 @@ def fetch(path: Path | str) -> Path:
         raise UsageError(f"{url}: write it as hf://datasets/OWNER/NAME/FILE")
     with _explained(url):
         return Path(
-            hf_hub_download(match["repo"], match["file"], repo_type="dataset", revision=match["revision"])
+            hub.hf_hub_download(match["repo"], match["file"], repo_type="dataset", revision=match["revision"])
         )
 
 
@@ -49,7 +48,7 @@ def dataset_folder(repo: str, *, suffixes: tuple[str, ...]) -> Path:
     """
     wanted = [f"*{suffix}" for suffix in suffixes]
     with _explained(repo, hint="no such file or folder here; "):
-        folder = Path(snapshot_download(repo, repo_type="dataset", allow_patterns=wanted))
+        folder = Path(hub.snapshot_download(repo, repo_type="dataset", allow_patterns=wanted))
     if not any(file.is_file() for suffix in suffixes for file in folder.rglob(f"*{suffix}")):
         raise DataError(f"{repo}: this data set of the Hugging Face Hub has no file {', '.join(wanted)}")
     return folder
@@ -59,14 +58,14 @@ def dataset_folder(repo: str, *, suffixes: tuple[str, ...]) -> Path:
 def _explained(name: str, hint: str = "") -> Iterator[None]:
     try:
         yield
-    except HFValidationError as error:
+    except hub.errors.HFValidationError as error:
         raise UsageError(f"{name}: {error}") from error
-    except LocalEntryNotFoundError as error:
+    except hub.errors.LocalEntryNotFoundError as error:
         raise DataError(
             f"{name}: {hint}not in the cache, and the Hugging Face Hub cannot be reached; check the"
             " connection (and HF_HUB_OFFLINE), or give a downloaded file"
         ) from error
-    except (EntryNotFoundError, OSError) as error:
+    except (hub.errors.EntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(
             f"{name}: {hint}the Hugging Face Hub does not give it ({reason}); check the name"

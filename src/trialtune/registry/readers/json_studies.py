@@ -5,12 +5,14 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 import orjson
 
 from trialtune.errors import DataError
 from trialtune.registry.readers.chunk import Chunk, ready
+from trialtune.registry.readers.file_block import FileBlock
 from trialtune.registry.readers.text import LONGEST_LINE, lines, text_reader, undecodable
 from trialtune.registry.record.aliases import columns_of
 from trialtune.registry.record.nested import study_of
@@ -47,32 +49,53 @@ def jsonl_chunks(text: TextIO, label: str) -> Iterator[Chunk]:
             yield Chunk(label, number, _line_rows, line, len(line))
 
 
-def jsonl_blocks(handle: "io.BufferedReader[io.RawIOBase]", label: str) -> Iterator[Chunk]:
-    """`jsonl_chunks` of UTF-8, many lines a chunk, so that whoever parses them decodes them, too."""
-    number, rest = 1, handle.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+def jsonl_blocks(
+    handle: "io.BufferedReader[io.RawIOBase]", label: str, path: Path | None = None
+) -> Iterator[Chunk]:
+    """`jsonl_chunks` of UTF-8, many lines a chunk, so that whoever parses them decodes them, too.
+
+    `path` is that of the file if its bytes are what the handle gives.
+    """
+
+    def chunk(block: bytes, end: int) -> Chunk:
+        content = FileBlock(path, end - len(block), len(block), block) if path else block
+        return Chunk(label, number, _block_rows, content, len(block))
+
+    number, rest = 1, handle.read(len(codecs.BOM_UTF8))
+    taken = len(rest)  # bytes of the file
+    rest = rest.removeprefix(codecs.BOM_UTF8)
     # What can be read of a file that is cut short comes before the error.
     while content := handle.read1(_CHUNK):
+        taken += len(content)
         end = content.rfind(b"\n") + 1
         if not end:
             rest += content
             if len(rest) >= LONGEST_LINE:
                 yield _too_long(label, number)
-                rest = _skipped_line(handle)
+                skipped, rest = _skipped_line(handle)
+                taken += skipped
                 number += 1
             continue
         block, rest = rest + content[:end], content[end:]
-        yield Chunk(label, number, _block_rows, block, len(block))
-        number += len(_split(block)) - 1
+        yield chunk(block, taken - len(rest))
+        number += _line_ends(block)
     if rest:
-        yield Chunk(label, number, _block_rows, rest, len(rest))
+        yield chunk(rest, taken)
 
 
-def _skipped_line(handle: "io.BufferedReader[io.RawIOBase]") -> bytes:
-    """What was read behind the end of the line."""
+def _skipped_line(handle: "io.BufferedReader[io.RawIOBase]") -> tuple[int, bytes]:
+    """How many bytes were read, and those behind the end of the line."""
+    taken = 0
     while content := handle.read(_CHUNK):
+        taken += len(content)
         if b"\n" in content:
-            return content.partition(b"\n")[2]
-    return b""
+            return taken, content.partition(b"\n")[2]
+    return taken, b""
+
+
+def _line_ends(block: bytes) -> int:
+    ends = block.count(b"\n")
+    return ends if b"\r" not in block else ends + block.count(b"\r") - block.count(b"\r\n")
 
 
 def _split(block: bytes) -> list[bytes]:
@@ -83,8 +106,8 @@ def _too_long(label: str, number: int) -> Chunk:
     return ready(bad_row(label, number, f"line too long: over {LONGEST_LINE:,} characters", {}))
 
 
-def _block_rows(label: str, number: int, block: bytes) -> Iterator[Row]:
-    for at, line in enumerate(_split(block), start=number):
+def _block_rows(label: str, number: int, block: bytes | FileBlock) -> Iterator[Row]:
+    for at, line in enumerate(_split(bytes(block)), start=number):
         if not line or line.isspace():
             continue
         try:

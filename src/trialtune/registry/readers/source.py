@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from trialtune.errors import DataError, UsageError
+from trialtune.files import HashedFile
 from trialtune.registry.readers.aact import TableFile, Tables, aact_chunks, aact_tables
 from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.hub import dataset_folder, dataset_of
@@ -56,18 +57,15 @@ def open_source(path: Path) -> Source:
     name = path.resolve().name
     if not path.is_dir():
         if tables := aact_tables([path.name], str(path), required=True):
-            return Source(
-                path, name, (path,), {table: TableFile(path.name, partial(_open, path)) for table in tables}
-            )
+            return Source(path, name, (path,), {table: _table_file(path.name, path) for table in tables})
         if not _supported(path.name):
             raise UsageError(f"{path}: this kind of file is not supported; use {SUPPORTED}")
         return Source(path, name, (path,))
     files = _supported_files(path)
     texts = {file.relative_to(path).as_posix(): file for file in sorted({*path.rglob("*.txt"), *files})}
     if tables := aact_tables(texts, str(path), required=not files):
-        found = {table: texts[file] for table, file in tables.items()}
-        opened = {table: TableFile(tables[table], partial(_open, file)) for table, file in found.items()}
-        return Source(path, name, tuple(found.values()), opened)
+        opened = {table: _table_file(file, texts[file]) for table, file in tables.items()}
+        return Source(path, name, tuple(texts[file] for file in tables.values()), opened)
     if not files:
         raise UsageError(f"{path}: no supported file in this folder; use {SUPPORTED}")
     return Source(path, name, files)
@@ -116,6 +114,10 @@ def _is_text(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith(_TEXT_SUFFIXES)
 
 
+def _table_file(name: str, path: Path) -> TableFile:
+    return TableFile(name, partial(_open, path), path.stat().st_size)
+
+
 def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
@@ -127,8 +129,8 @@ def _file_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
     elif name.endswith(".zip"):
         yield from _zip_chunks(path, label, reading)
     else:
-        with path.open("rb") as handle:
-            yield from _text_chunks(handle, label, path.stat().st_size, reading)
+        with HashedFile(path) as handle:
+            yield from _text_chunks(cast(IO[bytes], handle), label, path.stat().st_size, reading)
 
 
 def _zip_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
@@ -136,7 +138,10 @@ def _zip_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
         members = sorted(name for name in archive.namelist() if _wanted_member(name))
         tables = aact_tables(archive.namelist(), str(path), required=not members)
         if tables:
-            opened = {table: TableFile(name, partial(archive.open, name)) for table, name in tables.items()}
+            opened = {
+                table: TableFile(name, partial(archive.open, name), archive.getinfo(name).file_size)
+                for table, name in tables.items()
+            }
             yield from aact_chunks(opened, str(path), f"{label}/", findings=reading.findings)
             return
         if not members:
@@ -174,7 +179,8 @@ def _named_chunks(handle: IO[bytes], label: str, name: str, reading: Reading) ->
         yield Chunk(label, 1, xml_rows, content, len(content))
         return
     if name.endswith((".jsonl", ".ndjson")) and is_utf8(reading.encoding):
-        yield from jsonl_blocks(utf8_bytes(handle, label), label)
+        path = handle.path if isinstance(handle, HashedFile) else None
+        yield from jsonl_blocks(utf8_bytes(handle, label), label, path)
         return
     with text_reader(handle, label, reading.encoding) as text:
         if name.endswith((".jsonl", ".ndjson")):

@@ -119,14 +119,16 @@ def enrollment_type_of(value: object) -> str | None:
     return _listed(_name(value), _ENROLLMENT_TYPES, _ENROLLMENT_SYNONYMS)
 
 
+@remembered
 def boolean_of(value: object) -> bool | None:
     """Yes and no in the words of registries and programs."""
     if isinstance(value, bool):
         return value
     name = _name(value)
-    return None if name not in _YES | _NO else name in _YES
+    return True if name in _YES else False if name in _NO else None
 
 
+@remembered
 def count_of(value: object) -> int | None:
     """A number of participants, as "70" or 70.0."""
     if isinstance(value, bool):
@@ -140,12 +142,20 @@ def count_of(value: object) -> int | None:
 
 def phases_of(value: object) -> list[str]:
     """Phases in the API's names: "Phase 1/Phase 2", "PHASE1|PHASE2", "Phase II/III", "2.0" or a list."""
-    return unique(phase for item in raw_items(value) for phase in _of_item(item) or ())
+    return read_phases(value)[0]
 
 
-def unread_phases(value: object) -> list[str]:
-    """What stands among phases and is none."""
-    return [str(item) for item in raw_items(value) if _of_item(item) is None]
+def read_phases(value: object) -> tuple[list[str], list[str]]:
+    """The phases, and what stands among them and is none."""
+    found: list[str] = []
+    unread: list[str] = []
+    for item in raw_items(value):
+        phases = _of_item(item)
+        if phases is None:
+            unread.append(str(item))
+        else:
+            found += phases
+    return unique(found), unread
 
 
 @remembered

@@ -182,9 +182,10 @@ def _field(name: str, value: object, notes: Notes, form: TableForm) -> object:
 
 
 def _phases(value: object, notes: Notes) -> list[str]:
-    for unknown in enums.unread_phases(value):
+    phases, unread = enums.read_phases(value)
+    for unknown in unread:
         notes.unreadable("phases", unknown)
-    return enums.phases_of(value)
+    return phases
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -193,14 +194,17 @@ def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _texts(value: object) -> list[str]:
+    if value is None:
+        return []
     # The API's items are taken as they are: a "|" or ";" in a condition's name is part of it.
     items = _listed(value) if isinstance(value, str | list) else [value]
     return lists.unique(filter(None, map(text_of, items)))
 
 
 def _names(value: object, key: str) -> list[str]:
-    named = dict.fromkeys(name for entry in _entries(value) if isinstance(name := entry.get(key), str))
-    return lists.unique(filter(None, map(text_of, named)))
+    # Many places lie in few countries.
+    named = {name: None for entry in _entries(value) if type(name := entry.get(key)) is str}
+    return lists.unique(filter(None, map(text_of, named))) if named else []
 
 
 def _identifiers(identification: Mapping[str, Any]) -> list[str]:
@@ -210,6 +214,8 @@ def _identifiers(identification: Mapping[str, Any]) -> list[str]:
 
 
 def _entries(value: object) -> list[dict[str, Any]]:
+    if value is None:
+        return []
     if isinstance(value, str):
         value = _listed(value)
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -1,7 +1,7 @@
 """One trial as a snapshot row: its columns, and the hash of its content."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -56,10 +56,10 @@ TEXT_FIELDS = (
 )
 
 
-def content_of(record: Mapping[str, Any]) -> str:
-    """All that the hash covers as one text."""
+def content_of(record: Mapping[str, Any], fields: Iterable[str] = CONTENT_FIELDS) -> str:
+    """The fields' text and lists, those that the hash covers, as one text."""
     # Text holds no control characters, so these two separate items and fields without doubt.
-    cells = [record[field] or "" for field in CONTENT_FIELDS]
+    cells = [record[field] or "" for field in fields]
     return "\x01".join(["\x02".join(cell) if type(cell) is list else cell for cell in cells])
 
 

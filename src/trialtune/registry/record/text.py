@@ -9,6 +9,7 @@ from typing import TypeVar
 
 # Line breaks of other kinds become "\n", so that no two words are glued; other control characters go.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NO_CONTROL = re.compile("[\t\n -~\xa0-\U0010ffff]*")  # matching it is sooner done than finding none
 _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85]")
 # What R, pandas, Excel, PostgreSQL, SAS and Python write for "nothing"; compared in lower case.
 _MISSING = frozenset(
@@ -46,8 +47,8 @@ def text_of(value: object) -> str | None:
     Numbers are written out and the items of a list joined by line breaks; any other type holds no text.
     """
     if isinstance(value, str):
-        # Asking the whole text is several times cheaper than searching it.
-        if not value.isprintable() and _CONTROL.search(value):
+        # Asking the whole text is several times cheaper than matching it.
+        if not value.isprintable() and not _NO_CONTROL.fullmatch(value):
             value = _CONTROL.sub("", _BREAK.sub("\n", value))
         value = value.strip()
         if len(value) <= _LONGEST_MISSING and value.lower() in _MISSING:

@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trialtune.registry.record.schema import COLUMNS, CONTENT_FIELDS, TEXT_FIELDS, Record, content_of, hash_of
+from trialtune.registry.record.schema import (
+    BOOLEAN_COLUMNS,
+    COLUMNS,
+    CONTENT_FIELDS,
+    TEXT_FIELDS,
+    Record,
+    content_of,
+    hash_of,
+)
 from trialtune.registry.record.text import text_of
 
 MAX_FIELD_CHARACTERS = 1_000_000
@@ -35,7 +43,9 @@ _OTHER_REGISTRIES = tuple(
         ("REPEC (Peru)", r"PER-"),
     )
 )
-_NOT_HASHED = tuple(name for name in COLUMNS if name not in CONTENT_FIELDS)
+_REST = tuple(  # text that the hash does not cover
+    name for name in COLUMNS if name not in {*CONTENT_FIELDS, *BOOLEAN_COLUMNS, "enrollment"}
+)
 NCT_ID_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])NCT\d{8}(?!\d)", re.ASCII | re.IGNORECASE)
 _NCT_ID = re.compile(r"NCT\d{8}", re.ASCII)
 
@@ -65,7 +75,7 @@ def problems(record: Record) -> list[str]:
     if sex is not None and sex not in SEXES:
         found.append(f"unknown sex: {shown(sex)} (expected All, Male, Female or nothing)")
     content = content_of(record)
-    rest = "\n".join(_flat(record[name] for name in _NOT_HASHED))
+    rest = content_of(record, _REST)
     if len(content) + len(rest) > MAX_FIELD_CHARACTERS:
         found += _too_long(record)
     try:

@@ -96,8 +96,6 @@ def import_trials(
         raise UsageError(f"{out}: this is the source itself; give the snapshot another name")
     timestamp = data_timestamp or _newest(opened.files)
     metadata = {"source": opened.name, "data_timestamp": timestamp}
-    if source.is_file():
-        metadata["source_sha256"] = sha256_of(source)
     if sum(file.stat().st_size for file in opened.files) < SHARED_BYTES:
         workers = 1
     quarantine = Quarantine(out.with_name(f"{out.stem}.quarantine.jsonl"))
@@ -116,6 +114,10 @@ def import_trials(
                 kept += table.num_rows
                 if progress:
                     progress(table.num_rows + len(refused))
+            if source.is_file():
+                digest = {"source_sha256": sha256_of(source)}  # mostly known from the reading
+                writer.tell(digest)
+                metadata |= digest
         if deduplicator.superseded:
             kept -= len(deduplicator.superseded)
             _drop_superseded(temporary, metadata, deduplicator, quarantine)

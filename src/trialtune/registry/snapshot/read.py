@@ -109,6 +109,6 @@ def removed_trials(snapshot: Path) -> dict[str, str | None]:
 
 def snapshot_origin(path: Path) -> dict[str, str]:
     """What a snapshot's metadata say of its origin, to be handed on to a part of it."""
-    stored = pq.read_schema(path).metadata or {}
+    stored = pq.read_metadata(path).metadata or {}
     prefix = b"trialtune."
     return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}

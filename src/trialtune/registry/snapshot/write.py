@@ -1,6 +1,7 @@
 """Snapshots written in bounded memory, so that the same rows give the same bytes."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,13 +20,17 @@ _GROUP_BYTES = 1 << 27
 class SnapshotWriter:
     """Collects tables and writes them in row groups of 10,000 with zstd; bounded memory.
 
+    A thread compresses one group while the next is collected, so that whoever waits to hand over rows,
+    or to get more work, does not wait for it.
     `metadata` says where the snapshot comes from; `more` are columns behind those of `SNAPSHOT_SCHEMA`.
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, str], *more: pa.Field) -> None:
-        about = {f"trialtune.{key}": value for key, value in {"version": __version__, **metadata}.items()}
+        about = _prefixed({"version": __version__, **metadata})
         self.schema = pa.schema([*SNAPSHOT_SCHEMA, *more], metadata=about)
         self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+        self._thread = ThreadPoolExecutor(1, "parquet")
+        self._writing: Future[None] | None = None
         self._tables: list[pa.Table] = []
         self._rows = self._bytes = 0
 
@@ -37,15 +42,29 @@ class SnapshotWriter:
         if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
+    def tell(self, metadata: Mapping[str, str]) -> None:
+        """Add what was found out while the rows were read."""
+        self._written()
+        self._writer.add_key_value_metadata(_prefixed(metadata))
+
     def _flush(self, *, all_of_it: bool = False) -> None:
         held = pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
         end = held.num_rows
         if not all_of_it and self._bytes < _GROUP_BYTES:
             end -= end % _GROUP_ROWS
-        for start in range(0, end, _GROUP_ROWS):
-            self._writer.write_table(held.slice(start, min(_GROUP_ROWS, end - start)))
+        self._written()
+        self._writing = self._thread.submit(self._write, held.slice(0, end))
         rest = held.slice(end)
         self._tables, self._rows, self._bytes = [rest], rest.num_rows, rest.nbytes
+
+    def _write(self, rows: pa.Table) -> None:
+        for start in range(0, rows.num_rows, _GROUP_ROWS):
+            self._writer.write_table(rows.slice(start, _GROUP_ROWS))
+
+    def _written(self) -> None:
+        """Wait for the thread; raises what it raised."""
+        if self._writing is not None:
+            self._writing.result()
 
     def __enter__(self) -> Self:
         return self
@@ -56,5 +75,11 @@ class SnapshotWriter:
         try:
             if kind is None:
                 self._flush(all_of_it=True)
+                self._written()
         finally:
+            self._thread.shutdown()
             self._writer.close()
+
+
+def _prefixed(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"trialtune.{key}": value for key, value in metadata.items()}
