@@ -114,7 +114,8 @@ def _sha256(path: str, size: int, changed: int) -> str:
 
 def folder_digest(folder: Path) -> list[tuple[str, str]]:
     """(name, SHA-256) of the weights and settings that lie in a model's folder."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".onnx", ".safetensors"))
+    kinds = (".json", ".onnx", ".safetensors", ".bin")
+    files = sorted(file for file in folder.iterdir() if file.suffix in kinds)
     return [(file.name, sha256_of(file)) for file in files if file.name not in ("step.json", "metrics.json")]
 
 

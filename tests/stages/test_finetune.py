@@ -6,7 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from safetensors.torch import load_file
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.seen import drop_seen
@@ -14,6 +20,7 @@ from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.models.encoders import Encoder
 from trialtune.models.sequence_classifier import build_classifier, learning_rates
+from trialtune.models.settings import LoraSettings
 from trialtune.stages.cross_validate import cross_validate
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
@@ -152,3 +159,24 @@ def test_cross_validation_scores_every_row_once_and_goes_on_where_it_was(
     assert [part.stat().st_mtime_ns for part in parts[:2]] == before
     assert summary.n == 90
     assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary.suspects
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16], ids=str)
+def test_weights_stay_in_fp32_whatever_the_arithmetic_and_the_file(
+    reasons, tiny_encoder, tmp_path, method, stored
+) -> None:
+    AutoModelForMaskedLM.from_pretrained(tiny_encoder, dtype=stored).save_pretrained(tmp_path / "e")
+    AutoTokenizer.from_pretrained(tiny_encoder).save_pretrained(tmp_path / "e")
+    lora = LoraSettings(r=4, target_modules=("query",))
+    train(reasons, str(tmp_path / "e"), tmp_path / "c", method=method, precision="bf16", lora=lora)
+    trained = load_file(tmp_path / "c" / "model.safetensors")
+    assert {value.dtype for value in trained.values()} == {torch.float32}
+    start = Encoder.open(tmp_path / "e").load(AutoModel).state_dict()
+    moved = {name for name, value in start.items() if not torch.equal(trained[f"bert.{name}"], value)}
+    if method == "lora":  # what is frozen is as it was, not rounded by the arithmetic
+        assert {name for name in moved if "pooler" not in name} == {
+            f"encoder.layer.{number}.attention.self.query.weight" for number in range(2)
+        }
+    value = trained["bert.encoder.layer.1.attention.self.query.weight"]
+    assert (value != value.to(torch.bfloat16).float()).float().mean() > 0.5

@@ -1,5 +1,8 @@
 """What makes a model train faster without changing what it computes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -52,6 +55,24 @@ def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:
             module.weight = nn.Parameter(module.weight.detach().to(dtype), requires_grad=False)
         else:
             module.weight.data = module.weight.data.to(dtype)
+
+
+@contextmanager
+def masters_kept(model: nn.Module) -> Iterator[None]:
+    """Give frozen linear weights back as they were, whatever type a training held them in.
+
+    An adapter is merged into them: into bf16, most of what it learned would be rounded away.
+    """
+    masters = {
+        module: module.weight
+        for module in model.modules()
+        if isinstance(module, nn.Linear) and not module.weight.requires_grad
+    }
+    values = {module: weight.data for module, weight in masters.items()}
+    yield
+    for module, weight in masters.items():
+        weight.data = values[module].to(module.weight.device)
+        module.weight = weight  # one tied to an embedding was replaced by a copy
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:

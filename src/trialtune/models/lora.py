@@ -67,11 +67,8 @@ def save_adapter(model: PeftModel, folder: Path, *, encoder: Encoder) -> None:
     PEFT names a tensor by the path of its layer, which has the family prefix (`bert.`) inside a
     model with a head and lacks it in a bare encoder, so each tensor is stored under both names.
     """
-    location = encoder.location
     for config in model.peft_config.values():
-        config.base_model_name_or_path = (
-            str(Path(location).resolve()) if Path(location).is_dir() else location
-        )
+        config.base_model_name_or_path = encoder.origin
         config.inference_mode = True
     model.save_pretrained(folder)
     file = folder / TENSOR_FILE

@@ -113,11 +113,12 @@ def _compute_type(device: torch.device) -> torch.dtype:
 def load_masked_lm(encoder: Encoder) -> tuple[PreTrainedModel, bool]:
     """Load an encoder as a masked language model; also says whether it brought its own head.
 
-    A missing head is made: a fresh transform and a decoder tied to the word embeddings.
+    A missing head is made, with a warning: a fresh transform and a decoder tied to the word embeddings.
     """
-    model, report = encoder.load(AutoModelForMaskedLM, output_loading_info=True)
-    head = head_parameters(model)
-    return model, not any(key in head for key in report["missing_keys"])
+    model, new = encoder.load_telling(AutoModelForMaskedLM)
+    if fresh := sorted(new & head_parameters(model).keys()):
+        log.warning("encoder %r brings no masked-LM head: %s and others start anew", encoder.name, fresh[0])
+    return model, not fresh
 
 
 def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from trialtune.errors import DataError
 from trialtune.models.adapters import merge_adapter
-from trialtune.models.encoders import Encoder
+from trialtune.models.encoders import Encoder, build_model
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _PROBLEM_TYPES = {
@@ -32,8 +37,11 @@ def build_classifier(
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     config.problem_type = _PROBLEM_TYPES[kind]
+    torch.manual_seed(seed)  # a pooler that the encoder lacks starts at random, too
+    base = encoder.load(AutoModel)
     torch.manual_seed(seed)
-    model: PreTrainedModel = encoder.load(AutoModelForSequenceClassification, config=config)
+    # Made from the encoder's tensors alone: the head of another classifier, or its labels, never get in.
+    model, _ = build_model(AutoModelForSequenceClassification, config, base.state_dict(), where=encoder.name)
     return merge_adapter(model, adapter) if adapter else model
 
 
@@ -93,4 +101,7 @@ def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerF
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
         raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
     encoder = Encoder.open(folder)
-    return encoder.load(AutoModelForSequenceClassification).eval(), encoder.tokenizer
+    model, new = encoder.load_telling(AutoModelForSequenceClassification)
+    if new:
+        raise DataError(f"{folder}: its weights lack {sorted(new)[0]}; train the classifier again")
+    return model.eval(), encoder.tokenizer

@@ -28,7 +28,7 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.evaluation.training_result import TrainingResult, TrainingRows
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest
 from trialtune.models.encoders import Encoder
-from trialtune.models.kernels import prepare_training
+from trialtune.models.kernels import masters_kept, prepare_training
 from trialtune.models.lora import add_lora
 from trialtune.models.sequence_classifier import (
     build_classifier,
@@ -186,28 +186,29 @@ class _Making:
         lora = add_lora(self.model, settings.lora) if settings.method == "lora" else None  # changes `model`
         _choose_weights(self.model, settings)
         prepare_training(self.model, tokens=self.max_length)
-        outcome = train(
-            self.model,
-            batches,
-            classification_loss(settings.loss, self.task.kind, hard),
-            settings=TrainSettings(
-                steps=math.ceil(settings.epochs * batches.per_epoch),
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                precision=settings.precision,
-                early_stopping_patience=settings.early_stopping_patience,
-                eval_steps=batches.per_epoch,
-                seed=settings.seed,
-            ),
-            evaluate=self._evaluate if settings.early_stopping_patience else None,
-            rates=learning_rates(
+        with masters_kept(self.model):
+            outcome = train(
                 self.model,
-                layerwise_lr_decay=settings.layerwise_lr_decay,
-                head_lr_multiplier=settings.head_lr_multiplier,
-            ),
-            checkpoints=checkpoints,
-            report=report,
-        )
+                batches,
+                classification_loss(settings.loss, self.task.kind, hard),
+                settings=TrainSettings(
+                    steps=math.ceil(settings.epochs * batches.per_epoch),
+                    batch_size=settings.batch_size,
+                    learning_rate=settings.learning_rate,
+                    precision=settings.precision,
+                    early_stopping_patience=settings.early_stopping_patience,
+                    eval_steps=batches.per_epoch,
+                    seed=settings.seed,
+                ),
+                evaluate=self._evaluate if settings.early_stopping_patience else None,
+                rates=learning_rates(
+                    self.model,
+                    layerwise_lr_decay=settings.layerwise_lr_decay,
+                    head_lr_multiplier=settings.head_lr_multiplier,
+                ),
+                checkpoints=checkpoints,
+                report=report,
+            )
         if lora:
             lora.merge_and_unload()
         if self.task.kind == "multi_class" and "weight" in self.train_rows.columns:
