@@ -1,6 +1,7 @@
 """Adapters open in every kind of model: ours with plain `peft`, and foreign ones with ours."""
 
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -200,6 +201,48 @@ def test_an_adapter_under_another_prefix_opens(auto_class, foreign, tiny_encoder
 
 
 @every_kind
+@pytest.mark.parametrize("made_in", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "targets",
+    ["all-linear", ["query", "key", "value", "dense", "Wqkv", "Wo", "q_lin", "vocab_transform"]],
+    ids=["all-linear", "names"],
+)
+def test_an_adapter_that_reaches_the_head_opens(
+    auto_class, made_in, targets, config, tmp_path, caplog
+) -> None:
+    """The usual settings of PEFT put LoRA layers on the transform of a masked-LM head, or on the pooler."""
+    torch.manual_seed(0)
+    made_in.from_config(config).save_pretrained(tmp_path / "encoder")
+    if auto_class is not made_in:  # a head of its own, as in the same family's other models
+        torch.manual_seed(1)
+        base = auto_class.from_pretrained(tmp_path / "encoder")
+    else:
+        base = made_in.from_pretrained(tmp_path / "encoder")
+    task = TaskType.SEQ_CLS if made_in is AutoModelForSequenceClassification else None
+    if task and targets != "all-linear" and config.model_type in ("roberta", "xlm-roberta", "electra"):
+        pytest.skip("PEFT 0.21.2 cannot make it: classifier.dense is both a target and saved whole")
+    options = {"r": 2, "target_modules": targets, "task_type": task}
+    if task and config.model_type == "distilbert":
+        options["exclude_modules"] = ["pre_classifier"]  # PEFT 0.21.2 cannot have it both ways either
+    model = made_elsewhere(made_in, tmp_path / "encoder", tmp_path / "adapter", **options)
+    inside = re.compile(r"layer|pooler|embeddings_project")
+    outside = [name for name in load_file(tmp_path / "adapter" / TENSORS) if not inside.search(name)]
+    merged = merge_adapter(base, tmp_path / "adapter").eval()
+    with torch.no_grad():
+        ours = merged.base_model(input_ids=IDS)[0]
+        theirs = model.get_base_model().base_model(input_ids=IDS)[0]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    if auto_class is made_in is AutoModelForMaskedLM:
+        with torch.no_grad():
+            torch.testing.assert_close(
+                merged(input_ids=IDS).logits, model(input_ids=IDS).logits, rtol=1e-4, atol=1e-4
+            )
+        assert "left out" not in caplog.text
+    elif any(".lora_" in name for name in outside):
+        assert "its layers outside this model are left out" in caplog.text
+
+
+@every_kind
 @pytest.mark.parametrize("variant", [{"use_rslora": True}, {"use_dora": True}], ids=["rslora", "dora"])
 def test_patterns_of_ranks_and_alphas_move_along(auto_class, variant, tiny_encoder, tmp_path) -> None:
     model = made_elsewhere(
@@ -281,8 +324,8 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
             "LayerNorm.bias belongs to the encoder and is no LoRA tensor",
         ),
         (
-            lambda tensors: tensors | {"base_model.model.cls.dense.lora_A.weight": torch.ones(1, 32)},
-            "cls.dense.lora_A.weight finds no layer",
+            lambda tensors: tensors | {"base_model.model.bert.adapter.lora_A.weight": torch.ones(1, 32)},
+            "bert.adapter.lora_A.weight finds no layer",
         ),
         (
             lambda tensors: {name: value for name, value in tensors.items() if "1.attention" not in name},
