@@ -1,5 +1,6 @@
 """Adapters open in every kind of model: ours with plain `peft`, and foreign ones with ours."""
 
+import itertools
 import json
 import re
 import shutil
@@ -201,16 +202,16 @@ def test_an_adapter_under_another_prefix_opens(auto_class, foreign, tiny_encoder
 
 
 @every_kind
-@pytest.mark.parametrize("made_in", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize(
-    "targets",
-    ["all-linear", ["query", "key", "value", "dense", "Wqkv", "Wo", "q_lin", "vocab_transform"]],
-    ids=["all-linear", "names"],
+    "made",
+    itertools.product(
+        KINDS, ["all-linear", ["query", "key", "value", "dense", "Wqkv", "Wo", "q_lin", "vocab_transform"]]
+    ),
+    ids=lambda made: f"{made[0].__name__}-{'names' if isinstance(made[1], list) else made[1]}",
 )
-def test_an_adapter_that_reaches_the_head_opens(
-    auto_class, made_in, targets, config, tmp_path, caplog
-) -> None:
+def test_an_adapter_that_reaches_the_head_opens(auto_class, made, config, tmp_path, caplog) -> None:
     """The usual settings of PEFT put LoRA layers on the transform of a masked-LM head, or on the pooler."""
+    made_in, targets = made
     torch.manual_seed(0)
     made_in.from_config(config).save_pretrained(tmp_path / "encoder")
     if auto_class is not made_in:  # a head of its own, as in the same family's other models

@@ -17,7 +17,8 @@ from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError
-from trialtune.models.lora import IN_BLOCK, ROOT, TENSOR_FILE
+from trialtune.models.blocks import BLOCK
+from trialtune.models.lora import ROOT, TENSOR_FILE
 
 log = logging.getLogger(__name__)
 
@@ -136,10 +137,11 @@ def _unplaced(name: str, model: PreTrainedModel, folder: Path) -> DataError:
 
 
 def _heads_agree(config: LoraConfig, model: PreTrainedModel) -> bool:
-    """Whether model and adapter both have a masked-LM head: some classifiers' have parts of the same names."""
+    """Whether both have a masked-LM head: a classifier's may have parts of the same names."""
     made_in = (config.auto_mapping or {}).get("base_model_class", "")
-    is_masked_lm = isinstance(model, tuple(MODEL_FOR_MASKED_LM_MAPPING.values()))
-    return is_masked_lm and not config.task_type and (not made_in or made_in.endswith(_MASKED_LM_CLASSES))
+    if config.task_type or (made_in and not made_in.endswith(_MASKED_LM_CLASSES)):
+        return False
+    return isinstance(model, tuple(MODEL_FOR_MASKED_LM_MAPPING.values()))
 
 
 def _is_of_head(path: str, model: PreTrainedModel) -> bool:
@@ -148,7 +150,7 @@ def _is_of_head(path: str, model: PreTrainedModel) -> bool:
     if "pooler" in steps:
         return True
     parts = {name for name, _ in model.base_model.named_children()} | {model.base_model_prefix}
-    return not IN_BLOCK.search(path) and not steps & parts
+    return not BLOCK.search(path) and not steps & parts
 
 
 def _layer_of(tensor: str) -> str:
@@ -159,7 +161,7 @@ def _check_covers(config: LoraConfig, places: set[str], model: PreTrainedModel, 
     """An adapter of a smaller encoder would fit the lower blocks only, without an error of PEFT's."""
     linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
     for name in linear:
-        if IN_BLOCK.search(name) and name not in places and check_target_module_exists(config, name):
+        if BLOCK.search(name) and name not in places and check_target_module_exists(config, name):
             raise _damaged(folder, f"it holds nothing for {name}")
 
 

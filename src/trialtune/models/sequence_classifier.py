@@ -1,7 +1,6 @@
 """Sequence classifiers on an encoder, saved as plain `transformers` folders."""
 
 import copy
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.models.adapters import merge_adapter
+from trialtune.models.blocks import BLOCK
 from trialtune.models.encoders import Encoder, build_model
 
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _PROBLEM_TYPES = {
     "multi_label": "multi_label_classification",  # makes every loader apply a sigmoid, not a softmax
     "multi_class": "single_label_classification",
@@ -63,14 +62,23 @@ def learning_rates(
 
     Each layer below learns `layerwise_lr_decay` times as fast as the one above it, embeddings slowest
     (Howard and Ruder, 2018, arXiv:1801.06146); what lies above the encoder learns
-    `head_lr_multiplier` times as fast.
+    `head_lr_multiplier` times as fast. Layers that share weights learn as the highest of them. Raises
+    UsageError for a decay in an encoder whose layers are not known by their names.
     """
     layers = model.config.num_hidden_layers
     rates = {}
     inside = f"{model.base_model_prefix}."
-    for name, _ in model.named_parameters():
-        if match := _LAYER.search(name):
-            rates[name] = layerwise_lr_decay ** (layers - 1 - int(match[1]))
+    names = [name for name, _ in model.named_parameters()]
+    blocks = {int(match[1]) for name in names if (match := BLOCK.search(name))}
+    if not blocks and layerwise_lr_decay != 1:
+        raise UsageError(
+            f"layerwise_lr_decay: the layers of a {model.config.model_type!r} encoder are not known; leave it"
+            " out"
+        )
+    for name in names:
+        if match := BLOCK.search(name):
+            highest = layers * (int(match[1]) + 1) / len(blocks) - 1
+            rates[name] = layerwise_lr_decay ** (layers - 1 - highest)
         elif name.startswith(inside) and "pooler" not in name:
             rates[name] = layerwise_lr_decay**layers
         else:
@@ -86,12 +94,15 @@ def shift_bias(model: PreTrainedModel, shift: torch.Tensor) -> None:
 
 
 def _output_bias(model: PreTrainedModel) -> torch.Tensor:
-    *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
-    if last.bias is None or len(last.bias) != model.config.num_labels:
+    """The bias of the last layer of the head, which stands outside the encoder, before it or behind it."""
+    inside = set(model.base_model.modules())
+    head = [module for module in model.modules() if isinstance(module, nn.Linear) and module not in inside]
+    if not head or head[-1].bias is None or len(head[-1].bias) != model.config.num_labels:
         raise DataError(
-            f"a {model.config.model_type!r} classifier does not end in a linear layer with a bias"
+            f"a {model.config.model_type!r} classifier does not end in a linear layer with a bias;"
+            " choose an encoder of another family"
         )
-    return last.bias
+    return head[-1].bias
 
 
 def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
