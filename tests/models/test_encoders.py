@@ -1,11 +1,13 @@
 """Encoders are found by name; what is not one is refused in words."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from transformers import AutoModel, GPT2Config, T5Config
+import torch
+from transformers import AutoModel, GPT2Config, MPNetConfig, PreTrainedTokenizerFast, T5Config
 
 from trialtune.errors import DataError, UsageError
 from trialtune.models.encoders import EMBEDDED, Encoder
@@ -52,3 +54,62 @@ def test_decoders_are_refused(config, tmp_path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(DataError, match="not a masked language model"):
         _ = Encoder.open(tmp_path).config
+
+
+def saved(config, tokenizer, folder: Path) -> Encoder:
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Encoder.open(folder)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_as_many_tokens_as_there_are_positions(
+    family, padding, small_config, tiny_tokenizer, tmp_path
+) -> None:
+    """The greatest length that is let pass runs; one more is refused, and would have failed."""
+    config = small_config(family, vocab_size=800, max_position_embeddings=40, pad_token_id=padding)
+    encoder = saved(config, tiny_tokenizer, tmp_path)
+    lengths = range(30, 60)
+    refused = []
+    for length in lengths:
+        try:
+            encoder.check_length(length)
+        except UsageError:
+            refused.append(length)
+    most = refused[0] - 1
+    assert refused == list(range(most + 1, 60)) and 36 < most <= 40
+    model = encoder.load(AutoModel).eval()
+    ids = torch.randint(5, 800, (1, most + 1), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model(input_ids=ids[:, :-1], attention_mask=torch.ones_like(ids[:, :-1]))
+        if family not in ("deberta", "deberta-v2", "modernbert"):  # whose positions are relative
+            with pytest.raises((IndexError, RuntimeError)):
+                model(input_ids=ids, attention_mask=torch.ones_like(ids))
+
+
+def test_the_positions_of_the_embedded_mpnet() -> None:
+    config = MPNetConfig(max_position_embeddings=514)
+    encoder = Encoder("embedded:mpnet-base", Path("nowhere"))
+    vars(encoder)["config"] = config
+    encoder.check_length(512)
+    with pytest.raises(UsageError, match="513 tokens are more than this encoder's 512 positions"):
+        encoder.check_length(513)
+
+
+def test_a_tokeniser_that_does_not_fit(tiny_encoder, tiny_tokenizer, tmp_path) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "more")
+    tokenizer = copy.deepcopy(tiny_tokenizer)
+    tokenizer.add_tokens(["pembrolizumab"])
+    tokenizer.save_pretrained(tmp_path / "more")
+    size = len(tiny_tokenizer)
+    message = rf"its tokeniser \(\w+ in .*more\) has {size + 1} tokens, its embeddings only {size}"
+    with pytest.raises(DataError, match=message):
+        _ = Encoder.open(tmp_path / "more").tokenizer
+    shutil.copytree(tiny_encoder, tmp_path / "unpadded")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tiny_tokenizer.backend_tokenizer, mask_token="[MASK]", unk_token="[UNK]"
+    )
+    tokenizer.save_pretrained(tmp_path / "unpadded")
+    with pytest.raises(DataError, match=r"has no padding token; name one in .*tokenizer_config\.json"):
+        _ = Encoder.open(tmp_path / "unpadded").tokenizer

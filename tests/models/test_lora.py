@@ -25,6 +25,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.models.adapters import merge_adapter, open_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.models.lora import add_lora, save_adapter
+from trialtune.models.mlm import load_masked_lm
 from trialtune.models.settings import LoraSettings
 
 IDS = torch.arange(5, 29).reshape(2, 12)
@@ -281,6 +282,30 @@ def test_the_decoder_stays_tied_and_out_of_the_file(trained, foreign, tiny_encod
         assert sum(value.shape == embeddings for value in stored.values()) == 1
         reloaded = AutoModelForMaskedLM.from_pretrained(tmp_path)
         torch.testing.assert_close(hidden(reloaded), hidden(merged))
+
+
+@pytest.mark.parametrize(
+    "targets", [["word_embeddings"], ["decoder"], ["word_embeddings", "decoder", "query"]], ids="-".join
+)
+def test_an_adapter_of_tied_embeddings_is_merged_as_it_was_trained(targets, tiny_encoder, tmp_path) -> None:
+    model = made_elsewhere(AutoModelForMaskedLM, tiny_encoder, tmp_path / "a", r=2, target_modules=targets)
+    with torch.no_grad():
+        expected = model(input_ids=IDS).logits
+    start = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
+    if targets == ["decoder"]:  # nothing of it is in the encoder
+        with pytest.raises(DataError, match=r"decoder\.lora_A\.weight finds no layer"):
+            merge_adapter(start, tmp_path / "a")
+        return
+    merged = merge_adapter(start, tmp_path / "a").eval()
+    merged.save_pretrained(tmp_path / "m")
+    shutil.copyfile(Path(tiny_encoder) / "tokenizer.json", tmp_path / "m" / "tokenizer.json")
+    for opened in (merged, AutoModelForMaskedLM.from_pretrained(tmp_path / "m")):
+        with torch.no_grad():
+            torch.testing.assert_close(opened(input_ids=IDS).logits, expected, rtol=1e-4, atol=1e-4)
+    again, has_head = load_masked_lm(Encoder.open(tmp_path / "m"))
+    assert has_head
+    with torch.no_grad():
+        torch.testing.assert_close(again(input_ids=IDS).logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_folder_that_is_no_adapter(tiny_encoder, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """Classifiers in every way of training them; tiny encoder, made-up reasons."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from transformers import (
     AutoTokenizer,
 )
 
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.evaluate import evaluate
 from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
@@ -111,6 +114,22 @@ def test_a_student_learns_from_its_teacher_and_has_seen_what_it_saw(
     assert not torch.equal(*weights)
 
 
+def test_what_an_encoder_has_seen_counts_as_seen(reasons, teacher, tmp_path, caplog) -> None:
+    """A classifier's folder is an encoder's, too, and its weights know its training rows."""
+    other = reasons.with_columns(
+        nct_id=pl.col("nct_id").str.replace("NCT0", "NCT9"), text=pl.col("text").str.reverse()
+    )
+    train(other, str(teacher), tmp_path / "c")
+    assert "rows that tune its thresholds" not in caplog.text
+    with pytest.raises(DataError, match="90 of 90 rows were seen in training"):
+        evaluate(Classifier.from_pretrained(tmp_path / "c"), reasons)
+    train(other, str(tmp_path / "c"), tmp_path / "grandchild")
+    assert "was trained on" in caplog.text and "rows that tune its thresholds" in caplog.text
+    assert drop_seen(reasons, tmp_path / "grandchild")[0].is_empty()
+    with pytest.raises(DataError, match="trained as a classifier on 90 of these 90 rows"):
+        cross_validate(TASK, reasons, str(teacher), tmp_path / "v", settings=QUICK, folds=3)
+
+
 def test_a_teacher_of_another_task_is_refused(teacher, reasons, tiny_encoder, tmp_path) -> None:
     rows = reasons.with_columns(labels=pl.Series([["ALL"], ["MALE"], ["FEMALE"]] * 30))
     with pytest.raises(DataError, match="its labels"):
@@ -180,3 +199,10 @@ def test_weights_stay_in_fp32_whatever_the_arithmetic_and_the_file(
         }
     value = trained["bert.encoder.layer.1.attention.self.query.weight"]
     assert (value != value.to(torch.bfloat16).float()).float().mean() > 0.5
+
+
+def test_folds_of_a_task_that_was_defined_anew_are_made_again(reasons, tiny_encoder, tmp_path) -> None:
+    other = replace(TASK, max_length=TASK.max_length // 2)
+    for task in (TASK, other):
+        cross_validate(task, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=2)
+    assert len(list((tmp_path / "folds").iterdir())) == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, PeftType, get_peft_model, set_peft_model_state_dict
-from peft.tuners.tuners_utils import check_target_module_exists
+from peft.tuners.tuners_utils import BaseTunerLayer, check_target_module_exists
 from peft.utils.other import get_pattern_key
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -40,8 +40,28 @@ def check_adapter(folder: Path) -> None:
 
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Fold an adapter folder into the model's own weights; raises DataError like `open_adapter`."""
-    merged: PreTrainedModel = open_adapter(model, folder).merge_and_unload()
+    opened = open_adapter(model, folder)
+    _untie(opened.get_base_model())
+    merged: PreTrainedModel = opened.merge_and_unload()
     return merged.requires_grad_(True)  # PEFT froze it
+
+
+def _untie(model: PreTrainedModel) -> None:
+    """Give word embeddings and decoder a matrix each, where an adapter changes one of the two alone.
+
+    PEFT merges into the matrix that they share, and so into both (huggingface/peft#2018, #2777).
+    """
+    pair = (model.get_input_embeddings(), model.get_output_embeddings())
+    if not any(isinstance(layer, BaseTunerLayer) for layer in pair):
+        return
+    words, decoder = (
+        layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer for layer in pair
+    )
+    if decoder is not None and decoder.weight is words.weight:
+        # All of it: the configuration's one word is for the weight and the bias.
+        for name, value in decoder.named_parameters():
+            setattr(decoder, name, nn.Parameter(value.detach().clone()))
+        model.config.tie_word_embeddings = False
 
 
 def open_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:

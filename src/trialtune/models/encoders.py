@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError, UsageError
@@ -109,6 +117,17 @@ class Encoder:
             raise self._unreadable(error) from error
         if not tokenizer.is_fast or tokenizer.mask_token_id is None:
             raise DataError(f"encoder {self.name!r}: its tokeniser must be a fast one with a mask token")
+        if tokenizer.pad_token_id is None:
+            raise DataError(
+                f"encoder {self.name!r}: its tokeniser has no padding token; name one in"
+                f" {self.folder / 'tokenizer_config.json'} (pad_token), of its vocabulary"
+            )
+        if len(tokenizer) > self.config.vocab_size:
+            raise DataError(
+                f"encoder {self.name!r}: its tokeniser ({type(tokenizer).__name__} in {self.folder}) has"
+                f" {len(tokenizer):,} tokens, its embeddings only {self.config.vocab_size:,}; give the"
+                " tokeniser that it was trained with"
+            )
         tokenizer.name_or_path = self.name
         return tokenizer
 
@@ -126,13 +145,22 @@ class Encoder:
 
     def check_length(self, tokens: int) -> None:
         """Raise UsageError when the encoder has fewer positions than `tokens`."""
-        # RoBERTa's positions start behind the padding's.
-        reserved = 2 if "roberta" in self.config.model_type else 0
-        most = getattr(self.config, "max_position_embeddings", tokens) - reserved
-        if tokens > most:
+        most = self._positions
+        if most is not None and tokens > most:
             raise UsageError(
                 f"{tokens} tokens are more than this encoder's {most} positions; use {most} or fewer"
             )
+
+    @cached_property
+    def _positions(self) -> int | None:
+        """Tokens that a text may have; None for any number."""
+        most: int | None = getattr(self.config, "max_position_embeddings", None)
+        for name, table in _skeleton(AutoModel, self.config).named_modules():
+            if most and name.endswith("position_embeddings") and isinstance(table, nn.Embedding):
+                # A table with a padding of its own, as RoBERTa's, is read from behind it on.
+                padding = -1 if table.padding_idx is None else table.padding_idx
+                return min(most, table.num_embeddings - padding - 1)
+        return most
 
     def _unreadable(self, error: Exception) -> DataError:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -148,8 +176,7 @@ def build_model(
     Raises DataError naming tensors of the encoder that are missing, left over or of another shape.
     """
     config = copy.deepcopy(config)
-    with torch.device("meta"):
-        kind = type(auto_class.from_config(copy.deepcopy(config)))
+    kind = type(_skeleton(auto_class, config))
     try:
         model, report = kind.from_pretrained(
             None,
@@ -164,6 +191,13 @@ def build_model(
     model.config.name_or_path = where
     _check_whole(model, report, where)
     return model, report["missing_keys"]
+
+
+def _skeleton(auto_class: Any, config: PretrainedConfig) -> PreTrainedModel:
+    """The model of a configuration, without memory for its weights."""
+    with torch.device("meta"):
+        model: PreTrainedModel = auto_class.from_config(copy.deepcopy(config))
+    return model
 
 
 def _check_whole(model: PreTrainedModel, report: dict[str, Any], where: str) -> None:

@@ -15,6 +15,7 @@ from trialtune.corpus.blocks import Blocks, StoredBlocks
 from trialtune.corpus.build import tokenizer_fingerprint
 from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
+from trialtune.dataset.seen import add_seen
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import MlmTraining, mlm_metrics, token_counts
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of
@@ -46,12 +47,7 @@ def read_texts(
     corpus: Path, encoder: Encoder, *, heldout_blocks: int, old_corpus: Path | None = None
 ) -> Texts:
     """Load a corpus for an encoder; raises DataError when it was built with another tokeniser."""
-    tokenizer, config = encoder.tokenizer, encoder.config
-    if len(tokenizer) > config.vocab_size:
-        raise DataError(
-            f"encoder {encoder.name!r}: its tokeniser has {len(tokenizer)} tokens, its embeddings only "
-            f"{config.vocab_size}; give the tokeniser it was trained with"
-        )
+    tokenizer = encoder.tokenizer
     described = [Corpus.read(folder) for folder in (corpus, old_corpus) if folder]
     for folder, each in zip((corpus, old_corpus), described, strict=False):
         if each.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
@@ -198,6 +194,7 @@ def adapt(
                 save_head(model, folder)
         else:
             model.save_pretrained(folder)
+            add_seen(encoder.folder, folder)
         tokenizer.save_pretrained(folder)
         metrics.save(folder / "metrics.json")
         lines = [score_line(entry) for entry in outcome.history]

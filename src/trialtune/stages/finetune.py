@@ -1,5 +1,6 @@
 """Train a classifier on an encoder, base or adapted, and tune its decisions on rows kept aside."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from trialtune.classifier.folder import TRAINING_FILE, write_classifier_folder
 from trialtune.classifier.torch_backend import predictor_of
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.seen import add_seen, write_seen
+from trialtune.dataset.seen import add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import split_examples
 from trialtune.errors import DataError
 from trialtune.evaluation.decision import Decision
@@ -46,6 +47,8 @@ from trialtune.training.loop import Outcome, Progress, train
 from trialtune.training.losses import classification_loss
 from trialtune.training.settings import TrainSettings
 
+log = logging.getLogger(__name__)
+
 
 def finetune(
     task: Task,
@@ -63,8 +66,8 @@ def finetune(
 
     The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
     `training.json` (settings and scores on the calibration rows), `seen.parquet`, the hashes of
-    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them,
-    and `README.md`, its model card. `Classifier.from_pretrained` opens it.
+    every text and the ids of every trial it, its encoder or a teacher has seen, so that it is never
+    scored on them, and `README.md`, its model card. `Classifier.from_pretrained` opens it.
 
     Args:
         task: See `load_task`.
@@ -97,6 +100,14 @@ def finetune(
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
     train_rows, calibration_rows = keep_aside(task, examples, settings)
+    _, known = drop_seen(calibration_rows, encoder.folder)
+    if len(known):
+        log.warning(
+            "encoder %r was trained on %d of the %d rows that tune its thresholds: others will fit less",
+            encoder.name,
+            len(known),
+            len(calibration_rows),
+        )
     making = _Making(
         task,
         settings,
@@ -140,8 +151,8 @@ def finetune(
             max_length=making.max_length,
         )
         write_seen(examples, folder)
-        for teacher in teachers:
-            add_seen(teacher, folder)
+        for source in (encoder.folder, *teachers):
+            add_seen(source, folder)
         summary.save(folder / TRAINING_FILE)
         write_card(folder)
     return summary
