@@ -12,7 +12,6 @@ from torch import nn
 from transformers import (
     AutoConfig,
     AutoModel,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -23,17 +22,13 @@ from trialtune.errors import DataError, UsageError
 from trialtune.files import folder_digest, read_json
 from trialtune.models.bundled import PREFIX, embedded_folder
 from trialtune.models.hub import fetch_encoder, is_repository
+from trialtune.models.tokenizer import read_tokenizer
 from trialtune.models.weights import read_tensors, weights_file
 
 log = logging.getLogger(__name__)
 
 EMBEDDED = f"{PREFIX}minilm-l6"
 _GRAPH = "model.onnx"
-
-_VOCABULARIES = {
-    *("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"),
-    "tokenizer.model",
-}
 
 
 @dataclass(frozen=True)
@@ -103,25 +98,8 @@ class Encoder:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The fast tokenizer; raises DataError when there is none, or none with a mask token."""
-        if not any(file.name in _VOCABULARIES for file in self.folder.iterdir()):
-            # transformers would make up a tokenizer that knows no word.
-            raise DataError(
-                f"{self.folder}: has no tokeniser (tokenizer.json); copy it from where the model came from"
-            )
-        try:
-            tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(
-                self.folder, trust_remote_code=False
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._unreadable(error) from error
-        if not tokenizer.is_fast or tokenizer.mask_token_id is None:
-            raise DataError(f"encoder {self.name!r}: its tokeniser must be a fast one with a mask token")
-        if tokenizer.pad_token_id is None:
-            raise DataError(
-                f"encoder {self.name!r}: its tokeniser has no padding token; name one in"
-                f" {self.folder / 'tokenizer_config.json'} (pad_token), of its vocabulary"
-            )
+        """The fast tokenizer; raises as `read_tokenizer` does, and DataError when it is not the encoder's."""
+        tokenizer = read_tokenizer(self.folder)
         if len(tokenizer) > self.config.vocab_size:
             raise DataError(
                 f"encoder {self.name!r}: its tokeniser ({type(tokenizer).__name__} in {self.folder}) has"

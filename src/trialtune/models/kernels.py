@@ -1,7 +1,7 @@
 """What makes a model train faster without changing what it computes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import nn
@@ -37,7 +37,8 @@ def prepare_scoring(model: PreTrainedModel, *, tokens: int) -> None:
 def _choose_attention(model: PreTrainedModel, *, plain: bool) -> None:
     """Attention by plain matrix products if `plain` and on a CPU, fused attention elsewhere."""
     on_cpu = not torch.accelerator.is_available()
-    model.set_attn_implementation("eager" if plain and on_cpu else "sdpa")
+    with suppress(ValueError):  # some families have one kind alone
+        model.set_attn_implementation("eager" if plain and on_cpu else "sdpa")
 
 
 def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:

@@ -1,6 +1,7 @@
 """A classifier as an ONNX graph, for onnxruntime and whatever else reads one."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -30,7 +31,8 @@ def write_graph(model: PreTrainedModel, path: Path) -> None:
     Batch and tokens are free. Whatever the tracing got wrong shows when the graph's answers are
     compared with the model's, which is the caller's to do.
     """
-    model.set_attn_implementation("eager")  # plain products, which the runtime fuses in its own way
+    with suppress(ValueError):  # of families that have one kind alone
+        model.set_attn_implementation("eager")  # plain products, which the runtime fuses in its own way
     example = torch.ones((2, 7), dtype=torch.int64)
     free = {0: "batch", 1: "tokens"}
     with warnings.catch_warnings():
