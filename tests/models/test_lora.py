@@ -382,6 +382,23 @@ def test_damaged_files(foreign, tiny_encoder, tmp_path) -> None:
             open_adapter(AutoModel.from_pretrained(tiny_encoder), folder)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alora_invocation_tokens": [5, 6], "task_type": TaskType.CAUSAL_LM}, "activated LoRA"),
+        ({"target_parameters": ["attention.self.query.weight"]}, "target_parameters"),
+        ({"trainable_token_indices": [5, 6]}, "trainable_token_indices"),
+    ],
+    ids=["alora", "parameters", "tokens"],
+)
+def test_kinds_of_lora_that_are_none_of_layers(options, message, foreign, tiny_encoder, tmp_path) -> None:
+    folder = shutil.copytree(foreign[1], tmp_path / "a")
+    config = LoraConfig(r=1, target_modules=["query", "value"], **options)
+    config.save_pretrained(folder)
+    with pytest.raises(DataError, match=rf"adapter_config\.json: .*{message}.*only LoRA, rsLoRA and DoRA"):
+        merge_adapter(AutoModelForMaskedLM.from_pretrained(tiny_encoder), folder)
+
+
 def test_another_kind_of_adapter(tiny_encoder, tmp_path) -> None:
     config = LoHaConfig(r=1, target_modules=["query"])
     get_peft_model(AutoModel.from_pretrained(tiny_encoder), config).save_pretrained(tmp_path)

@@ -23,6 +23,14 @@ from trialtune.models.lora import ROOT, TENSOR_FILE
 log = logging.getLogger(__name__)
 
 _MASKED_LM_CLASSES = ("ForMaskedLM", "ForPreTraining")
+# Settings of adapters that are no sum of a layer and two matrices.
+_OTHER_KINDS = {
+    "alora_invocation_tokens": "it is activated LoRA, which begins to count at certain tokens of a prompt",
+    "target_parameters": "it changes parameters outside layers (target_parameters)",
+    "layer_replication": "it repeats layers of the encoder (layer_replication)",
+    "arrow_config": "it chooses among several adapters (arrow_config)",
+    "trainable_token_indices": "it trains single word embeddings (trainable_token_indices)",
+}
 _CONFIG_FILE, _PICKLE_FILE = "adapter_config.json", "adapter_model.bin"
 
 
@@ -110,6 +118,10 @@ def _read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
     if config.peft_type != PeftType.LORA:
         kind = str(config.peft_type).removeprefix("PeftType.")
         raise DataError(f"{folder / _CONFIG_FILE}: peft_type is {kind}; only LORA adapters can be opened")
+    if used := [what for name, what in _OTHER_KINDS.items() if getattr(config, name, None)]:
+        raise DataError(
+            f"{folder / _CONFIG_FILE}: {used[0]}; only LoRA, rsLoRA and DoRA adapters of layers can be opened"
+        )
     # What starts at zero and ends elsewhere: B of a linear layer, A of an embedding.
     if not any(value.any() for name, value in tensors.items() if re.search(r"lora_(B|embedding_A)", name)):
         raise DataError(f"{folder}: this adapter changes nothing (no LoRA weight but zeros); was it trained?")

@@ -31,6 +31,7 @@ from trialtune.files import atomic_folder, check_replaceable, fingerprint, folde
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import masters_kept, prepare_training
 from trialtune.models.lora import add_lora
+from trialtune.models.precision import types_explained
 from trialtune.models.sequence_classifier import (
     build_classifier,
     learning_rates,
@@ -197,7 +198,7 @@ class _Making:
         lora = add_lora(self.model, settings.lora) if settings.method == "lora" else None  # changes `model`
         _choose_weights(self.model, settings)
         prepare_training(self.model, tokens=self.max_length)
-        with masters_kept(self.model):
+        with masters_kept(self.model), types_explained(self.model.config.model_type):
             outcome = train(
                 self.model,
                 batches,
