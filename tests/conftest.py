@@ -70,10 +70,16 @@ def _support(name: str) -> ModuleType:
     return module
 
 
-families = _support("families")
+_families = _support("families")
 
 
-@pytest.fixture(scope="session", params=families.NAMES)
+@pytest.fixture(scope="session")
+def families() -> list[str]:
+    """The names of the families of encoders."""
+    return list(_families.NAMES)
+
+
+@pytest.fixture(scope="session", params=_families.NAMES)
 def family(request: pytest.FixtureRequest) -> str:
     """The name of a family of encoders, each in turn."""
     return str(request.param)
@@ -82,7 +88,7 @@ def family(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def small_config() -> Callable[..., PretrainedConfig]:
     """A small configuration of a family: `small_config(name, vocab_size=99)`."""
-    made: Callable[..., PretrainedConfig] = families.small
+    made: Callable[..., PretrainedConfig] = _families.small
     return made
 
 
