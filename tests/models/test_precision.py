@@ -37,3 +37,12 @@ def test_bf16_that_was_asked_for_is_refused_in_words(deberta) -> None:
 def test_other_failures_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="out of memory"), types_explained("bert"):
         raise RuntimeError("out of memory")
+
+
+def test_a_family_that_does_not_stand_bf16_at_some_lengths(small_config) -> None:
+    sparse = {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 1}
+    model = AutoModelForSequenceClassification.from_config(small_config("big_bird", **sparse)).eval()
+    scored, long = AutocastModel(model, "bf16"), torch.arange(100)[None] % 90 + 5
+    with pytest.raises(UsageError, match=r"'big_bird' models cannot be computed in bf16 .*dtype"):
+        scored(input_ids=long)
+    assert scored(input_ids=IDS).logits.isfinite().all()  # a short text is read by full attention
