@@ -50,10 +50,14 @@ def check_snapshot(path: Path) -> Path:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file; run trialtune registry import first") from error
     missing = [name for name in SNAPSHOT_SCHEMA.names if name not in found.names]
+    if missing and "row_hash" in found.names:
+        raise DataError(
+            f"{path}: a snapshot of an earlier version, it has no column {_first_of(missing)};"
+            " run trialtune registry import (or sync) on its source again"
+        )
     if missing:
         raise DataError(
-            f"{path}: not a snapshot of this version, it has no column {', '.join(missing)};"
-            " run trialtune registry import (or sync) on its source again"
+            f"{path}: not a snapshot, it has no column {_first_of(missing)}; run trialtune registry import first"
         )
     other = [name for name in SNAPSHOT_SCHEMA.names if not _fits(name, found.field(name).type)]
     if other:
@@ -62,6 +66,10 @@ def check_snapshot(path: Path) -> Path:
             " run trialtune registry import first"
         )
     return path
+
+
+def _first_of(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} others" if len(names) > 5 else "")
 
 
 def _fits(name: str, kind: pa.DataType) -> bool:
