@@ -8,7 +8,6 @@ such (TMPDIR).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -35,11 +34,10 @@ from trialtune.registry.record.tildes import Tildes
 
 @dataclass(frozen=True)
 class TableFile:
-    """One table: the name of its file, how to open it, and its bytes."""
+    """One table: the name of its file, and how to open it."""
 
     name: str
     open: Callable[[], IO[bytes]]
-    size: int
 
 
 Tables = Mapping[str, TableFile]
@@ -80,9 +78,8 @@ _DELIMITERS = {".txt": "|", ".csv": ",", ".tsv": "\t"}
 _SUFFIXES = (*_DELIMITERS, ".parquet")
 
 _BATCH_ROWS = 1_000
-# Several threads sort one table little sooner, and hold so much each that long texts do not fit.
-_SORT = {"memory_limit": "250MB", "threads": 1}
-_SORTED_AT_ONCE = 2
+# Several threads sort little sooner and hold so much each that long texts do not fit.
+_SORT = {"memory_limit": "500MB", "threads": 1}
 
 
 def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str, str]:
@@ -126,39 +123,26 @@ def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) 
     one, are bad rows. Raises DataError when a table has no column nct_id (the wrong delimiter) or cannot
     be told into rows.
     """
-    with (
-        TemporaryDirectory(prefix="trialtune-aact-") as scratch,
-        # Both parsing and sorting are done outside of Python: threads are enough.
-        ThreadPoolExecutor(_SORTED_AT_ONCE, "aact") as threads,
-    ):
+    with TemporaryDirectory(prefix="trialtune-aact-") as scratch:
         streams = {}
         suffix = PurePosixPath(tables["studies"].name).suffix
-        started = {
-            table: threads.submit(_sort_table, table, tables[table], where, Path(scratch))
-            for table in sorted(tables, key=lambda table: -tables[table].size)
-        }
-        try:
-            for table in _TABLES:
-                if table not in tables:
-                    if table in _COLUMNS:
-                        findings.warn(
-                            f"{where}: AACT's table {table}{suffix} is missing; what it holds stays empty"
-                        )
-                    continue
-                path, refused, found = started[table].result()
-                findings.merge(found)
-                for row in refused:
-                    yield ready(replace(row, file=prefix + row.file))
-                streams[table] = _Sorted(path, f"{prefix}{PurePosixPath(tables[table].name).name}")
-        finally:
-            threads.shutdown(cancel_futures=True)
+        for table in _TABLES:
+            if table not in tables:
+                if table in _COLUMNS:
+                    findings.warn(
+                        f"{where}: AACT's table {table}{suffix} is missing; what it holds stays empty"
+                    )
+                continue
+            sorted_file = Path(scratch) / f"{table}.parquet"
+            label = f"{where}: {PurePosixPath(tables[table].name).name}"
+            for row in _sorted_table(table, tables[table], label, sorted_file, findings):
+                yield ready(replace(row, file=prefix + row.file))
+            streams[table] = _Sorted(sorted_file, f"{prefix}{PurePosixPath(tables[table].name).name}")
         yield from _walk(streams)
 
 
-def _sort_table(table: str, file: TableFile, where: str, folder: Path) -> tuple[Path, list[Row], Findings]:
-    """Write a table sorted by NCT id; returns where, the lines of it that are no rows, and its columns."""
-    out, findings = folder / f"{table}.parquet", Findings()
-    label = f"{where}: {PurePosixPath(file.name).name}"
+def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: Findings) -> Iterator[Row]:
+    """Write a table sorted by NCT id; yields the lines of it that are no rows."""
     needed, more = _COLUMNS.get(table, ()), _MORE_COLUMNS.get(table, ())
     path = PurePosixPath(file.name)
     with file.open() as handle:
@@ -177,8 +161,8 @@ def _sort_table(table: str, file: TableFile, where: str, folder: Path) -> tuple[
             elif name not in ("id", "row"):
                 findings.unused[f"{table}.{name}"] = None
         _sort(reader, out)
-    refused = [bad_row(path.name, number, reason, {"line": text}) for number, reason, text in reader.refused]
-    return out, refused, findings
+    for number, reason, text in reader.refused:
+        yield bad_row(path.name, number, reason, {"line": text})
 
 
 def _sort(reader: TableReader | ParquetTable, out: Path) -> None:

@@ -57,15 +57,18 @@ def open_source(path: Path) -> Source:
     name = path.resolve().name
     if not path.is_dir():
         if tables := aact_tables([path.name], str(path), required=True):
-            return Source(path, name, (path,), {table: _table_file(path.name, path) for table in tables})
+            return Source(
+                path, name, (path,), {table: TableFile(path.name, partial(_open, path)) for table in tables}
+            )
         if not _supported(path.name):
             raise UsageError(f"{path}: this kind of file is not supported; use {SUPPORTED}")
         return Source(path, name, (path,))
     files = _supported_files(path)
     texts = {file.relative_to(path).as_posix(): file for file in sorted({*path.rglob("*.txt"), *files})}
     if tables := aact_tables(texts, str(path), required=not files):
-        opened = {table: _table_file(file, texts[file]) for table, file in tables.items()}
-        return Source(path, name, tuple(texts[file] for file in tables.values()), opened)
+        found = {table: texts[file] for table, file in tables.items()}
+        opened = {table: TableFile(tables[table], partial(_open, file)) for table, file in found.items()}
+        return Source(path, name, tuple(found.values()), opened)
     if not files:
         raise UsageError(f"{path}: no supported file in this folder; use {SUPPORTED}")
     return Source(path, name, files)
@@ -114,10 +117,6 @@ def _is_text(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith(_TEXT_SUFFIXES)
 
 
-def _table_file(name: str, path: Path) -> TableFile:
-    return TableFile(name, partial(_open, path), path.stat().st_size)
-
-
 def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
@@ -138,10 +137,7 @@ def _zip_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
         members = sorted(name for name in archive.namelist() if _wanted_member(name))
         tables = aact_tables(archive.namelist(), str(path), required=not members)
         if tables:
-            opened = {
-                table: TableFile(name, partial(archive.open, name), archive.getinfo(name).file_size)
-                for table, name in tables.items()
-            }
+            opened = {table: TableFile(name, partial(archive.open, name)) for table, name in tables.items()}
             yield from aact_chunks(opened, str(path), f"{label}/", findings=reading.findings)
             return
         if not members:
