@@ -57,7 +57,8 @@ def check_snapshot(path: Path) -> Path:
         )
     if missing:
         raise DataError(
-            f"{path}: not a snapshot, it has no column {_first_of(missing)}; run trialtune registry import first"
+            f"{path}: not a snapshot, it has no column {_first_of(missing)};"
+            " run trialtune registry import first"
         )
     other = [name for name in SNAPSHOT_SCHEMA.names if not _fits(name, found.field(name).type)]
     if other:
