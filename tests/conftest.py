@@ -9,7 +9,13 @@ from types import ModuleType
 import pytest
 import torch
 from tokenizers import BertWordPieceTokenizer
-from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertTokenizerFast,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+)
 
 from trialtune.classifier.folder import write_classifier_folder
 from trialtune.evaluation.decision import Decision
@@ -62,6 +68,28 @@ def _support(name: str) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+_families = _support("families")
+
+
+@pytest.fixture(scope="session")
+def families() -> list[str]:
+    """The names of the families of encoders."""
+    return list(_families.NAMES)
+
+
+@pytest.fixture(scope="session", params=_families.NAMES)
+def family(request: pytest.FixtureRequest) -> str:
+    """The name of a family of encoders, each in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Callable[..., PretrainedConfig]:
+    """A small configuration of a family: `small_config(name, vocab_size=99)`."""
+    made: Callable[..., PretrainedConfig] = _families.small
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,12 @@
 """Files and folders appear whole or not at all, and nobody's files are swept away."""
 
+import os
+import subprocess
+import sys
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file, atomic_folder, fingerprint, folder_digest, read_json, write_json
@@ -58,3 +64,33 @@ def test_digests_follow_contents(tmp_path) -> None:
     assert fingerprint(folder_digest(tmp_path)) == before
     (tmp_path / "config.json").write_text("{ }")
     assert fingerprint(folder_digest(tmp_path)) != before
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_what_is_written_follows_the_umask(umask, mode, tmp_path) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_folder(tmp_path / "out") as folder:
+            save_file({"a": torch.ones(1)}, folder / "model.safetensors")  # which makes it private
+            (folder / "part").mkdir()
+            save_file({"a": torch.ones(1)}, folder / "part" / "model.safetensors")
+        with atomic_file(tmp_path / "one.safetensors") as path:
+            save_file({"a": torch.ones(1)}, path)
+    finally:
+        os.umask(before)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) == 4 and {file.stat().st_mode & 0o777 for file in files} == {mode}
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path) -> None:
+    code = "import sys, os, signal, pathlib; from trialtune.files import atomic_folder\n"
+    code += "with atomic_folder(pathlib.Path(sys.argv[1])) as f: os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], check=False)
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(".out.") and left.name.endswith(".tmp")
+    others = [tmp_path / f".out.{os.getppid()}.tmp", tmp_path / ".out.notes.tmp", tmp_path / ".outer.1.tmp"]
+    for other in others:
+        other.mkdir()
+    with atomic_folder(tmp_path / "out"):
+        pass
+    assert set(tmp_path.iterdir()) == {tmp_path / "out", *others}

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -26,8 +26,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays the same because writers such as savefig choose their format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary.touch()
+    mode = temporary.stat().st_mode
+    temporary.unlink()  # some writers want a new name
     try:
         yield temporary
+        temporary.chmod(mode)  # that of the umask, where the writer made it private
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -41,12 +45,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     check_replaceable(path)
     path = path.absolute()  # so that "." has a name
+    _put_right(path, _is_of_the_dead)
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
+    mark = temporary / _MARK
     try:
-        (temporary / _MARK).write_text("Made by trialtune; replaced as a whole when it is made again.\n")
+        mark.write_text("Made by trialtune; replaced as a whole when it is made again.\n")
         yield temporary
+        _share(temporary, mark.stat().st_mode)
         if path.exists():
             path.rename(old)
         temporary.rename(path)
@@ -57,12 +64,35 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def recover(path: Path) -> None:
     """Put right what a killed `atomic_folder` left beside `path`; only where nobody else writes `path`."""
-    for old in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+    _put_right(path, lambda left: True)
+
+
+def _put_right(path: Path, chosen: Callable[[Path], bool]) -> None:
+    for old in filter(chosen, path.parent.glob(f".{glob.escape(path.name)}.*.old")):
         if not path.exists():
             old.rename(path)
         shutil.rmtree(old, ignore_errors=True)
-    for half in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    for half in filter(chosen, path.parent.glob(f".{glob.escape(path.name)}.*.tmp")):
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _is_of_the_dead(left: Path) -> bool:
+    """Whether the process in a temporary folder's name is gone."""
+    process = left.name.rsplit(".", 2)[1]
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OSError):
+        pass  # no name of ours, or somebody else's process
+    return False
+
+
+def _share(folder: Path, mode: int) -> None:
+    """Give the files in a folder the mode of the umask: safetensors makes its own private."""
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
 
 
 def check_replaceable(path: Path, *, inputs: Iterable[Path] = ()) -> None:
@@ -114,7 +144,8 @@ def _sha256(path: str, size: int, changed: int) -> str:
 
 def folder_digest(folder: Path) -> list[tuple[str, str]]:
     """(name, SHA-256) of the weights and settings that lie in a model's folder."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".onnx", ".safetensors"))
+    kinds = (".json", ".onnx", ".safetensors", ".bin")
+    files = sorted(file for file in folder.iterdir() if file.suffix in kinds)
     return [(file.name, sha256_of(file)) for file in files if file.name not in ("step.json", "metrics.json")]
 
 

@@ -232,9 +232,9 @@ def test_labels_called_like_our_columns_lose_nothing(make_classifier, tmp_path) 
     assert stated == pytest.approx(expected["probabilities"][0])
 
 
-@pytest.mark.parametrize("label", ["a|b", "a,b", "a; b", "--"])
+@pytest.mark.parametrize("label", ["other|b", "b, other", "other;b", "--"])
 def test_labels_that_cannot_be_told_apart_in_a_cell_are_refused(tmp_path, label) -> None:
     path = tmp_path / "own.yaml"
-    path.write_text(json.dumps({"name": "own", "kind": "multi_class", "labels": ["other", label]}))
-    with pytest.raises(UsageError, match=r"own\.yaml.*labels: '.*' holds"):
+    path.write_text(json.dumps({"name": "own", "kind": "multi_label", "labels": ["other", "b", label]}))
+    with pytest.raises(UsageError, match=r"own\.yaml.*labels: '.*' (holds neither|cannot be told)"):
         load_task(path)

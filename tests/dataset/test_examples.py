@@ -6,7 +6,8 @@ import pytest
 from trialtune.dataset.examples import EMPTY, load_examples
 from trialtune.dataset.overlap import check_no_overlap
 from trialtune.errors import DataError
-from trialtune.tasks.catalog import load_task
+from trialtune.tasks.catalog import load_task, task_from_spec
+from trialtune.tasks.spec import TaskSpec
 from trialtune.tasks.stop_reasons.task import load_gold
 from trialtune.tasks.text import wording_hash
 
@@ -38,6 +39,38 @@ def test_labels_may_be_lists_or_divided_strings(labels):
     assert result.frame["nct_id"].to_list() == [None, None]
     assert result.frame.columns == ["nct_id", "text", "labels"]
     assert accounted(result)
+
+
+NAMES = ["Safety, or tolerability", "Lack of efficacy; futility", "Sponsor|CRO", "Other", "Funding"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("Safety, or tolerability", ["Safety, or tolerability"]),
+        ("lack of efficacy, futility", ["Lack of efficacy; futility"]),
+        ("Other, Safety, or tolerability;Sponsor|CRO", ["Safety, or tolerability", "Sponsor|CRO", "Other"]),
+        ("Sponsor|CRO|Funding", ["Sponsor|CRO", "Funding"]),
+        ("Other;", ["Other"]),
+    ],
+)
+def test_labels_that_hold_a_divider_are_read_from_text(cell, expected):
+    spec = TaskSpec(name="own", kind="multi_label", labels=NAMES)
+    result = load(task_from_spec(spec), {"text": ["why"], "labels": [cell]})
+    assert result.frame["labels"].to_list() == [expected]
+
+
+def test_a_cell_of_a_multi_class_task_is_one_label():
+    task = task_from_spec(TaskSpec(name="own", kind="multi_class", labels=[*NAMES, "Safety"]))
+    result = load(task, {"text": ["a", "b"], "label": ["Safety, or tolerability", "safety"]})
+    assert result.frame["labels"].to_list() == [["Safety, or tolerability"], ["Safety"]]
+    with pytest.raises(DataError, match="row 1, label: 'Funding, Other' is no label of own"):
+        load(task, {"text": ["a"], "label": ["Funding, Other"]})
+
+
+def test_a_label_made_of_other_labels_is_refused():
+    with pytest.raises(ValueError, match="'Other, Funding' cannot be told from the labels in it"):
+        TaskSpec(name="own", kind="multi_label", labels=["Other", "Funding", "Other, Funding"])
 
 
 def test_categories_are_labels_too():

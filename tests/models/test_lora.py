@@ -1,6 +1,8 @@
 """Adapters open in every kind of model: ours with plain `peft`, and foreign ones with ours."""
 
+import itertools
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -23,6 +25,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.models.adapters import merge_adapter, open_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.models.lora import add_lora, save_adapter
+from trialtune.models.mlm import load_masked_lm
 from trialtune.models.settings import LoraSettings
 
 IDS = torch.arange(5, 29).reshape(2, 12)
@@ -200,6 +203,48 @@ def test_an_adapter_under_another_prefix_opens(auto_class, foreign, tiny_encoder
 
 
 @every_kind
+@pytest.mark.parametrize(
+    "made",
+    itertools.product(
+        KINDS, ["all-linear", ["query", "key", "value", "dense", "Wqkv", "Wo", "q_lin", "vocab_transform"]]
+    ),
+    ids=lambda made: f"{made[0].__name__}-{'names' if isinstance(made[1], list) else made[1]}",
+)
+def test_an_adapter_that_reaches_the_head_opens(auto_class, made, config, tmp_path, caplog) -> None:
+    """The usual settings of PEFT put LoRA layers on the transform of a masked-LM head, or on the pooler."""
+    made_in, targets = made
+    torch.manual_seed(0)
+    made_in.from_config(config).save_pretrained(tmp_path / "encoder")
+    if auto_class is not made_in:  # a head of its own, as in the same family's other models
+        torch.manual_seed(1)
+        base = auto_class.from_pretrained(tmp_path / "encoder")
+    else:
+        base = made_in.from_pretrained(tmp_path / "encoder")
+    task = TaskType.SEQ_CLS if made_in is AutoModelForSequenceClassification else None
+    if task and targets != "all-linear" and config.model_type in ("roberta", "xlm-roberta", "electra"):
+        pytest.skip("PEFT 0.21.2 cannot make it: classifier.dense is both a target and saved whole")
+    options = {"r": 2, "target_modules": targets, "task_type": task}
+    if task and config.model_type == "distilbert":
+        options["exclude_modules"] = ["pre_classifier"]  # PEFT 0.21.2 cannot have it both ways either
+    model = made_elsewhere(made_in, tmp_path / "encoder", tmp_path / "adapter", **options)
+    inside = re.compile(r"layer|pooler|embeddings_project")
+    outside = [name for name in load_file(tmp_path / "adapter" / TENSORS) if not inside.search(name)]
+    merged = merge_adapter(base, tmp_path / "adapter").eval()
+    with torch.no_grad():
+        ours = merged.base_model(input_ids=IDS)[0]
+        theirs = model.get_base_model().base_model(input_ids=IDS)[0]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    if auto_class is made_in is AutoModelForMaskedLM:
+        with torch.no_grad():
+            torch.testing.assert_close(
+                merged(input_ids=IDS).logits, model(input_ids=IDS).logits, rtol=1e-4, atol=1e-4
+            )
+        assert "left out" not in caplog.text
+    elif any(".lora_" in name for name in outside):
+        assert "its layers outside this model are left out" in caplog.text
+
+
+@every_kind
 @pytest.mark.parametrize("variant", [{"use_rslora": True}, {"use_dora": True}], ids=["rslora", "dora"])
 def test_patterns_of_ranks_and_alphas_move_along(auto_class, variant, tiny_encoder, tmp_path) -> None:
     model = made_elsewhere(
@@ -237,6 +282,30 @@ def test_the_decoder_stays_tied_and_out_of_the_file(trained, foreign, tiny_encod
         assert sum(value.shape == embeddings for value in stored.values()) == 1
         reloaded = AutoModelForMaskedLM.from_pretrained(tmp_path)
         torch.testing.assert_close(hidden(reloaded), hidden(merged))
+
+
+@pytest.mark.parametrize(
+    "targets", [["word_embeddings"], ["decoder"], ["word_embeddings", "decoder", "query"]], ids="-".join
+)
+def test_an_adapter_of_tied_embeddings_is_merged_as_it_was_trained(targets, tiny_encoder, tmp_path) -> None:
+    model = made_elsewhere(AutoModelForMaskedLM, tiny_encoder, tmp_path / "a", r=2, target_modules=targets)
+    with torch.no_grad():
+        expected = model(input_ids=IDS).logits
+    start = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
+    if targets == ["decoder"]:  # nothing of it is in the encoder
+        with pytest.raises(DataError, match=r"decoder\.lora_A\.weight finds no layer"):
+            merge_adapter(start, tmp_path / "a")
+        return
+    merged = merge_adapter(start, tmp_path / "a").eval()
+    merged.save_pretrained(tmp_path / "m")
+    shutil.copyfile(Path(tiny_encoder) / "tokenizer.json", tmp_path / "m" / "tokenizer.json")
+    for opened in (merged, AutoModelForMaskedLM.from_pretrained(tmp_path / "m")):
+        with torch.no_grad():
+            torch.testing.assert_close(opened(input_ids=IDS).logits, expected, rtol=1e-4, atol=1e-4)
+    again, has_head = load_masked_lm(Encoder.open(tmp_path / "m"))
+    assert has_head
+    with torch.no_grad():
+        torch.testing.assert_close(again(input_ids=IDS).logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_folder_that_is_no_adapter(tiny_encoder, tmp_path) -> None:
@@ -281,8 +350,8 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
             "LayerNorm.bias belongs to the encoder and is no LoRA tensor",
         ),
         (
-            lambda tensors: tensors | {"base_model.model.cls.dense.lora_A.weight": torch.ones(1, 32)},
-            "cls.dense.lora_A.weight finds no layer",
+            lambda tensors: tensors | {"base_model.model.bert.adapter.lora_A.weight": torch.ones(1, 32)},
+            "bert.adapter.lora_A.weight finds no layer",
         ),
         (
             lambda tensors: {name: value for name, value in tensors.items() if "1.attention" not in name},
@@ -311,6 +380,23 @@ def test_damaged_files(foreign, tiny_encoder, tmp_path) -> None:
         (folder / name).write_text(content, encoding="utf-8")
         with pytest.raises(DataError, match=r"damaged|peft_type is None"):
             open_adapter(AutoModel.from_pretrained(tiny_encoder), folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alora_invocation_tokens": [5, 6], "task_type": TaskType.CAUSAL_LM}, "activated LoRA"),
+        ({"target_parameters": ["attention.self.query.weight"]}, "target_parameters"),
+        ({"trainable_token_indices": [5, 6]}, "trainable_token_indices"),
+    ],
+    ids=["alora", "parameters", "tokens"],
+)
+def test_kinds_of_lora_that_are_none_of_layers(options, message, foreign, tiny_encoder, tmp_path) -> None:
+    folder = shutil.copytree(foreign[1], tmp_path / "a")
+    config = LoraConfig(r=1, target_modules=["query", "value"], **options)
+    config.save_pretrained(folder)
+    with pytest.raises(DataError, match=rf"adapter_config\.json: .*{message}.*only LoRA, rsLoRA and DoRA"):
+        merge_adapter(AutoModelForMaskedLM.from_pretrained(tiny_encoder), folder)
 
 
 def test_another_kind_of_adapter(tiny_encoder, tmp_path) -> None:

@@ -3,11 +3,28 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import CamembertConfig, ModernBertConfig, RobertaConfig
+from transformers import (
+    CamembertConfig,
+    ConvBertConfig,
+    EsmConfig,
+    EuroBertConfig,
+    FNetConfig,
+    MobileBertConfig,
+    RobertaConfig,
+)
 
 from trialtune.corpus.masking import IGNORE
 from trialtune.errors import DataError, UsageError
 from trialtune.models.mlm import MaskedLM, head_parameters, load_head, save_head, start_head_bias
+
+SMALL = {
+    "vocab_size": 99,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "pad_token_id": 0,
+}
 
 
 def test_equals_the_dense_path_in_loss_and_every_gradient(config, build, batch) -> None:
@@ -79,7 +96,55 @@ def test_a_fresh_bias_gives_the_unigram_distribution(build) -> None:
     torch.testing.assert_close(model.get_output_embeddings().bias.softmax(0), expected)
 
 
-def test_a_model_with_sliding_attention_keeps_it(build, shape) -> None:
-    config = ModernBertConfig(**shape, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
-    with pytest.raises(UsageError, match="documents_apart: 'modernbert'"):
+APART = {"deberta": False, "deberta-v2": False, "modernbert": False, "longformer": False}  # all others: True
+
+
+def test_documents_are_kept_apart_or_it_is_refused(family, small_config, build) -> None:
+    model = build(small_config(family)).train()
+    if not APART.get(family, True):
+        with pytest.raises(UsageError, match=f"documents_apart: '{family}' models do not keep"):
+            MaskedLM(model, separator=2)
+        return
+    wrapped = MaskedLM(model, separator=2)
+    assert model.training  # as it was
+    model.eval()
+    ids = torch.randint(5, 99, (1, 40), generator=torch.Generator().manual_seed(3))
+    ids[0, 20] = 2
+    other = ids.clone()
+    other[0, 21:] = ids[0, 21:].flip(0)
+    labels = torch.full_like(ids, IGNORE)
+    labels[0, :20:3] = ids[0, :20:3]
+    assert torch.equal(wrapped.score(ids, labels)[0], wrapped.score(other, labels)[0])
+    assert not torch.equal(MaskedLM(model).score(ids, labels)[0], MaskedLM(model).score(other, labels)[0])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ConvBertConfig(**SMALL, embedding_size=16),
+        MobileBertConfig(**SMALL, embedding_size=16, intra_bottleneck_size=32),
+        FNetConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, intermediate_size=48, pad_token_id=0),
+        EsmConfig(**SMALL, mask_token_id=4, max_position_embeddings=128),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_families_that_let_the_other_document_through_are_refused(config, build) -> None:
+    with pytest.raises(UsageError, match=f"documents_apart: '{config.model_type}' models do not keep"):
         MaskedLM(build(config), separator=2)
+
+
+@pytest.mark.parametrize(
+    ("config", "has_bias"),
+    [(EsmConfig(**SMALL, mask_token_id=4), True), (EuroBertConfig(**SMALL, num_key_value_heads=2), False)],
+    ids=["esm", "eurobert"],
+)
+def test_a_head_whose_decoder_has_no_bias(config, has_bias, build) -> None:
+    model, counts = build(config), torch.arange(99)
+    assert model.get_output_embeddings().bias is None
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    start_head_bias(model, counts)
+    moved = [name for name, value in model.named_parameters() if not torch.equal(value, before[name])]
+    assert moved == (["lm_head.bias"] if has_bias else [])
+    if has_bias:
+        expected = (counts + 1.0) / (counts + 1.0).sum()
+        torch.testing.assert_close(model.lm_head.bias.softmax(0), expected)

@@ -16,6 +16,7 @@ from transformers import (
     RobertaConfig,
 )
 
+from trialtune.errors import DataError
 from trialtune.models.onnx_export import write_graph
 from trialtune.models.onnx_int8 import quantize
 
@@ -104,3 +105,13 @@ def test_weights_are_stored_in_eight_bits(model, tmp_path) -> None:
     }
     assert weights <= {tuple(one.dims) for one in small}
     assert all(len(one.raw_data) == np.prod(one.dims) for one in small)
+
+
+def test_a_family_whose_graph_answers_otherwise_is_refused(small_config, tmp_path) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(small_config("longformer")).eval()
+    for value in model.parameters():
+        if value.ndim == 2:
+            torch.nn.init.normal_(value, std=0.15)
+    with pytest.raises(DataError, match=r"'longformer' classifier cannot be written .*tokens.*safetensors"):
+        write_graph(model, tmp_path / "model.onnx")

@@ -1,19 +1,29 @@
 """Classifiers in every way of training them; tiny encoder, made-up reasons."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from safetensors.torch import load_file
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.evaluate import evaluate
 from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.models.encoders import Encoder
 from trialtune.models.sequence_classifier import build_classifier, learning_rates
+from trialtune.models.settings import LoraSettings
 from trialtune.stages.cross_validate import cross_validate
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
@@ -104,6 +114,22 @@ def test_a_student_learns_from_its_teacher_and_has_seen_what_it_saw(
     assert not torch.equal(*weights)
 
 
+def test_what_an_encoder_has_seen_counts_as_seen(reasons, teacher, tmp_path, caplog) -> None:
+    """A classifier's folder is an encoder's, too, and its weights know its training rows."""
+    other = reasons.with_columns(
+        nct_id=pl.col("nct_id").str.replace("NCT0", "NCT9"), text=pl.col("text").str.reverse()
+    )
+    train(other, str(teacher), tmp_path / "c")
+    assert "rows that tune its thresholds" not in caplog.text
+    with pytest.raises(DataError, match="90 of 90 rows were seen in training"):
+        evaluate(Classifier.from_pretrained(tmp_path / "c"), reasons)
+    train(other, str(tmp_path / "c"), tmp_path / "grandchild")
+    assert "was trained on" in caplog.text and "rows that tune its thresholds" in caplog.text
+    assert drop_seen(reasons, tmp_path / "grandchild")[0].is_empty()
+    with pytest.raises(DataError, match="trained as a classifier on 90 of these 90 rows"):
+        cross_validate(TASK, reasons, str(teacher), tmp_path / "v", settings=QUICK, folds=3)
+
+
 def test_a_teacher_of_another_task_is_refused(teacher, reasons, tiny_encoder, tmp_path) -> None:
     rows = reasons.with_columns(labels=pl.Series([["ALL"], ["MALE"], ["FEMALE"]] * 30))
     with pytest.raises(DataError, match="its labels"):
@@ -152,3 +178,31 @@ def test_cross_validation_scores_every_row_once_and_goes_on_where_it_was(
     assert [part.stat().st_mtime_ns for part in parts[:2]] == before
     assert summary.n == 90
     assert len(pl.read_parquet(tmp_path / "suspects.parquet")) == summary.suspects
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16], ids=str)
+def test_weights_stay_in_fp32_whatever_the_arithmetic_and_the_file(
+    reasons, tiny_encoder, tmp_path, method, stored
+) -> None:
+    AutoModelForMaskedLM.from_pretrained(tiny_encoder, dtype=stored).save_pretrained(tmp_path / "e")
+    AutoTokenizer.from_pretrained(tiny_encoder).save_pretrained(tmp_path / "e")
+    lora = LoraSettings(r=4, target_modules=("query",))
+    train(reasons, str(tmp_path / "e"), tmp_path / "c", method=method, precision="bf16", lora=lora)
+    trained = load_file(tmp_path / "c" / "model.safetensors")
+    assert {value.dtype for value in trained.values()} == {torch.float32}
+    start = Encoder.open(tmp_path / "e").load(AutoModel).state_dict()
+    moved = {name for name, value in start.items() if not torch.equal(trained[f"bert.{name}"], value)}
+    if method == "lora":  # what is frozen is as it was, not rounded by the arithmetic
+        assert {name for name in moved if "pooler" not in name} == {
+            f"encoder.layer.{number}.attention.self.query.weight" for number in range(2)
+        }
+    value = trained["bert.encoder.layer.1.attention.self.query.weight"]
+    assert (value != value.to(torch.bfloat16).float()).float().mean() > 0.5
+
+
+def test_folds_of_a_task_that_was_defined_anew_are_made_again(reasons, tiny_encoder, tmp_path) -> None:
+    other = replace(TASK, max_length=TASK.max_length // 2)
+    for task in (TASK, other):
+        cross_validate(task, reasons, tiny_encoder, tmp_path, settings=QUICK, folds=2)
+    assert len(list((tmp_path / "folds").iterdir())) == 4

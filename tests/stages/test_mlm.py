@@ -1,5 +1,7 @@
 """Scoring what `adapt` left gives the numbers that `adapt` gave, with and without a head of its own."""
 
+import shutil
+
 import polars as pl
 import pytest
 from safetensors.torch import load_file
@@ -7,6 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from trialtune.corpus.build import build_corpus
 from trialtune.corpus.settings import CorpusSettings
+from trialtune.dataset.seen import drop_seen, write_seen
 from trialtune.errors import DataError
 from trialtune.stages.adapt import adapt
 from trialtune.stages.mlm import score_mlm
@@ -61,6 +64,15 @@ def test_full_training_scores_as_it_did(corpus, headless, tmp_path) -> None:
     trained = adapt(corpus, headless, tmp_path / "full", settings=settings)
     scores = score_mlm(corpus, str(tmp_path / "full"))
     assert scores.loss == pytest.approx(trained.history[-1].loss, rel=1e-4)
+    assert not (tmp_path / "full" / "seen.parquet").exists()
+
+
+def test_what_the_encoder_has_seen_goes_along(corpus, headless, tmp_path) -> None:
+    shutil.copytree(headless, tmp_path / "e")
+    rows = pl.DataFrame({"nct_id": ["NCT00000001"], "text": ["slow recruitment"]})
+    write_seen(rows, tmp_path / "e")
+    adapt(corpus, tmp_path / "e", tmp_path / "full", settings=AdaptSettings(method="full", train=STEPS))
+    assert len(drop_seen(rows, tmp_path / "full")[1]) == 1
 
 
 def test_an_encoder_without_a_head_cannot_be_scored(corpus, headless) -> None:

@@ -1,8 +1,10 @@
 """The loop learns, stops on nonsense, and a killed run ends with the very same weights."""
 
+import itertools
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -292,6 +294,49 @@ def test_when_the_time_is_up_the_run_ends_with_a_scoring() -> None:
 def test_a_limit_reached_at_the_last_step_is_no_early_stop() -> None:
     _, outcome = fit(lambda model: {"loss": 1.0}, steps=1, max_minutes=1e-9)
     assert outcome.stopped == "steps"
+
+
+class Rows:
+    """A row a step."""
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        return {name: torch.ones(1, 1, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+
+    def scored(self, batch) -> int:
+        return 1
+
+    def epoch(self, step: int) -> float:
+        return float(step)
+
+
+def learning_rates_of(steps: int, *, seconds: float, **limits) -> list[float]:
+    """What each step of a run moved the weight by, where Adam moves it by the learning rate."""
+    model, places = nn.Linear(1, 1, bias=False), []
+    nn.init.zeros_(model.weight)
+
+    def loss(given: nn.Module, batch) -> torch.Tensor:
+        time.sleep(seconds)
+        return given(batch["input_ids"].float()).sum()
+
+    train(
+        model,
+        Rows(),
+        loss,
+        settings=TrainSettings(steps=steps, learning_rate=1e-3, weight_decay=0, eval_steps=10**6, **limits),
+        report=lambda progress: places.append(model.weight.item()),
+    )
+    return [before - after for before, after in itertools.pairwise(places)]
+
+
+def test_the_learning_rate_has_fallen_when_the_time_is_up() -> None:
+    rates = learning_rates_of(10_000, seconds=0.01, max_minutes=1 / 60)
+    assert 20 < len(rates) < 200
+    assert max(rates) == pytest.approx(1e-3, rel=0.2) and rates[-1] < 2e-4
+    assert rates[-1] < rates[-len(rates) // 4] < rates[len(rates) // 2]
+
+
+def test_a_limit_far_away_changes_nothing() -> None:
+    assert learning_rates_of(40, seconds=0, max_minutes=60) == learning_rates_of(40, seconds=0)
 
 
 def test_limits_become_steps() -> None:

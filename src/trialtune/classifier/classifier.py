@@ -10,13 +10,14 @@ import numpy as np
 
 from trialtune.classifier.explain import Question, Span, occlude
 from trialtune.classifier.folder import FILES, ClassifierFolder
-from trialtune.classifier.hub import fetch_classifier, is_repository, upload_classifier
+from trialtune.classifier.hub import fetch_classifier, upload_classifier
 from trialtune.classifier.prediction import NO_TEXT, Prediction, prediction_frame
 from trialtune.classifier.predictor import Predictor
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import Decided, Decision
 from trialtune.extras import needing_extras
 from trialtune.files import atomic_folder, check_replaceable
+from trialtune.models.hub import is_repository
 from trialtune.tasks.task import Task
 
 if TYPE_CHECKING:

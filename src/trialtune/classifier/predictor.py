@@ -31,6 +31,7 @@ class Predictor:
         """Takes the tokenizer as its own: sets how it truncates."""
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length)
+        tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
         self.backend, self.tokenizer, self.max_length = backend, tokenizer, max_length
         self.labels, self.kind, self._pad_id = list(labels), kind, pad_id
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trialtune.classifier.backends import Batches, Scores
 from trialtune.classifier.predictor import Predictor
 from trialtune.models.kernels import prepare_scoring
-from trialtune.models.precision import autocast_type
+from trialtune.models.precision import AutocastModel
 from trialtune.models.sequence_classifier import load_classifier
 
 
@@ -19,20 +19,16 @@ class TorchBackend:
     workers = 1
 
     def __init__(self, model: PreTrainedModel, *, precision: str = "auto") -> None:
-        self._model, self._type = model.eval(), autocast_type(precision, model.device)
+        self._model, self._device = AutocastModel(model, precision), model.device
         # A CPU computes fastest on what its caches hold; an accelerator wants enough to do.
         self.tokens = 2048 if model.device.type == "cpu" else 32_768
 
     def score(self, batches: Batches) -> Scores:
-        device = self._model.device
-        # One autocast for all batches, so that the weights are cast once; torch's decorator of
-        # generators would have them cast for each.
-        with torch.autocast(device.type, dtype=self._type, enabled=self._type is not None):
+        # Torch's decorator of generators would have the weights cast for each batch.
+        with self._model.cached():
             for rows, batch in batches:
-                inputs = {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
-                with torch.inference_mode():
-                    logits = self._model(**inputs).logits.float().cpu().numpy()
-                yield rows, logits
+                inputs = {name: torch.from_numpy(value).to(self._device) for name, value in batch.items()}
+                yield rows, self._model(**inputs).logits.float().cpu().numpy()
 
 
 def open_weights(folder: Path, *, max_length: int, precision: str) -> Predictor:

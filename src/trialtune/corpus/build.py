@@ -49,6 +49,11 @@ def build_corpus(
     result is the same bytes for any number of `workers`, which are processes; with several, a script
     must stand behind `if __name__ == "__main__":`. Raises DataError when no text is left.
     """
+    if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+        raise DataError(
+            f"{tokenizer.name_or_path}: this tokeniser has no [CLS] or [SEP], which begin and end a block;"
+            " name them in its tokenizer_config.json (cls_token, sep_token), of its vocabulary"
+        )
     encoder = Encoder(
         tokenizer.backend_tokenizer.to_str(),
         tokenizer.sep_token_id,

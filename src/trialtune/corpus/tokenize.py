@@ -54,6 +54,7 @@ class Encoder:
         tokenizer = Tokenizer.from_str(self.tokenizer)
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
         return tokenizer
 
     def __call__(self, rows: pl.DataFrame) -> Encoded:

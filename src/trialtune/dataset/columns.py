@@ -1,7 +1,8 @@
 """Tables as people publish them: our names for their columns, and the labels of each row."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ from trialtune.dataset.frames import as_polars, with_texts
 from trialtune.errors import DataError
 from trialtune.tasks.spec import DIVIDERS
 from trialtune.tasks.task import Task
-from trialtune.tasks.text import plain_name
+from trialtune.tasks.text import normalize_text, plain_name
 
 _ALIASES = {
     "eligibility": "eligibility_criteria",
@@ -59,12 +60,17 @@ def readable(given: pl.DataFrame, rows: pl.DataFrame, columns: Mapping[str, str]
     return with_texts(rows, read, where)
 
 
-def label_cells(column: pl.Series, where: str) -> list[list[str]]:
-    """The label names in each cell: a list, or divided by `,`, `;` or `|`; [] when it is empty."""
+def label_cells(column: pl.Series, known: Container[str], *, kind: str, where: str) -> list[list[str]]:
+    """The label names in each cell: a list, or a text; [] when it is empty.
+
+    A text is one label for a multi-class task. Else `,`, `;` and `|` divide it, though not inside a
+    name that is among the normalized names `known`.
+    """
     if column.dtype in (pl.Categorical, pl.Enum, pl.Null, pl.Boolean) or column.dtype.is_integer():
         column = column.cast(pl.String)
     if column.dtype == pl.String:
-        return [re.split(f"[{DIVIDERS}]", cell) if cell else [] for cell in column]
+        divide = partial(divided, known=known) if kind == "multi_label" else lambda cell: [cell]
+        return [divide(cell) if cell else [] for cell in column]
     if isinstance(column.dtype, pl.List | pl.Array) and column.dtype.inner in (
         pl.String,
         pl.Categorical,
@@ -73,6 +79,18 @@ def label_cells(column: pl.Series, where: str) -> list[list[str]]:
     ):
         return [[name for name in cell if name] if cell else [] for cell in column.to_list()]
     raise DataError(f"{where}: column {column.name} holds {column.dtype}; it must hold label names")
+
+
+def divided(cell: str, *, known: Container[str]) -> list[str]:
+    """The names in a cell, the longest known ones first: a name may hold a divider itself."""
+    parts = re.split(f"([{DIVIDERS}])", cell)  # every other one is a divider
+    names, start = [], 0
+    while start < len(parts):
+        ends = range(len(parts), start + 1, -2)
+        end = next((e for e in ends if normalize_text("".join(parts[start:e])) in known), start + 1)
+        names.append("".join(parts[start:end]))
+        start = end + 1
+    return names
 
 
 def label_flags(table: pl.DataFrame, columns: Mapping[str, str], where: str) -> list[list[str]]:

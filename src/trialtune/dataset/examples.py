@@ -85,7 +85,8 @@ def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
         if (key := normalize_text(name)) in collected.known
     }
     if label_column and has_text:
-        collected.take_labelled(table, label_cells(table[label_column], where), label_column)
+        cells = label_cells(table[label_column], collected.known, kind=task.kind, where=where)
+        collected.take_labelled(table, cells, label_column)
     elif has_text and set(flags.values()) == set(task.labels):
         collected.take_labelled(table, label_flags(table, flags, where), "label columns")
     elif task.load_gold and {"nct_id", *task.fields} <= set(table.columns):

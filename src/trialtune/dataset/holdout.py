@@ -65,7 +65,7 @@ def draw_evenly(rows: pl.DataFrame, count: int, *, seed: int) -> pl.DataFrame:
 
     `weight` says for how many rows each stands, so that training can undo the even draw.
     """
-    label_set = pl.col("labels").list.join(",")
+    label_set = pl.col("labels").list.join("\n")
     shuffled = rows.sample(fraction=1.0, shuffle=True, seed=seed).with_columns(of=pl.len().over(label_set))
     drawn = shuffled.sort(pl.int_range(pl.len()).over(label_set), maintain_order=True).head(count)
     return drawn.with_columns(weight=pl.col("of") / pl.len().over(label_set)).drop("of")

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from trialtune.dataset.near_duplicates import NEAR, Signatures, agreement, candidates, signatures
+from trialtune.errors import DataError
 from trialtune.tasks.text import normalize_text
 
 SEEN_FILE = "seen.parquet"
@@ -20,11 +21,11 @@ def write_seen(examples: pl.DataFrame, folder: Path) -> None:
     _write(rows, folder)
 
 
-def add_seen(teacher: Path, folder: Path) -> None:
-    """Add what a teacher has seen to `folder`: what it knows of its rows is in its answers."""
-    if (teacher / SEEN_FILE).is_file():
-        both = [pl.read_parquet(place / SEEN_FILE) for place in (folder, teacher)]
-        _write(pl.concat(both, how="diagonal_relaxed"), folder)
+def add_seen(source: Path, folder: Path) -> None:
+    """Add what `source` has seen to `folder`: a teacher, whose answers, or an encoder, whose weights know."""
+    places = [place / SEEN_FILE for place in (folder, source) if (place / SEEN_FILE).is_file()]
+    if places:
+        _write(pl.concat(map(pl.read_parquet, places), how="diagonal_relaxed"), folder)
 
 
 def drop_seen(examples: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -40,6 +41,16 @@ def drop_seen(examples: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, pl.Da
         mine["nct_id"].is_in(seen["nct_id"].drop_nulls().implode()).fill_null(False)
     )
     return examples.filter(~overlap), examples.filter(overlap)
+
+
+def check_unseen(examples: pl.DataFrame, folder: Path, *, name: str) -> None:
+    """Raise DataError when the encoder `name` in `folder` was trained as a classifier on some of the rows."""
+    _, seen = drop_seen(examples, folder)
+    if len(seen):
+        raise DataError(
+            f"encoder {name!r} was trained as a classifier on {len(seen)} of these {len(examples)} rows"
+            f" (its {SEEN_FILE}): scores on them would mean nothing; give the encoder that it was made from"
+        )
 
 
 def near_seen(examples: pl.DataFrame, folder: Path) -> np.ndarray | None:

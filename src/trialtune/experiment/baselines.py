@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from trialtune.classifier.prediction import scored_frame
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap
+from trialtune.dataset.seen import check_unseen
 from trialtune.evaluation.baselines import apply_rules, fit_linear, majority, tf_idf
 from trialtune.evaluation.metrics import Metrics, score
 from trialtune.evaluation.prior_shift import log_prior_shift, shift_priors
@@ -66,6 +67,9 @@ class Baselines:
         """Fit a baseline, write `predictions.parquet` and `metrics.json`; returns the metrics."""
         rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
         check_no_overlap(rows, test)
+        if name.startswith("frozen"):
+            encoder = Encoder.open(self.encoder)
+            check_unseen(test, encoder.folder, name=encoder.name)
         labels = list(self.task.labels)
         train, calibration = keep_aside(self.task, rows, self.settings)
         frames = [train, calibration, test]

@@ -19,6 +19,7 @@ from trialtune.dataset.holdout import SplitSettings, divide
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap, mlm_overlap, near_overlap
 from trialtune.dataset.reading import read_examples
+from trialtune.dataset.seen import check_unseen
 from trialtune.evaluation.comparison import ComparedRows, ComparisonResult, SystemSummary
 from trialtune.evaluation.intervals import AverageIntervals, score_intervals, score_seeds
 from trialtune.evaluation.intervals import compare as compare_answers
@@ -186,11 +187,13 @@ class Comparison:
         def train() -> TrainingResult:
             rows, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
             check_no_overlap(rows, test)
+            encoder = Encoder.open(system.encoder)
+            check_unseen(test, encoder.folder, name=encoder.name)
             with bar(title) as report:
                 return finetune(
                     self.task,
                     rows,
-                    system.encoder,
+                    encoder,
                     folder,
                     settings=settings,
                     adapter=system.adapter,

@@ -10,7 +10,7 @@ from transformers import AutoModel
 from trialtune.classifier.windows import token_batches
 from trialtune.models.adapters import merge_adapter
 from trialtune.models.encoders import Encoder
-from trialtune.models.precision import autocast_type
+from trialtune.models.precision import AutocastModel
 from trialtune.models.tokens import encode
 
 _TOKENS_A_BATCH = 4096
@@ -25,14 +25,13 @@ def mean_pooled(
     `adapter` is merged in first; texts are cut to `max_length` tokens. Raises the errors of loading.
     """
     model, tokenizer = encoder.load(AutoModel), encoder.tokenizer
-    model = (merge_adapter(model, adapter) if adapter else model).eval()
-    kind = autocast_type(precision, model.device)
+    model = merge_adapter(model, adapter) if adapter else model
+    computed = AutocastModel(model, precision)
     encoded = encode(texts, tokenizer, max_length=max_length)
     vectors = np.empty((len(encoded), model.config.hidden_size), dtype=np.float32)
     for rows, arrays in token_batches(encoded, tokenizer.pad_token_id, tokens=_TOKENS_A_BATCH):
         batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
-        with torch.autocast(model.device.type, dtype=kind, enabled=kind is not None):
-            states = model(**batch).last_hidden_state.float()
+        states = computed(**batch).last_hidden_state.float()
         mask = batch["attention_mask"][:, :, None].float()
         vectors[rows] = ((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
     return vectors

@@ -102,7 +102,7 @@ class Experiment:
             )
             for part in ("base", "new")
         }
-        base_key = encoder
+        base_key: Any = encoder
         if recipe.base:
             base = Step(
                 "base", out / "base", (corpora["base"].key, recipe.base), partial(self._base, recipe.base)

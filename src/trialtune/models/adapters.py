@@ -8,18 +8,29 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, PeftType, get_peft_model, set_peft_model_state_dict
-from peft.tuners.tuners_utils import check_target_module_exists
+from peft.tuners.tuners_utils import BaseTunerLayer, check_target_module_exists
 from peft.utils.other import get_pattern_key
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError
-from trialtune.models.lora import IN_BLOCK, ROOT, TENSOR_FILE
+from trialtune.models.blocks import BLOCK
+from trialtune.models.lora import ROOT, TENSOR_FILE
 
 log = logging.getLogger(__name__)
 
+_MASKED_LM_CLASSES = ("ForMaskedLM", "ForPreTraining")
+# Settings of adapters that are no sum of a layer and two matrices.
+_OTHER_KINDS = {
+    "alora_invocation_tokens": "it is activated LoRA, which begins to count at certain tokens of a prompt",
+    "target_parameters": "it changes parameters outside layers (target_parameters)",
+    "layer_replication": "it repeats layers of the encoder (layer_replication)",
+    "arrow_config": "it chooses among several adapters (arrow_config)",
+    "trainable_token_indices": "it trains single word embeddings (trainable_token_indices)",
+}
 _CONFIG_FILE, _PICKLE_FILE = "adapter_config.json", "adapter_model.bin"
 
 
@@ -37,27 +48,50 @@ def check_adapter(folder: Path) -> None:
 
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Fold an adapter folder into the model's own weights; raises DataError like `open_adapter`."""
-    merged: PreTrainedModel = open_adapter(model, folder).merge_and_unload()
+    opened = open_adapter(model, folder)
+    _untie(opened.get_base_model())
+    merged: PreTrainedModel = opened.merge_and_unload()
     return merged.requires_grad_(True)  # PEFT froze it
+
+
+def _untie(model: PreTrainedModel) -> None:
+    """Give word embeddings and decoder a matrix each, where an adapter changes one of the two alone.
+
+    PEFT merges into the matrix that they share, and so into both (huggingface/peft#2018, #2777).
+    """
+    pair = (model.get_input_embeddings(), model.get_output_embeddings())
+    if not any(isinstance(layer, BaseTunerLayer) for layer in pair):
+        return
+    words, decoder = (
+        layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer for layer in pair
+    )
+    if decoder is not None and decoder.weight is words.weight:
+        # All of it: the configuration's one word is for the weight and the bias.
+        for name, value in decoder.named_parameters():
+            setattr(decoder, name, nn.Parameter(value.detach().clone()))
+        model.config.tie_word_embeddings = False
 
 
 def open_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     """Put an adapter folder into the encoder of any kind of model, frozen and active; changes `model`.
 
     The folder may come from elsewhere: a tensor finds its layer by the layer's path inside the encoder,
-    whatever model it was trained in. The task type and the tensors of its head are left out, with a
-    warning. Raises DataError when the folder is damaged, does not fit the encoder, or holds more than
-    LoRA layers of the encoder.
+    whatever model it was trained in. Layers of a masked-LM head are opened in masked language models;
+    the task type and all else of its head are left out, with a warning. Raises DataError when the
+    folder is damaged, does not fit the encoder, or holds more than LoRA layers of the encoder.
     """
     check_adapter(folder)
     config, tensors = _read(folder)
     lora = {name: value for name, value in tensors.items() if ".lora_" in name}
     heads = sorted(tensors.keys() - lora.keys())
     _check_heads(heads, model, folder)
-    places = _find_layers(lora, model, folder)
+    places = _find_layers(lora, config, model, folder)
+    lora = {name: value for name, value in lora.items() if name in places}
+    without = sorted({_layer_of(name) for name in tensors if ".lora_" in name} - set(map(_layer_of, lora)))
     _check_covers(config, set(places.values()), model, folder)
     fitted = _rename(lora, places, folder)
-    if notes := _describe(config, heads, len(fitted.keys() - lora.keys()), bare=model.base_model is model):
+    renamed = len(fitted.keys() - lora.keys())
+    if notes := _describe(config, heads, without, renamed, bare=model.base_model is model):
         log.warning("%s: %s", folder, "; ".join(notes))
     try:
         adapted = get_peft_model(model, _fit_config(config, places))
@@ -84,6 +118,10 @@ def _read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
     if config.peft_type != PeftType.LORA:
         kind = str(config.peft_type).removeprefix("PeftType.")
         raise DataError(f"{folder / _CONFIG_FILE}: peft_type is {kind}; only LORA adapters can be opened")
+    if used := [what for name, what in _OTHER_KINDS.items() if getattr(config, name, None)]:
+        raise DataError(
+            f"{folder / _CONFIG_FILE}: {used[0]}; only LoRA, rsLoRA and DoRA adapters of layers can be opened"
+        )
     # What starts at zero and ends elsewhere: B of a linear layer, A of an embedding.
     if not any(value.any() for name, value in tensors.items() if re.search(r"lora_(B|embedding_A)", name)):
         raise DataError(f"{folder}: this adapter changes nothing (no LoRA weight but zeros); was it trained?")
@@ -100,22 +138,51 @@ def _check_heads(names: list[str], model: PreTrainedModel, folder: Path) -> None
         )
 
 
-def _find_layers(lora: Mapping[str, torch.Tensor], model: PreTrainedModel, folder: Path) -> dict[str, str]:
-    """From each tensor's name to the path of its layer in `model`."""
+def _find_layers(
+    lora: Mapping[str, torch.Tensor], config: LoraConfig, model: PreTrainedModel, folder: Path
+) -> dict[str, str]:
+    """From each tensor's name to the path of its layer in `model`; without those of a head it has not."""
     prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
-    layers = {name for name, _ in model.base_model.named_modules()}
+    inside = {name for name, _ in model.base_model.named_modules()}
+    heads = {name for name, _ in model.named_modules()} if _heads_agree(config, model) else set()
     places = {}
     for name in lora:
-        steps = _layer_of(name).split(".")
+        path = _layer_of(name)
+        steps = path.split(".")
         tails = (".".join(steps[start:]) for start in range(len(steps)))
-        place = next((tail for tail in tails if tail in layers), None)
-        if place is None:
-            raise DataError(
-                f"{folder}: {name} finds no layer in this {model.config.model_type!r} encoder; "
-                "was the adapter made for another one?"
-            )
-        places[name] = prefix + place
+        if tail := next((tail for tail in tails if tail in inside), None):
+            places[name] = prefix + tail
+        elif not _is_of_head(path, model):
+            raise _unplaced(name, model, folder)
+        elif path in heads:
+            places[name] = path
+    if not any(place.startswith(prefix) for place in places.values()):
+        raise _unplaced(next(iter(lora)), model, folder)
     return places
+
+
+def _unplaced(name: str, model: PreTrainedModel, folder: Path) -> DataError:
+    return DataError(
+        f"{folder}: {name} finds no layer in this {model.config.model_type!r} encoder; "
+        "was the adapter made for another one?"
+    )
+
+
+def _heads_agree(config: LoraConfig, model: PreTrainedModel) -> bool:
+    """Whether both have a masked-LM head: a classifier's may have parts of the same names."""
+    made_in = (config.auto_mapping or {}).get("base_model_class", "")
+    if config.task_type or (made_in and not made_in.endswith(_MASKED_LM_CLASSES)):
+        return False
+    return isinstance(model, tuple(MODEL_FOR_MASKED_LM_MAPPING.values()))
+
+
+def _is_of_head(path: str, model: PreTrainedModel) -> bool:
+    """Whether a layer's path is that of a head, or of a pooler, which not every model of a family has."""
+    steps = set(path.split("."))
+    if "pooler" in steps:
+        return True
+    parts = {name for name, _ in model.base_model.named_children()} | {model.base_model_prefix}
+    return not BLOCK.search(path) and not steps & parts
 
 
 def _layer_of(tensor: str) -> str:
@@ -126,7 +193,7 @@ def _check_covers(config: LoraConfig, places: set[str], model: PreTrainedModel, 
     """An adapter of a smaller encoder would fit the lower blocks only, without an error of PEFT's."""
     linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
     for name in linear:
-        if IN_BLOCK.search(name) and name not in places and check_target_module_exists(config, name):
+        if BLOCK.search(name) and name not in places and check_target_module_exists(config, name):
             raise _damaged(folder, f"it holds nothing for {name}")
 
 
@@ -169,12 +236,16 @@ def _fit_pattern(pattern: Mapping[str, int], places: Mapping[str, str]) -> dict[
     }
 
 
-def _describe(config: LoraConfig, heads: list[str], renamed: int, *, bare: bool) -> list[str]:
+def _describe(
+    config: LoraConfig, heads: list[str], without: list[str], renamed: int, *, bare: bool
+) -> list[str]:
     notes = []
     if config.task_type:
         notes.append(f"its task type {config.task_type} is dropped")
     if heads:
         notes.append(f"{len(heads)} tensors of its head are left out ({heads[0]}, ...)")
+    if without:
+        notes.append(f"its layers outside this model are left out ({', '.join(without)})")
     if renamed:
         notes.append(
             f"{renamed} tensors are renamed for {'a bare encoder' if bare else 'a model with a head'}"

@@ -1,26 +1,34 @@
-"""Find an encoder by name: a folder, a Hugging Face Hub id, or one embedded in a package."""
+"""Find an encoder by name (a folder, a Hub id, one embedded in a package), and open it whole."""
 
 import copy
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError, UsageError
-from trialtune.files import folder_digest
+from trialtune.files import folder_digest, read_json
 from trialtune.models.bundled import PREFIX, embedded_folder
+from trialtune.models.hub import fetch_encoder, is_repository
+from trialtune.models.tokenizer import read_tokenizer
+from trialtune.models.weights import read_tensors, weights_file
+
+log = logging.getLogger(__name__)
 
 EMBEDDED = f"{PREFIX}minilm-l6"
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.onnx")
-
-_VOCABULARIES = {
-    *("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"),
-    "tokenizer.model",
-}
+_GRAPH = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -28,44 +36,59 @@ class Encoder:
     """An encoder that was found: what is read of it is read once. `open` finds it."""
 
     name: str  # as it was asked for
-    location: str  # a folder, or the Hub id that `transformers` loads
+    folder: Path
 
     @classmethod
     def open(cls, encoder: "Encoder | Path | str") -> "Encoder":
         """The encoder of a folder, a Hub id, or one embedded in a package, such as `embedded:minilm-l6`.
 
         Raises UsageError for an unknown name or a missing package, DataError for a folder without
-        weights or a damaged embedded file.
+        weights, a damaged embedded file or an id that cannot be fetched.
         """
         if isinstance(encoder, Encoder):
             return encoder
         name = str(encoder)
         if name.startswith(PREFIX):
-            return cls(name, str(embedded_folder(name)))
+            return cls(name, embedded_folder(name))
         folder = Path(name)
-        if folder.is_dir():
-            held = {file.name for file in folder.iterdir()}
-            if "config.json" not in held or held.isdisjoint(_WEIGHTS):
-                raise DataError(
-                    f"{folder}: not an encoder folder; it needs config.json, model.safetensors and a"
-                    " tokeniser"
+        if not folder.is_dir():
+            if not is_repository(name):
+                raise UsageError(
+                    f"encoder {name!r}: no such folder; give a folder, a Hub id such as "
+                    f"'domenicrosati/ClinicalTrialBioBert', or '{EMBEDDED}'"
                 )
-        elif name.count("/") != 1 or name.startswith((".", "/", "~")) or folder.parent.is_dir():
-            raise UsageError(
-                f"encoder {name!r}: no such folder; give a folder, a Hub id such as "
-                f"'domenicrosati/ClinicalTrialBioBert', or '{EMBEDDED}'"
+            folder = fetch_encoder(name)
+        held = {file.name for file in folder.iterdir()}
+        if "config.json" not in held or not (weights_file(folder) or _GRAPH in held):
+            raise DataError(
+                f"{name}: not an encoder folder; it needs config.json, model.safetensors and a tokeniser"
             )
-        return cls(name, name)
+        return cls(name, folder)
 
     @cached_property
-    def digest(self) -> Any:
-        """What decides the encoder: its files' checksums when it is a folder, else its id."""
-        return folder_digest(Path(self.location)) if Path(self.location).is_dir() else self.location
+    def digest(self) -> list[tuple[str, str]]:
+        """What decides the encoder: its files' checksums."""
+        return folder_digest(self.folder)
+
+    @cached_property
+    def origin(self) -> str:
+        """What others find it by: its folder's whole path, or its Hub id."""
+        named = self.name.startswith(PREFIX) or Path(self.name).is_dir()
+        return str(self.folder.resolve()) if named else self.name
 
     @cached_property
     def config(self) -> PretrainedConfig:
         """The configuration of a masked-LM encoder; raises DataError for decoders and other families."""
-        config: PretrainedConfig = self._load(AutoConfig)
+        described = read_json(self.folder / "config.json")
+        try:
+            config: PretrainedConfig = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(described, dict) and "auto_map" in described:
+                raise DataError(
+                    f"encoder {self.name!r} needs code of its own ({_first(described['auto_map'])}), which"
+                    " trialtune does not run; choose an encoder that transformers knows"
+                ) from error
+            raise self._unreadable(error) from error
         if getattr(config, "is_encoder_decoder", False) or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
             raise DataError(
                 f"encoder {self.name!r} is a {config.model_type!r} model, not a masked language model; "
@@ -75,41 +98,126 @@ class Encoder:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The fast tokenizer; raises DataError when there is none, or none with a mask token."""
-        folder = Path(self.location)
-        if folder.is_dir() and not any(file.name in _VOCABULARIES for file in folder.iterdir()):
-            # transformers would make up a tokenizer that knows no word.
+        """The fast tokenizer; raises as `read_tokenizer` does, and DataError when it is not the encoder's."""
+        tokenizer = read_tokenizer(self.folder)
+        if len(tokenizer) > self.config.vocab_size:
             raise DataError(
-                f"{folder}: has no tokeniser (tokenizer.json); copy it from where the model came from"
+                f"encoder {self.name!r}: its tokeniser ({type(tokenizer).__name__} in {self.folder}) has"
+                f" {len(tokenizer):,} tokens, its embeddings only {self.config.vocab_size:,}; give the"
+                " tokeniser that it was trained with"
             )
-        tokenizer: PreTrainedTokenizerFast = self._load(AutoTokenizer)
-        if not tokenizer.is_fast or tokenizer.mask_token_id is None:
-            raise DataError(f"encoder {self.name!r}: its tokeniser must be a fast one with a mask token")
+        tokenizer.name_or_path = self.name
         return tokenizer
 
-    def load(self, auto_class: Any, **options: Any) -> Any:
-        """A fresh `auto_class.from_pretrained` of the weights, with errors a user can mend."""
-        config = options.pop("config", None) or copy.deepcopy(self.config)
-        return self._load(auto_class, config=config, **options)
+    def load(self, auto_class: Any) -> PreTrainedModel:
+        """The encoder as a fresh model of `auto_class`, whole, its weights in fp32.
+
+        Whatever the files hold is trained and scored in fp32 or by autocast from it. Raises DataError
+        when the files lack a tensor of the encoder, or hold others of it. A head that they lack is new.
+        """
+        return self.load_telling(auto_class)[0]
+
+    def load_telling(self, auto_class: Any) -> tuple[PreTrainedModel, set[str]]:
+        """As `load`; also the tensors that are new, drawn by torch's generator, since the files lack them."""
+        return build_model(auto_class, self.config, read_tensors(self.folder), where=self.name)
 
     def check_length(self, tokens: int) -> None:
         """Raise UsageError when the encoder has fewer positions than `tokens`."""
-        # RoBERTa's positions start behind the padding's.
-        reserved = 2 if "roberta" in self.config.model_type else 0
-        most = getattr(self.config, "max_position_embeddings", tokens) - reserved
-        if tokens > most:
+        most = self._positions
+        if most is not None and tokens > most:
             raise UsageError(
                 f"{tokens} tokens are more than this encoder's {most} positions; use {most} or fewer"
             )
 
-    def _load(self, auto_class: Any, **options: Any) -> Any:
-        try:
-            return auto_class.from_pretrained(self.location, **options)
-        except (OSError, ValueError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            mend = (
-                "is the folder complete?"
-                if Path(self.location).is_dir()
-                else "is the id right and the network reachable?"
-            )
-            raise DataError(f"encoder {self.name!r} cannot be loaded ({reason}); {mend}") from error
+    @cached_property
+    def _positions(self) -> int | None:
+        """Tokens that a text may have; None for any number."""
+        most: int | None = getattr(self.config, "max_position_embeddings", None)
+        for name, table in _skeleton(AutoModel, self.config).named_modules():
+            if most and name.endswith("position_embeddings") and isinstance(table, nn.Embedding):
+                # A table with a padding of its own, as RoBERTa's, is read from behind it on.
+                padding = -1 if table.padding_idx is None else table.padding_idx
+                return min(most, table.num_embeddings - padding - 1)
+        return most
+
+    def _unreadable(self, error: Exception) -> DataError:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return DataError(f"encoder {self.name!r} cannot be loaded ({reason}); is the folder complete?")
+
+
+def build_model(
+    auto_class: Any, config: PretrainedConfig, tensors: dict[str, torch.Tensor], *, where: str
+) -> tuple[PreTrainedModel, set[str]]:
+    """A model of `config` in fp32 with `tensors` in it, and the names of those of its tensors that are new.
+
+    Only what lies outside the encoder may be new, and its pooler, which masked language models lack.
+    Raises DataError naming tensors of the encoder that are missing, left over or of another shape.
+    """
+    config = copy.deepcopy(config)
+    kind = type(_skeleton(auto_class, config))
+    try:
+        model, report = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=tensors,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+            output_loading_info=True,
+        )
+    except (ImportError, ValueError, RuntimeError) as error:
+        raise DataError(f"encoder {where!r} cannot be loaded ({str(error).splitlines()[0]})") from error
+    model.config.name_or_path = where
+    _check_whole(model, report, where)
+    return model, report["missing_keys"]
+
+
+def _skeleton(auto_class: Any, config: PretrainedConfig) -> PreTrainedModel:
+    """The model of a configuration, without memory for its weights."""
+    with torch.device("meta"):
+        model: PreTrainedModel = auto_class.from_config(copy.deepcopy(config))
+    return model
+
+
+def _check_whole(model: PreTrainedModel, report: dict[str, Any], where: str) -> None:
+    left = sorted(name for name in report["unexpected_keys"] if _is_inside(model, name))
+    if any(".lora_" in name for name in left):
+        raise DataError(
+            f"encoder {where!r}: its files hold an adapter beside the weights ({_listed(left)});"
+            " merge it first, by PEFT's merge_and_unload, or give it with --adapter"
+        )
+    if lacking := sorted(name for name in report["missing_keys"] if _is_inside(model, name)):
+        raise DataError(
+            f"encoder {where!r}: its files lack {_listed(lacking)}, which would start at random;"
+            " save it again, whole, or give another encoder"
+        )
+    if shapes := sorted(report["mismatched_keys"]):
+        name, theirs, ours = shapes[0]
+        raise DataError(
+            f"encoder {where!r}: {name} is {[*theirs]} in its files, but {[*ours]} by its config.json;"
+            " the two are not of one model"
+        )
+    if left:
+        raise DataError(
+            f"encoder {where!r}: its files hold {_listed(left)}, for which the {model.config.model_type!r}"
+            " model of its config.json has no place; the two are not of one model"
+        )
+
+
+def _is_inside(model: PreTrainedModel, name: str) -> bool:
+    """Whether a tensor belongs to the encoder, by its name with or without the family's prefix.
+
+    A pooler does not: the masked language models that encoders come from have none.
+    """
+    prefix = f"{model.base_model_prefix}."
+    part = name.removeprefix(prefix).partition(".")[0]
+    parts = {child for child, _ in model.base_model.named_children()}
+    return part != "pooler" and (name.startswith(prefix) or part in parts)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more tensors"
+
+
+def _first(auto_map: Any) -> str:
+    return str(next(iter(auto_map.values()), "auto_map")) if isinstance(auto_map, dict) else str(auto_map)

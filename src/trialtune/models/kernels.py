@@ -1,5 +1,8 @@
 """What makes a model train faster without changing what it computes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -34,7 +37,8 @@ def prepare_scoring(model: PreTrainedModel, *, tokens: int) -> None:
 def _choose_attention(model: PreTrainedModel, *, plain: bool) -> None:
     """Attention by plain matrix products if `plain` and on a CPU, fused attention elsewhere."""
     on_cpu = not torch.accelerator.is_available()
-    model.set_attn_implementation("eager" if plain and on_cpu else "sdpa")
+    with suppress(ValueError):  # some families have one kind alone
+        model.set_attn_implementation("eager" if plain and on_cpu else "sdpa")
 
 
 def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:
@@ -52,6 +56,24 @@ def hold_frozen_weights(model: nn.Module, dtype: torch.dtype) -> None:
             module.weight = nn.Parameter(module.weight.detach().to(dtype), requires_grad=False)
         else:
             module.weight.data = module.weight.data.to(dtype)
+
+
+@contextmanager
+def masters_kept(model: nn.Module) -> Iterator[None]:
+    """Give frozen linear weights back as they were, whatever type a training held them in.
+
+    An adapter is merged into them: into bf16, most of what it learned would be rounded away.
+    """
+    masters = {
+        module: module.weight
+        for module in model.modules()
+        if isinstance(module, nn.Linear) and not module.weight.requires_grad
+    }
+    values = {module: weight.data for module, weight in masters.items()}
+    yield
+    for module, weight in masters.items():
+        weight.data = values[module].to(module.weight.device)
+        module.weight = weight  # one tied to an embedding was replaced by a copy
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:

@@ -1,6 +1,5 @@
 """LoRA adapters of the encoder, in files that open in every kind of model."""
 
-import re
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -9,11 +8,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from trialtune.errors import UsageError
+from trialtune.models.blocks import BLOCK
 from trialtune.models.encoders import Encoder
 from trialtune.models.settings import LoraSettings
-
-# A layer's place inside an encoder block: "encoder.layer.3.attention.self.query" -> "attention.self.query".
-IN_BLOCK = re.compile(r"(?:^|\.)layers?\.\d+\.(.+)$")
 
 TENSOR_FILE = "adapter_model.safetensors"
 ROOT = "base_model.model."  # PEFT's own wrappers, in front of the name of every tensor
@@ -45,8 +42,14 @@ def encoder_targets(model: PreTrainedModel, names: tuple[str, ...]) -> list[str]
     """
     linear = [name for name, module in model.base_model.named_modules() if isinstance(module, nn.Linear)]
     # Suffixes that start inside a block match neither the pooler nor any head; a bare 'dense' would.
-    inside = {match[1] for name in linear if (match := IN_BLOCK.search(name))}
+    inside = {match[2] for name in linear if (match := BLOCK.search(name))}
     if names == ("all-linear",):
+        if not inside:
+            exist = sorted({name.rsplit(".", 1)[-1] for name in linear})
+            raise UsageError(
+                f"LoRA target 'all-linear': the layers of a {model.config.model_type!r} encoder are not"
+                f" known; give names: it has {exist}"
+            )
         return sorted(inside)
     unmatched = [n for n in names if not any(f".{layer}".endswith(f".{n}") for layer in linear)]
     if unmatched:
@@ -67,11 +70,8 @@ def save_adapter(model: PeftModel, folder: Path, *, encoder: Encoder) -> None:
     PEFT names a tensor by the path of its layer, which has the family prefix (`bert.`) inside a
     model with a head and lacks it in a bare encoder, so each tensor is stored under both names.
     """
-    location = encoder.location
     for config in model.peft_config.values():
-        config.base_model_name_or_path = (
-            str(Path(location).resolve()) if Path(location).is_dir() else location
-        )
+        config.base_model_name_or_path = encoder.origin
         config.inference_mode = True
     model.save_pretrained(folder)
     file = folder / TENSOR_FILE

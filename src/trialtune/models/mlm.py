@@ -18,6 +18,7 @@ from trialtune.models.encoders import Encoder
 
 log = logging.getLogger(__name__)
 HEAD_FILE = "mlm_head.safetensors"
+_PROBE = 256  # tokens: more than a sliding attention of 128 reaches
 
 # How each family turns hidden states [..., hidden] into vocabulary logits [..., vocab].
 _HEADS: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
@@ -38,18 +39,15 @@ class MaskedLM(nn.Module):
     Equal to the dense path, at about a seventh of the head's work for 15% masking. A family
     that is not known here computes all logits, with a warning. With a `separator` (token id),
     tokens attend only to tokens of their own document; without, to the whole block. Raises
-    UsageError for a separator with a model that has sliding attention.
+    UsageError for a separator with a model that cannot keep documents apart.
     """
 
     def __init__(self, model: PreTrainedModel, *, separator: int | None = None) -> None:
         super().__init__()
         self.model = model
         self.separator = separator
-        if separator is not None and "sliding_attention" in getattr(model.config, "layer_types", ()):
-            raise UsageError(
-                f"documents_apart: {model.config.model_type!r} models have a sliding attention of their own; "
-                "leave documents_apart out"
-            )
+        if separator is not None:
+            _check_apart(model, separator)
         self.head = _HEADS.get(model.config.model_type)
         if self.head is None:
             log.warning(
@@ -93,6 +91,55 @@ class MaskedLM(nn.Module):
         return logits, labels[masked]
 
 
+@torch.no_grad()
+def _check_apart(model: PreTrainedModel, separator: int) -> None:
+    """Raise UsageError when the model does not keep two documents apart, by asking it.
+
+    Some families refuse a mask of attention, some pay it no heed and let the other document
+    through, and in some it takes the place of an attention of their own, such as a sliding one.
+    """
+    length = min(_PROBE, model.config.max_position_embeddings - 4)
+    special = (separator, model.config.pad_token_id or 0)
+    ids = torch.randint(model.config.vocab_size, (1, length), generator=torch.Generator().manual_seed(0))
+    ids[torch.isin(ids, torch.tensor(special))] = max(special) + 1
+    half = length // 2
+    alone = ids.clone()
+    ids[0, half - 1] = separator
+    device = model.device
+
+    def states(tokens: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        # `forward` itself, which torch.compile leaves alone
+        found: torch.Tensor = model.base_model.forward(
+            input_ids=tokens.to(device), attention_mask=None if mask is None else mask.to(device)
+        )[0].float()
+        return found[0]
+
+    def apart(tokens: torch.Tensor) -> torch.Tensor:
+        return states(tokens, _documents_apart(tokens == separator, None, torch.get_default_dtype()))
+
+    training = model.training
+    model.eval()
+    try:
+        first, second = ids.clone(), ids.clone()
+        first[0, : half - 1], second[0, half:] = ids[0, : half - 1].flip(0), ids[0, half:].flip(0)
+        kept = apart(ids)
+        whole = (
+            torch.allclose(apart(alone), states(alone, None), rtol=1e-3, atol=1e-4)
+            and torch.allclose(kept[half:], apart(first)[half:], atol=1e-6)
+            and torch.allclose(kept[:half], apart(second)[:half], atol=1e-6)
+        )
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+        log.debug("documents_apart", exc_info=error)
+        whole = False
+    finally:
+        model.train(training)
+    if not whole:
+        raise UsageError(
+            f"documents_apart: {model.config.model_type!r} models do not keep documents apart by a mask of"
+            " attention; leave documents_apart out"
+        )
+
+
 def _documents_apart(
     ends: torch.Tensor, attention_mask: torch.Tensor | None, dtype: torch.dtype
 ) -> torch.Tensor:
@@ -113,11 +160,12 @@ def _compute_type(device: torch.device) -> torch.dtype:
 def load_masked_lm(encoder: Encoder) -> tuple[PreTrainedModel, bool]:
     """Load an encoder as a masked language model; also says whether it brought its own head.
 
-    A missing head is made: a fresh transform and a decoder tied to the word embeddings.
+    A missing head is made, with a warning: a fresh transform and a decoder tied to the word embeddings.
     """
-    model, report = encoder.load(AutoModelForMaskedLM, output_loading_info=True)
-    head = head_parameters(model)
-    return model, not any(key in head for key in report["missing_keys"])
+    model, new = encoder.load_telling(AutoModelForMaskedLM)
+    if fresh := sorted(new & head_parameters(model).keys()):
+        log.warning("encoder %r brings no masked-LM head: %s and others start anew", encoder.name, fresh[0])
+    return model, not fresh
 
 
 def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
@@ -135,10 +183,16 @@ def unfreeze_head(model: PreTrainedModel) -> None:
 
 
 def start_head_bias(model: PreTrainedModel, counts: torch.Tensor) -> None:
-    """Set a fresh head's output bias to the log-frequency of each token (`counts` [vocab])."""
+    """Set a fresh head's output bias to the log-frequency of each token (`counts` [vocab]), if it has one."""
+    bias = model.get_output_embeddings().bias
+    if bias is None:  # some heads add one of their own behind the decoder, as ESM's, some have none
+        bias = next((value for value in head_parameters(model).values() if value.shape == counts.shape), None)
+    if bias is None:
+        log.info("the head of %r models has no output bias to start from", model.config.model_type)
+        return
     smoothed = counts.float() + 1.0
     with torch.no_grad():
-        model.get_output_embeddings().bias.copy_((smoothed / smoothed.sum()).log())
+        bias.copy_((smoothed / smoothed.sum()).log())
 
 
 def save_head(model: PreTrainedModel, folder: Path) -> None:

@@ -1,6 +1,18 @@
 """The arithmetic that a device computes in."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
 import torch
+from transformers import PreTrainedModel
+
+from trialtune.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+_OF_TYPES = ("BFloat16", "bfloat16", "dtype", "Half")  # what torch's complaints about types speak of
 
 
 def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
@@ -14,3 +26,42 @@ def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
     else:
         native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else None
+
+
+class AutocastModel:
+    """A model that scores in a precision; with "auto" in fp32 where its code does not stand bf16."""
+
+    def __init__(self, model: PreTrainedModel, precision: str) -> None:
+        self._model, self._type = model.eval(), autocast_type(precision, model.device)
+        self._may_fall_back = precision == "auto"
+
+    def cached(self) -> AbstractContextManager[Any]:
+        """Around many calls: weights are cast once for all of them."""
+        return torch.autocast(self._model.device.type, dtype=self._type, enabled=self._type is not None)
+
+    @torch.inference_mode()
+    def __call__(self, **inputs: torch.Tensor) -> Any:
+        """What the model gives; raises UsageError when it cannot be computed in bf16, which was asked for."""
+        family = self._model.config.model_type
+        try:
+            with self.cached(), types_explained(family):
+                return self._model(**inputs)
+        except UsageError:
+            if not self._may_fall_back:
+                raise
+        log.warning("%r models cannot be computed in bf16; they are in fp32", family)
+        self._type = None
+        return self(**inputs)
+
+
+@contextmanager
+def types_explained(family: str) -> Iterator[None]:
+    """Say in words that a family's code does not stand autocast, as DeBERTa's and BigBird's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(word in str(error) for word in _OF_TYPES):
+            raise
+        raise UsageError(
+            f"{family!r} models cannot be computed in bf16 ({str(error).splitlines()[0]}); use precision fp32"
+        ) from error

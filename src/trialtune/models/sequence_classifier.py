@@ -1,19 +1,23 @@
 """Sequence classifiers on an encoder, saved as plain `transformers` folders."""
 
 import copy
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.models.adapters import merge_adapter
-from trialtune.models.encoders import Encoder
+from trialtune.models.blocks import BLOCK
+from trialtune.models.encoders import Encoder, build_model
 
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _PROBLEM_TYPES = {
     "multi_label": "multi_label_classification",  # makes every loader apply a sigmoid, not a softmax
     "multi_class": "single_label_classification",
@@ -32,8 +36,11 @@ def build_classifier(
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     config.problem_type = _PROBLEM_TYPES[kind]
+    torch.manual_seed(seed)  # a pooler that the encoder lacks starts at random, too
+    base = encoder.load(AutoModel)
     torch.manual_seed(seed)
-    model: PreTrainedModel = encoder.load(AutoModelForSequenceClassification, config=config)
+    # Made from the encoder's tensors alone: the head of another classifier, or its labels, never get in.
+    model, _ = build_model(AutoModelForSequenceClassification, config, base.state_dict(), where=encoder.name)
     return merge_adapter(model, adapter) if adapter else model
 
 
@@ -55,14 +62,23 @@ def learning_rates(
 
     Each layer below learns `layerwise_lr_decay` times as fast as the one above it, embeddings slowest
     (Howard and Ruder, 2018, arXiv:1801.06146); what lies above the encoder learns
-    `head_lr_multiplier` times as fast.
+    `head_lr_multiplier` times as fast. Layers that share weights learn as the highest of them. Raises
+    UsageError for a decay in an encoder whose layers are not known by their names.
     """
     layers = model.config.num_hidden_layers
     rates = {}
     inside = f"{model.base_model_prefix}."
-    for name, _ in model.named_parameters():
-        if match := _LAYER.search(name):
-            rates[name] = layerwise_lr_decay ** (layers - 1 - int(match[1]))
+    names = [name for name, _ in model.named_parameters()]
+    blocks = {int(match[1]) for name in names if (match := BLOCK.search(name))}
+    if not blocks and layerwise_lr_decay != 1:
+        raise UsageError(
+            f"layerwise_lr_decay: the layers of a {model.config.model_type!r} encoder are not known; leave it"
+            " out"
+        )
+    for name in names:
+        if match := BLOCK.search(name):
+            highest = layers * (int(match[1]) + 1) / len(blocks) - 1
+            rates[name] = layerwise_lr_decay ** (layers - 1 - highest)
         elif name.startswith(inside) and "pooler" not in name:
             rates[name] = layerwise_lr_decay**layers
         else:
@@ -78,12 +94,15 @@ def shift_bias(model: PreTrainedModel, shift: torch.Tensor) -> None:
 
 
 def _output_bias(model: PreTrainedModel) -> torch.Tensor:
-    *_, last = (module for module in model.modules() if isinstance(module, nn.Linear))
-    if last.bias is None or len(last.bias) != model.config.num_labels:
+    """The bias of the last layer of the head, which stands outside the encoder, before it or behind it."""
+    inside = set(model.base_model.modules())
+    head = [module for module in model.modules() if isinstance(module, nn.Linear) and module not in inside]
+    if not head or head[-1].bias is None or len(head[-1].bias) != model.config.num_labels:
         raise DataError(
-            f"a {model.config.model_type!r} classifier does not end in a linear layer with a bias"
+            f"a {model.config.model_type!r} classifier does not end in a linear layer with a bias;"
+            " choose an encoder of another family"
         )
-    return last.bias
+    return head[-1].bias
 
 
 def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -93,4 +112,7 @@ def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerF
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
         raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
     encoder = Encoder.open(folder)
-    return encoder.load(AutoModelForSequenceClassification).eval(), encoder.tokenizer
+    model, new = encoder.load_telling(AutoModelForSequenceClassification)
+    if new:
+        raise DataError(f"{folder}: its weights lack {sorted(new)[0]}; train the classifier again")
+    return model.eval(), encoder.tokenizer

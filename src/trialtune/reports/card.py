@@ -8,10 +8,10 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
 from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, ClassifierFolder
-from trialtune.classifier.hub import is_repository
 from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.files import atomic_file, read_json
+from trialtune.models.hub import is_repository
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
 

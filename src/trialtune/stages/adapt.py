@@ -15,6 +15,7 @@ from trialtune.corpus.blocks import Blocks, StoredBlocks
 from trialtune.corpus.build import tokenizer_fingerprint
 from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
+from trialtune.dataset.seen import add_seen
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import MlmTraining, mlm_metrics, token_counts
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of
@@ -22,6 +23,7 @@ from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.mlm import MaskedLM, load_masked_lm, save_head, start_head_bias, unfreeze_head
+from trialtune.models.precision import types_explained
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.checkpoint import Checkpoints
@@ -46,12 +48,7 @@ def read_texts(
     corpus: Path, encoder: Encoder, *, heldout_blocks: int, old_corpus: Path | None = None
 ) -> Texts:
     """Load a corpus for an encoder; raises DataError when it was built with another tokeniser."""
-    tokenizer, config = encoder.tokenizer, encoder.config
-    if len(tokenizer) > config.vocab_size:
-        raise DataError(
-            f"encoder {encoder.name!r}: its tokeniser has {len(tokenizer)} tokens, its embeddings only "
-            f"{config.vocab_size}; give the tokeniser it was trained with"
-        )
+    tokenizer = encoder.tokenizer
     described = [Corpus.read(folder) for folder in (corpus, old_corpus) if folder]
     for folder, each in zip((corpus, old_corpus), described, strict=False):
         if each.tokenizer_sha256 != tokenizer_fingerprint(tokenizer):
@@ -147,35 +144,38 @@ def adapt(
             return measured
         return measured | {"old": mlm_metrics(scored, texts.old, masker).model_dump(mode="json")}
 
-    outcome = train(
-        MaskedLM(model, separator=tokenizer.sep_token_id if settings.documents_apart else None),
-        MaskedBatches(
-            texts.train,
-            replace(masker, probability=settings.mlm_probability, whole_word_mask=settings.whole_word_mask),
-            batch_size=schedule.batch_size,
-            seed=schedule.seed,
-        ),
-        _summed_loss,
-        settings=schedule,
-        evaluate=score,
-        checkpoints=Checkpoints(
-            out / "checkpoints",
-            fingerprint=fingerprint(
-                settings.model_dump(mode="json", exclude={"train": HOW, "gradient_checkpointing": True}),
-                encoder.digest,
-                *map(sha256_of, block_files(corpus, "train")),
-                *(
-                    sha256_of(file)
-                    for folder in (corpus, old_corpus)
-                    if folder
-                    for file in block_files(folder, "heldout")
+    with types_explained(model.config.model_type):
+        outcome = train(
+            MaskedLM(model, separator=tokenizer.sep_token_id if settings.documents_apart else None),
+            MaskedBatches(
+                texts.train,
+                replace(
+                    masker, probability=settings.mlm_probability, whole_word_mask=settings.whole_word_mask
                 ),
+                batch_size=schedule.batch_size,
+                seed=schedule.seed,
             ),
-            keep=schedule.save_total_limit,
-        ),
-        report=report,
-        logs=out.parent / "logs" / out.name,
-    )
+            _summed_loss,
+            settings=schedule,
+            evaluate=score,
+            checkpoints=Checkpoints(
+                out / "checkpoints",
+                fingerprint=fingerprint(
+                    settings.model_dump(mode="json", exclude={"train": HOW, "gradient_checkpointing": True}),
+                    encoder.digest,
+                    *map(sha256_of, block_files(corpus, "train")),
+                    *(
+                        sha256_of(file)
+                        for folder in (corpus, old_corpus)
+                        if folder
+                        for file in block_files(folder, "heldout")
+                    ),
+                ),
+                keep=schedule.save_total_limit,
+            ),
+            report=report,
+            logs=out.parent / "logs" / out.name,
+        )
     first = outcome.history[0]
     kept = next(entry for entry in outcome.history if entry["step"] == outcome.kept_step)
     metrics = MlmTraining.model_validate(
@@ -198,6 +198,7 @@ def adapt(
                 save_head(model, folder)
         else:
             model.save_pretrained(folder)
+            add_seen(encoder.folder, folder)
         tokenizer.save_pretrained(folder)
         metrics.save(folder / "metrics.json")
         lines = [score_line(entry) for entry in outcome.history]

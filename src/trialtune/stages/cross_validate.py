@@ -10,6 +10,7 @@ from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.prediction import PREDICTION_SCHEMA, probabilities_of, scored_frame
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.seen import check_unseen
 from trialtune.dataset.splits import k_folds
 from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
@@ -65,12 +66,13 @@ def cross_validate(
         True
     """
     out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
+    check_unseen(examples, encoder.folder, name=encoder.name)
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
     key = fingerprint(
         settings,
         folds,
-        task.name,
+        task.describe(),
         encoder.digest,
         folder_digest(adapter) if adapter else None,
         examples.write_ndjson(),

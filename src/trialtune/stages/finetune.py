@@ -1,5 +1,6 @@
 """Train a classifier on an encoder, base or adapted, and tune its decisions on rows kept aside."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from trialtune.classifier.folder import TRAINING_FILE, write_classifier_folder
 from trialtune.classifier.torch_backend import predictor_of
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.seen import add_seen, write_seen
+from trialtune.dataset.seen import add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import split_examples
 from trialtune.errors import DataError
 from trialtune.evaluation.decision import Decision
@@ -28,8 +29,9 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.evaluation.training_result import TrainingResult, TrainingRows
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest
 from trialtune.models.encoders import Encoder
-from trialtune.models.kernels import prepare_training
+from trialtune.models.kernels import masters_kept, prepare_training
 from trialtune.models.lora import add_lora
+from trialtune.models.precision import types_explained
 from trialtune.models.sequence_classifier import (
     build_classifier,
     learning_rates,
@@ -45,6 +47,8 @@ from trialtune.training.checkpoint import Checkpoints
 from trialtune.training.loop import Outcome, Progress, train
 from trialtune.training.losses import classification_loss
 from trialtune.training.settings import TrainSettings
+
+log = logging.getLogger(__name__)
 
 
 def finetune(
@@ -63,8 +67,8 @@ def finetune(
 
     The folder holds a plain `transformers` classifier, `decision.json` (thresholds),
     `training.json` (settings and scores on the calibration rows), `seen.parquet`, the hashes of
-    every text and the ids of every trial it or a teacher has seen, so that it is never scored on them,
-    and `README.md`, its model card. `Classifier.from_pretrained` opens it.
+    every text and the ids of every trial it, its encoder or a teacher has seen, so that it is never
+    scored on them, and `README.md`, its model card. `Classifier.from_pretrained` opens it.
 
     Args:
         task: See `load_task`.
@@ -97,6 +101,14 @@ def finetune(
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
     train_rows, calibration_rows = keep_aside(task, examples, settings)
+    _, known = drop_seen(calibration_rows, encoder.folder)
+    if len(known):
+        log.warning(
+            "encoder %r was trained on %d of the %d rows that tune its thresholds: others will fit less",
+            encoder.name,
+            len(known),
+            len(calibration_rows),
+        )
     making = _Making(
         task,
         settings,
@@ -140,8 +152,8 @@ def finetune(
             max_length=making.max_length,
         )
         write_seen(examples, folder)
-        for teacher in teachers:
-            add_seen(teacher, folder)
+        for source in (encoder.folder, *teachers):
+            add_seen(source, folder)
         summary.save(folder / TRAINING_FILE)
         write_card(folder)
     return summary
@@ -186,28 +198,29 @@ class _Making:
         lora = add_lora(self.model, settings.lora) if settings.method == "lora" else None  # changes `model`
         _choose_weights(self.model, settings)
         prepare_training(self.model, tokens=self.max_length)
-        outcome = train(
-            self.model,
-            batches,
-            classification_loss(settings.loss, self.task.kind, hard),
-            settings=TrainSettings(
-                steps=math.ceil(settings.epochs * batches.per_epoch),
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                precision=settings.precision,
-                early_stopping_patience=settings.early_stopping_patience,
-                eval_steps=batches.per_epoch,
-                seed=settings.seed,
-            ),
-            evaluate=self._evaluate if settings.early_stopping_patience else None,
-            rates=learning_rates(
+        with masters_kept(self.model), types_explained(self.model.config.model_type):
+            outcome = train(
                 self.model,
-                layerwise_lr_decay=settings.layerwise_lr_decay,
-                head_lr_multiplier=settings.head_lr_multiplier,
-            ),
-            checkpoints=checkpoints,
-            report=report,
-        )
+                batches,
+                classification_loss(settings.loss, self.task.kind, hard),
+                settings=TrainSettings(
+                    steps=math.ceil(settings.epochs * batches.per_epoch),
+                    batch_size=settings.batch_size,
+                    learning_rate=settings.learning_rate,
+                    precision=settings.precision,
+                    early_stopping_patience=settings.early_stopping_patience,
+                    eval_steps=batches.per_epoch,
+                    seed=settings.seed,
+                ),
+                evaluate=self._evaluate if settings.early_stopping_patience else None,
+                rates=learning_rates(
+                    self.model,
+                    layerwise_lr_decay=settings.layerwise_lr_decay,
+                    head_lr_multiplier=settings.head_lr_multiplier,
+                ),
+                checkpoints=checkpoints,
+                report=report,
+            )
         if lora:
             lora.merge_and_unload()
         if self.task.kind == "multi_class" and "weight" in self.train_rows.columns:

@@ -1,5 +1,6 @@
 """A user's own task, declared in YAML: labels, where the text stands, and what kind of answer is wanted."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,13 +48,14 @@ class TaskSpec(Settings):
     def _one_meaning_a_spelling(self) -> "TaskSpec":
         spelled: dict[str, str] = {}
         for label in self.labels:
-            # Of such names, a cell that holds several could not be divided again.
-            if divider := next((sign for sign in DIVIDERS if sign in label), ""):
-                raise ValueError(f"labels: {label!r} holds {divider!r}, which divides labels; write another")
             if not normalize_text(label):
                 raise ValueError(f"labels: {label!r} holds neither letter nor digit; give it a name")
             if (other := spelled.setdefault(normalize_text(label), label)) != label:
                 raise ValueError(f"labels: {other!r} and {label!r} cannot be told apart")
+        for label in self.labels if self.kind == "multi_label" else ():
+            parts = [normalize_text(part) for part in re.split(f"[{DIVIDERS}]", label)]
+            if len(parts) > 1 and all(part in spelled for part in parts):
+                raise ValueError(f"labels: {label!r} cannot be told from the labels in it; name it otherwise")
         for spelling, label in self.synonyms.items():
             if label not in self.labels:
                 raise ValueError(

@@ -24,6 +24,7 @@ from trialtune.training.throughput import Meter, count_operations, matmul_peak
 
 Evaluate = Callable[[nn.Module], dict[str, Any]]
 LossOf = Callable[[nn.Module, Batch], torch.Tensor]
+_SETTLED = 10  # steps after which a step's time says how many the time is enough for
 Stopped = Literal["steps", "patience", "max_minutes"]
 
 
@@ -119,6 +120,7 @@ class _Training:
             _groups(trainable(model), settings.weight_decay, rates), betas=(0.9, 0.98), fused=True
         )
         self.state, self.best = checkpoints.restore(model, optimizer) if checkpoints else (RunState(), {})
+        self.reachable = self.steps_in_time(self.state.seconds)
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
         peak = matmul_peak(device, precision or torch.float32)
         self.meter = Meter(peak=peak, processes=self.accelerator.num_processes)
@@ -226,7 +228,8 @@ class _Training:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise self.no_number(loss)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * self.settings.learning_rate * rate(self.state.step, self.settings)
+            now = rate(self.state.step, self.settings, steps=self.reachable)
+            group["lr"] = group["rate"] * self.settings.learning_rate * now
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -252,12 +255,21 @@ class _Training:
 
     def is_late(self, seconds: float) -> bool:
         """Whether the time is up, by the clock of the first process."""
-        limit = self.settings.max_minutes
-        if limit is None:
+        if self.settings.max_minutes is None:
             return False
-        late = seconds > 60 * limit and self.accelerator.is_main_process
-        flag = torch.tensor(float(late), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(flag, "sum").item())
+        told = torch.zeros(2, device=self.accelerator.device)
+        if self.accelerator.is_main_process:
+            told[0], told[1] = seconds > 60 * self.settings.max_minutes, self.steps_in_time(seconds)
+        late, reachable = self.accelerator.reduce(told, "sum").tolist()
+        self.reachable = int(reachable)
+        return bool(late)
+
+    def steps_in_time(self, seconds: float) -> int:
+        """Steps that the run will get to, so that the learning rate has fallen when the time is up."""
+        steps, done = self.settings.steps or 1, self.state.step
+        if self.settings.max_minutes is None or done < _SETTLED:
+            return steps
+        return min(steps, max(done + 1, int(60 * self.settings.max_minutes * done / seconds)))
 
     def no_number(self, loss: float) -> DataError:
         """Save the weights as they were before the step that went wrong, and say so."""
@@ -296,9 +308,9 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def rate(step: int, settings: TrainSettings) -> float:
-    """Share of the learning rate at `step`: linear warm-up, then the chosen decay."""
-    steps = settings.steps or 1
+def rate(step: int, settings: TrainSettings, *, steps: int | None = None) -> float:
+    """Share of the learning rate at `step` of `steps`: linear warm-up, then the chosen decay."""
+    steps = steps or settings.steps or 1
     warmup = max(1, round(settings.warmup_ratio * steps))
     if step < warmup:
         return (step + 1) / warmup

@@ -32,7 +32,7 @@ class TrainSettings(Settings):
     max_minutes: float | None = Field(
         None,
         gt=0,
-        description="Stop when the time is up; the learning rate falls as if it were not.",
+        description="Stop when the time is up; the learning rate falls by then.",
         json_schema_extra=_LENGTH,
     )
     early_stopping_patience: int | None = Field(
