@@ -10,6 +10,7 @@ import trialtune
 ROOT = Path(trialtune.__file__).parent
 # Folders on one line may not import each other, either.
 ORDER = [
+    {"threads"},
     {"errors"},
     {"extras"},
     {"settings"},

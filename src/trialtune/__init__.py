@@ -6,6 +6,8 @@ What stands here is imported when it is first used, so that labelling a text nee
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from trialtune.threads import wait_briefly
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ __all__ = [
     "read_snapshot",
     "sync",
 ]
+
+wait_briefly()  # here, since PyTorch must not be loaded yet
 
 
 def __getattr__(name: str) -> Any:
