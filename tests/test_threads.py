@@ -36,7 +36,8 @@ def spins(code: str, **settings: str) -> list[str]:
         "from trialtune import finetune",
         "from trialtune.classifier.torch_backend import predictor_of",
         IN_A_WORKER,
-        "import subprocess, sys, trialtune; subprocess.run([sys.executable, '-c', 'import torch'], check=True)",
+        "import subprocess, sys, trialtune;"
+        " subprocess.run([sys.executable, '-c', 'import torch'], check=True)",
     ],
 )
 def test_it_is_brief(code) -> None:
