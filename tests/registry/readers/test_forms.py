@@ -1,6 +1,7 @@
 """Trials in the forms that people have them: each gives the values that its source wrote."""
 
 import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,20 @@ def test_aacts_tables_in_any_wrapping(
     folder = trial_files.write_folder(tmp_path / "aact", trial_files.aact_of([FULL]), suffix)
     (record,) = records(folder)
     assert record == expected
+
+
+def test_packed_tables_and_files_beside_them(
+    tmp_path: Path, trial_files: Any, expected: dict[str, Any]
+) -> None:
+    folder = trial_files.write_folder(tmp_path / "aact", trial_files.aact_of([FULL]), ".csv")
+    for file in list(folder.iterdir()):
+        (folder / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    write(folder / "notes.csv", "a,b\n")
+    (record,) = records(folder)
+    assert record == expected
+    summary = import_trials(folder, tmp_path / "s.parquet")
+    assert summary.warnings == (f"{folder}: not read beside AACT's tables: notes.csv",)
 
 
 def test_one_table_of_aact_alone(tmp_path: Path, trial_files: Any) -> None:

@@ -7,11 +7,13 @@ stays bounded whatever their size. Temporary files, smaller than the tables, lie
 such (TMPDIR).
 """
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -59,7 +61,8 @@ _COLUMNS = {
 # What not every file has, or needs: of two columns with the same date, older files have but one.
 _MORE_COLUMNS = {
     "studies": (
-        *("start_month_year", "last_changed_date", "source", "study_first_posted_date", "enrollment"),
+        *("start_month_year", "last_changed_date", "source", "source_class"),
+        *("study_first_posted_date", "enrollment"),
         *("primary_completion_date", "primary_completion_month_year", "completion_date"),
         *("completion_month_year", "enrollment_type", "is_fda_regulated_drug", "is_fda_regulated_device"),
     ),
@@ -90,29 +93,34 @@ def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str
     """
     found: dict[str, list[str]] = {}
     for name in names:
-        path = PurePosixPath(name)
-        if path.suffix.lower() in _SUFFIXES and path.stem.lower() in _TABLES:
-            found.setdefault(path.stem.lower(), []).append(name)
+        path = _plain(name)
+        if path.suffix in _SUFFIXES and path.stem in _TABLES:
+            found.setdefault(path.stem, []).append(name)
     if "studies" not in found:
-        delimited = [name for places in found.values() for name in places if name.lower().endswith(".txt")]
+        delimited = [name for places in found.values() for name in places if _plain(name).suffix == ".txt"]
         if delimited and required:
             told = ", ".join(PurePosixPath(name).name for name in delimited)
             raise DataError(f"{where}: AACT's table studies.txt is missing beside {told}; put it there")
         return {}
     if len(found["studies"]) > 1:
         raise DataError(f"{where}: {' and '.join(found['studies'])} are two tables of AACT; keep one")
-    studies = PurePosixPath(found["studies"][0])
+    studies = _plain(found["studies"][0])
     # One table alone, or any file called studies.csv, is a list of trials.
-    if len(found) == 1 and studies.suffix.lower() != ".txt":
+    if len(found) == 1 and studies.suffix != ".txt":
         return {}
     beside = {
-        table: [name for name in places if PurePosixPath(name).parent == studies.parent]
+        table: [name for name in places if _plain(name).parent == studies.parent]
         for table, places in found.items()
     }
     for places in beside.values():
         if len(places) > 1:
             raise DataError(f"{where}: {' and '.join(places)} are two tables of AACT; keep one")
     return {table: places[0] for table, places in beside.items() if places}
+
+
+def _plain(name: str) -> PurePosixPath:
+    """The path of a table in lower case, without .gz."""
+    return PurePosixPath(name.lower().removesuffix(".gz"))
 
 
 def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) -> Iterator[Chunk]:
@@ -125,7 +133,7 @@ def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) 
     """
     with TemporaryDirectory(prefix="trialtune-aact-") as scratch:
         streams = {}
-        suffix = PurePosixPath(tables["studies"].name).suffix
+        suffix = _plain(tables["studies"].name).suffix
         for table in _TABLES:
             if table not in tables:
                 if table in _COLUMNS:
@@ -145,13 +153,16 @@ def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: 
     """Write a table sorted by NCT id; yields the lines of it that are no rows."""
     needed, more = _COLUMNS.get(table, ()), _MORE_COLUMNS.get(table, ())
     path = PurePosixPath(file.name)
-    with file.open() as handle:
+    suffix = _plain(file.name).suffix
+    with ExitStack() as stack:
+        handle = stack.enter_context(file.open())
+        if path.suffix.lower() == ".gz":
+            handle = cast(IO[bytes], stack.enter_context(gzip.open(handle)))
         reader: TableReader | ParquetTable
-        if path.suffix.lower() == ".parquet":
+        if suffix == ".parquet":
             reader = ParquetTable(handle, label, ("id", *needed, *more))
         else:
-            delimiter = _DELIMITERS[path.suffix.lower()]
-            reader = TableReader(handle, label, ("id", *needed, *more), delimiter)
+            reader = TableReader(handle, label, ("id", *needed, *more), _DELIMITERS[suffix])
         for name in needed:
             if name not in reader.names and _INSTEAD.get(name) not in reader.names:
                 findings.warn(f"{label} has no column {name}; it stays empty")

@@ -54,7 +54,7 @@ def study_of_tables(cells: Cells, tables: Mapping[str, TrialRows], tildes: Tilde
         },
         "sponsorCollaboratorsModule": {
             # AACT's `source` is the lead sponsor.
-            "leadSponsor": lead or {"name": cells.get("source")},
+            "leadSponsor": lead or {"name": cells.get("source"), "class": cells.get("source_class")},
             "collaborators": collaborators,
         },
         "oversightModule": {

@@ -3,7 +3,7 @@
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -41,6 +41,7 @@ class Source:
     name: str
     files: tuple[Path, ...]
     tables: Tables | None = None
+    others: tuple[str, ...] = ()  # files beside AACT's tables, which are not read
 
 
 def open_source(path: Path) -> Source:
@@ -68,7 +69,8 @@ def open_source(path: Path) -> Source:
     if tables := aact_tables(texts, str(path), required=not files):
         found = {table: texts[file] for table, file in tables.items()}
         opened = {table: TableFile(tables[table], partial(_open, file)) for table, file in found.items()}
-        return Source(path, name, tuple(found.values()), opened)
+        others = tuple(file.name for file in files if file not in found.values())
+        return Source(path, name, tuple(found.values()), opened, others)
     if not files:
         raise UsageError(f"{path}: no supported file in this folder; use {SUPPORTED}")
     return Source(path, name, files)
@@ -91,12 +93,20 @@ def read_chunks(
     findings = Findings() if findings is None else findings
     reading = Reading(encoding, findings, alone=len(source.files) == 1)
     if source.tables is not None:
+        _tell_others(source.path, source.others, findings)
         chunks = aact_chunks(source.tables, str(source.path), "", findings=findings)
         yield from _guarded(source.path, chunks, source.name)
         return
     for file in source.files:
         label = file.relative_to(source.path).as_posix() if source.path.is_dir() else file.name
         yield from _guarded(file, _file_chunks(file, label, reading), file.name)
+
+
+def _tell_others(path: Path, others: Sequence[str], findings: Findings) -> None:
+    """Warn of files that lie beside AACT's tables and are passed over."""
+    if others:
+        more = f" and {len(others) - 5} others" if len(others) > 5 else ""
+        findings.warn(f"{path}: not read beside AACT's tables: {', '.join(others[:5])}{more}")
 
 
 def _supported_files(folder: Path) -> tuple[Path, ...]:
@@ -138,6 +148,7 @@ def _zip_chunks(path: Path, label: str, reading: Reading) -> Iterator[Chunk]:
         tables = aact_tables(archive.namelist(), str(path), required=not members)
         if tables:
             opened = {table: TableFile(name, partial(archive.open, name)) for table, name in tables.items()}
+            _tell_others(path, [name for name in members if name not in tables.values()], reading.findings)
             yield from aact_chunks(opened, str(path), f"{label}/", findings=reading.findings)
             return
         if not members:

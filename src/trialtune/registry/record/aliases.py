@@ -44,7 +44,14 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "minimum_age": ("minimumage", "minage", "agemin", "inclusionagemin"),
     "maximum_age": ("maximumage", "maxage", "agemax", "inclusionagemax"),
     "lead_sponsor": ("leadsponsor", "leadsponsorname", "sponsor", "sponsorname", "primarysponsor"),
-    "sponsor_class": ("sponsorclass", "leadsponsorclass", "agencyclass", "fundertype", "fundedbys"),
+    "sponsor_class": (
+        "sponsorclass",
+        "leadsponsorclass",
+        "agencyclass",
+        "sourceclass",
+        "fundertype",
+        "fundedbys",
+    ),
     "collaborators": ("collaborators", "collaboratorname", "collaborator", "secondarysponsor"),
     "first_posted_date": (
         *("firstposteddate", "firstposted", "studyfirstposteddate", "studyfirstpostdate"),
