@@ -219,7 +219,7 @@ def main() -> None:
 def report(rows: list[dict[str, Any]], out: Path | None) -> None:
     from trialtune.experiment.environment import machine, versions
 
-    console = Console(width=110)
+    console = Console(width=140)
     show(rows, console)
     here = machine().model_dump()
     console.print(f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB")
