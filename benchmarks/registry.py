@@ -11,8 +11,11 @@ Inputs are made by perturbing real records (see registry_inputs.py), at each siz
     Polars        `polars.read_ndjson` and `write_parquet`, likewise
 
 Each row is a process of its own; its time is that of the call, its memory the most that it and its
-workers held together. Everything it writes is removed again. Run it on an otherwise idle machine:
-python benchmarks/registry.py [--records 10000 100000 581000] [--json FILE]
+workers held together. Everything it writes is removed again. With --baseline, the imports are done by
+another build, too, in turn on the same inputs: its row comes before ours, whose `ratio` is that of the
+records/s. (Snapshots of two builds may have different columns, so diffs are not compared.)
+Run it on an otherwise idle machine:
+python benchmarks/registry.py [--records 10000 100000 581000] [--baseline PYTHON] [--json FILE]
 """
 
 # ruff: noqa: PLC0415 - the process of a row holds only what the row needs
@@ -36,6 +39,7 @@ from rich.table import Table
 
 ROWS = ("v2 import", "AACT import", "diff", "pandas", "Polars")
 PEERS = ("pandas", "Polars")
+IMPORTS = ("v2 import", "AACT import")
 CORES = os.cpu_count() or 1
 WHOLE = 581_000  # trials in the registry, 2026
 BYTES = 40_000  # disk a trial needs: two inputs, three snapshots, and room
@@ -63,17 +67,21 @@ def _cpu_seconds() -> float:
 Call = Callable[[], int]
 
 
-def import_v2(folder: Path) -> Call:
-    from trialtune.registry.snapshot.build import import_trials
+def _imported(source: Path, out: Path) -> Call:
+    try:
+        from trialtune.registry.snapshot.build import import_trials
+    except ImportError:  # a baseline of before
+        from trialtune.registry.snapshot import import_source as import_trials
 
-    out = folder / "snapshot.parquet"
-    return lambda: import_trials(folder / "v2.jsonl", out, workers=CORES).kept
+    return lambda: import_trials(source, out, workers=CORES).kept
+
+
+def import_v2(folder: Path) -> Call:
+    return _imported(folder / "v2.jsonl", folder / "snapshot.parquet")
 
 
 def import_aact(folder: Path) -> Call:
-    from trialtune.registry.snapshot.build import import_trials
-
-    return lambda: import_trials(folder / "aact", folder / "aact.parquet", workers=CORES).kept
+    return _imported(folder / "aact", folder / "aact.parquet")
 
 
 def diff(folder: Path) -> Call:
@@ -115,10 +123,17 @@ _OUTPUTS = dict(
 _INPUTS = dict(zip(ROWS, ("v2.jsonl", "aact", "snapshot.parquet", "v2.jsonl", "v2.jsonl"), strict=True))
 
 
-def watched(name: str, folder: Path) -> dict[str, Any]:
+def watched(name: str, folder: Path, python: Path | None = None) -> dict[str, Any]:
     """Run one row in a process of its own and sum up the memory of it and its workers 20 times a second."""
-    command = [sys.executable, __file__, "--row", name, str(folder)]
-    process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [str(python or sys.executable), __file__, "--row", name, str(folder)]
+    process = psutil.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Another build is the one that its Python has.
+        env={key: value for key, value in os.environ.items() if not python or key != "PYTHONPATH"},
+    )
     peak = 0
     while process.poll() is None:
         peak = max(peak, _memory(process))
@@ -146,8 +161,8 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def run_size(count: int, folder: Path, *, peers: bool) -> list[dict[str, Any]]:
-    """Make the inputs of one size and run every row on them."""
+def run_size(count: int, folder: Path, *, peers: bool, baseline: Path | None) -> list[dict[str, Any]]:
+    """Make the inputs of one size and run every row on them, imports by the baseline, too."""
     from registry_inputs import Records, write_aact, write_later, write_v2
 
     folder.mkdir()
@@ -161,18 +176,26 @@ def run_size(count: int, folder: Path, *, peers: bool) -> list[dict[str, Any]]:
             if not (folder / "snapshot.parquet").is_file():
                 continue  # the import failed, and its row says why
             write_later(folder / "snapshot.parquet", folder / "later.parquet")
-        busy = psutil.cpu_percent(interval=1.0)
-        row = {"name": name, "size": count, "foreign_cpu": busy, **watched(name, folder)}
-        row["input_mb"] = _size(folder / _INPUTS[name]) / 2**20
-        print(row, file=sys.stderr)
-        rows.append(row)
+        if baseline and name in IMPORTS:
+            # First, so that the snapshot that stays is ours.
+            rows.append(run_row(name, count, folder, baseline))
+        rows.append(run_row(name, count, folder))
     shutil.rmtree(folder)
     return rows
+
+
+def run_row(name: str, count: int, folder: Path, baseline: Path | None = None) -> dict[str, Any]:
+    busy = psutil.cpu_percent(interval=1.0)
+    row = {"name": name, "size": count, "baseline": baseline is not None, "foreign_cpu": busy}
+    row |= {**watched(name, folder, baseline), "input_mb": _size(folder / _INPUTS[name]) / 2**20}
+    print(row, file=sys.stderr)
+    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 100_000, WHOLE])
+    parser.add_argument("--baseline", type=Path, help="the Python of another build's environment")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
     parser.add_argument("--folder", type=Path, help="where the inputs are made (default: the system's)")
     parser.add_argument("--row", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
@@ -188,14 +211,15 @@ def main() -> None:
             parser.error(f"{max(options.records):,} records need {max(options.records) * BYTES / 1e9:.0f} GB")
         for count in options.records:
             peers = count == min(options.records) and count <= PEER_RECORDS
-            rows += run_size(count, Path(work) / str(count), peers=peers)
+            baseline = options.baseline.absolute() if options.baseline else None
+            rows += run_size(count, Path(work) / str(count), peers=peers, baseline=baseline)
     report(rows, options.json)
 
 
 def report(rows: list[dict[str, Any]], out: Path | None) -> None:
     from trialtune.experiment.environment import machine, versions
 
-    console = Console(width=110)
+    console = Console(width=140)
     show(rows, console)
     here = machine().model_dump()
     console.print(f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB")
@@ -212,31 +236,45 @@ def report(rows: list[dict[str, Any]], out: Path | None) -> None:
 def show(rows: list[dict[str, Any]], console: Console) -> None:
     table = Table(box=box.MARKDOWN)
     table.add_column("row", no_wrap=True)
-    for header in ("records", "seconds", "CPU s", "records/s", "peak MiB", "input MiB", "output MiB"):
+    numbers = ("records", "seconds", "CPU s", "records/s", "ratio", "peak MiB", "input MiB", "output MiB")
+    for header in (*numbers, "bytes/record"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
-        cells = [row["name"], f"{row['size']:,}"]
+        cells = [row["name"] + ", baseline" * row["baseline"], f"{row['size']:,}"]
         if "error" in row:
             table.add_row(*cells, "failed")
             continue
         times = (f"{row[key]:,.1f}" for key in ("seconds", "cpu_seconds"))
-        numbers = (row["records"] / row["seconds"], row["peak_mb"], row["input_mb"], row["disk_mb"])
-        table.add_row(*cells, *times, *(f"{number:,.0f}" for number in numbers))
+        sizes = (row["peak_mb"], row["input_mb"], row["disk_mb"], row["disk_mb"] * 2**20 / row["records"])
+        rate = f"{_rate(row):,.0f}"
+        table.add_row(*cells, *times, rate, _ratio(row, rows), *(f"{size:,.0f}" for size in sizes))
     console.print(table)
     for row in rows:
         if "error" in row:
             console.print(f"{row['name']}, {row['size']:,} records: {row['error']}", markup=False)
 
 
+def _rate(row: dict[str, Any]) -> float:
+    rate: float = row["records"] / row["seconds"]
+    return rate
+
+
+def _ratio(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Our records/s against those of the baseline, if it did the same."""
+    same = (other for other in rows if all(other[key] == row[key] for key in ("name", "size")))
+    found = next((other for other in same if other["baseline"] and "error" not in other), None)
+    return f"{_rate(row) / _rate(found):.2f}" if found and found is not row else ""
+
+
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:
     """How the rows stand against the targets; those of time and memory are for the whole registry."""
     lines = []
     for name in ROWS[:3]:
-        good = [row for row in rows if row["name"] == name and "error" not in row]
+        good = [row for row in rows if row["name"] == name and not row["baseline"] and "error" not in row]
         if not good:
             continue
         large, small = good[-1], good[0]
-        rate = large["records"] / large["seconds"]
+        rate = _rate(large)
         targets = {
             "v2 import": (f"{rate:,.0f} records/s (target 3,000)", rate >= 3_000),
             "AACT import": (f"{large['seconds']:,.0f} s (target 240 for the whole)", large["seconds"] <= 240),
@@ -249,7 +287,7 @@ def verdicts(rows: list[dict[str, Any]]) -> list[str]:
             f" {large['peak_mb']:,.0f} MiB (target 2,048) {_met(lean)}"
         )
         if large is not small:
-            growth = rate / (small["records"] / small["seconds"])
+            growth = rate / _rate(small)
             lines.append(f"{name}: {growth:.2f} times the records/s of {small['size']:,} records")
     return lines
 

@@ -59,6 +59,16 @@ TABLES = {
     "interventions": "id nct_id intervention_type name description",
     "design_groups": "id nct_id group_type title description",
     "design_outcomes": "id nct_id outcome_type measure time_frame population description",
+    "sponsors": "id nct_id agency_class lead_or_collaborator name",
+    "countries": "id nct_id name removed",
+    "id_information": "id nct_id id_source id_type id_type_description id_link id_value",
+    "designs": "id nct_id allocation intervention_model observational_model primary_purpose time_perspective"
+    " masking masking_description intervention_model_description subject_masked caregiver_masked"
+    " investigator_masked outcomes_assessor_masked",
+    "calculated_values": "id nct_id number_of_facilities registered_in_calendar_year actual_duration"
+    " were_results_reported months_to_report_results has_us_facility has_single_facility minimum_age_num"
+    " maximum_age_num minimum_age_unit maximum_age_unit number_of_primary_outcomes_to_measure"
+    " number_of_secondary_outcomes_to_measure number_of_other_outcomes_to_measure",
 }
 
 Pieces = list[str]  # text, number of a slot, text, number of a slot, ..., text
@@ -181,7 +191,7 @@ def _template(study: dict[str, Any], vocabulary: dict[str, int]) -> Template:
     study["protocolSection"]["identificationModule"]["nctId"] = "\ue0000\ue001"
     study["protocolSection"] = _with_slots(study["protocolSection"], slot)
     line = json.dumps(study, ensure_ascii=False)
-    tables = {name: _SLOT.split(text) for name, text in _aact(study["protocolSection"]).items()}
+    tables = {name: _SLOT.split(text) for name, text in _aact(study).items()}
     return Template(_SLOT.split(line), tables, np.array(words, np.int64), ends)
 
 
@@ -213,13 +223,63 @@ def _table(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8", newline="")
 
 
-def _aact(protocol: dict[str, Any]) -> dict[str, str]:
-    """The study's rows in each AACT table that has some, with slots."""
-    out: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+Row = dict[str, Any]
 
-    def module(name: str) -> dict[str, Any]:
-        found: dict[str, Any] = protocol.get(f"{name}Module", {})
-        return found
+
+def _module(study: dict[str, Any], name: str) -> Row:
+    found: Row = study["protocolSection"].get(f"{name}Module", {})
+    return found
+
+
+def _flag(value: bool | None) -> str | None:
+    return None if value is None else "t" if value else "f"
+
+
+def _groups(study: dict[str, Any]) -> dict[str, list[Row]]:
+    """The study's rows in the tables that trials are grouped by."""
+    sponsors, ids = _module(study, "sponsorCollaborators"), _module(study, "identification")
+    info = _module(study, "design").get("designInfo", {})
+    parts = [("lead", sponsors.get("leadSponsor", {}))]
+    parts += [("collaborator", entry) for entry in sponsors.get("collaborators", ())]
+    places = _module(study, "contactsLocations").get("locations", ())
+    countries = dict.fromkeys(place["country"] for place in places if "country" in place)
+    own = [{"id_source": "org_study_id", "id_value": ids.get("orgStudyIdInfo", {}).get("id")}]
+    return {
+        "sponsors": [
+            {"agency_class": entry.get("class"), "lead_or_collaborator": part, "name": entry.get("name")}
+            for part, entry in parts
+        ],
+        "countries": [{"name": name, "removed": "f"} for name in countries],
+        "id_information": [
+            *own,
+            *(
+                {"id_source": "secondary_id", "id_type": entry.get("type"), "id_value": entry.get("id")}
+                for entry in ids.get("secondaryIdInfos", ())
+            ),
+            *({"id_source": "nct_alias", "id_value": alias} for alias in ids.get("nctIdAliases", ())),
+        ],
+        "designs": [
+            {
+                "allocation": info.get("allocation"),
+                "primary_purpose": info.get("primaryPurpose"),
+                "masking": info.get("maskingInfo", {}).get("masking"),
+            }
+        ],
+        "calculated_values": [
+            {
+                "number_of_facilities": len(places),
+                "were_results_reported": _flag(study.get("hasResults")),
+            }
+        ],
+    }
+
+
+def _aact(study: dict[str, Any]) -> dict[str, str]:
+    """The study's rows in each AACT table that has some, with slots."""
+    out: dict[str, list[Row]] = {name: [] for name in TABLES} | _groups(study)
+
+    def module(name: str) -> Row:
+        return _module(study, name)
 
     status, design, eligibility = module("status"), module("design"), module("eligibility")
     out["studies"].append(
@@ -233,7 +293,12 @@ def _aact(protocol: dict[str, Any]) -> dict[str, str]:
             "official_title": module("identification").get("officialTitle"),
             "study_type": design.get("studyType"),
             "phase": "/".join(design.get("phases", ())),
+            "study_first_posted_date": status.get("studyFirstPostDateStruct", {}).get("date"),
+            "primary_completion_date": status.get("primaryCompletionDateStruct", {}).get("date"),
             "enrollment": design.get("enrollmentInfo", {}).get("count"),
+            "enrollment_type": design.get("enrollmentInfo", {}).get("type"),
+            "is_fda_regulated_drug": _flag(module("oversight").get("isFdaRegulatedDrug")),
+            "is_fda_regulated_device": _flag(module("oversight").get("isFdaRegulatedDevice")),
             "source": module("sponsorCollaborators").get("leadSponsor", {}).get("name"),
             "created_at": "2024-05-01 07:23:45.123456",
             "updated_at": "2024-05-01 07:23:45.123456",
@@ -247,6 +312,7 @@ def _aact(protocol: dict[str, Any]) -> dict[str, str]:
             "gender": eligibility.get("sex"),
             "minimum_age": eligibility.get("minimumAge"),
             "maximum_age": eligibility.get("maximumAge", "N/A"),
+            "healthy_volunteers": _flag(eligibility.get("healthyVolunteers")),
             "criteria": eligibility.get("eligibilityCriteria"),
         }
     )
@@ -268,7 +334,7 @@ def _aact(protocol: dict[str, Any]) -> dict[str, str]:
     return {name: _lines(name, rows) for name, rows in out.items() if rows}
 
 
-def _lines(table: str, rows: list[dict[str, Any]]) -> str:
+def _lines(table: str, rows: list[Row]) -> str:
     columns = TABLES[table].split()
     text = io.StringIO()
     writer = csv.writer(text, delimiter="|", lineterminator="\n")
