@@ -443,3 +443,10 @@ def test_id_lists(tmp_path: Path) -> None:
         assert found.bad == 0, name
     found = read_ids(write(tmp_path / "f.txt", "NCT00000001\nNCT123\nISRCTN12345678\n"))
     assert (found.ids, found.bad) == (("NCT00000001",), 2)
+
+
+@pytest.mark.parametrize("version", [{}, [], 3, "x", None, "2024-06-10"])
+def test_a_version_of_any_kind_is_no_trouble(tmp_path: Path, version: object) -> None:
+    study = {**FULL, "derivedSection": {"miscInfoModule": {"versionHolder": version}}}
+    path = write(tmp_path / "a.jsonl", (json.dumps(study) + "\n") * 2)
+    assert import_trials(path, tmp_path / "s.parquet").kept == 1

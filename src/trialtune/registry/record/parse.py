@@ -82,7 +82,9 @@ def record_from_study(study: Mapping[str, Any], notes: Notes | None = None) -> R
     sponsors = _mapping(protocol, "sponsorCollaboratorsModule")
     lead = _mapping(sponsors, "leadSponsor")
     oversight = _mapping(protocol, "oversightModule")
-    notes.version = _mapping(_mapping(study, "derivedSection"), "miscInfoModule").get("versionHolder")
+    notes.version = text_of(
+        _mapping(_mapping(study, "derivedSection"), "miscInfoModule").get("versionHolder")
+    )
     read = notes.read
 
     def day(field: str, struct: str) -> str | None:
