@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trialtune.stages.cross_validate import cross_validate
     from trialtune.stages.diff import diff
     from trialtune.stages.finetune import finetune
+    from trialtune.stages.push import push_to_hub
     from trialtune.stages.settings import AdaptSettings, FinetuneSettings
     from trialtune.tasks.catalog import load_task
     from trialtune.tasks.task import Task
@@ -46,6 +47,7 @@ _PLACES = {
     "import_trials": "registry.snapshot.build",
     "label_registry": "stages.apply",
     "load_task": "tasks.catalog",
+    "push_to_hub": "stages.push",
     "read_snapshot": "registry.snapshot.read",
     "sync": "registry.sync.run",
 }
@@ -69,6 +71,7 @@ __all__ = [
     "import_trials",
     "label_registry",
     "load_task",
+    "push_to_hub",
     "read_snapshot",
     "sync",
 ]

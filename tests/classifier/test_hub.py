@@ -110,7 +110,7 @@ def test_a_classifier_goes_there_and_back(hub, hub_server, folder, run, private)
 
 
 def test_pushed_again_it_replaces_what_was_there(hub, hub_server, folder, run) -> None:
-    hub.models[ID] = hub_server.Model(files={"task.json": b"{}", "mine.txt": b"kept"})
+    hub.models[ID] = hub_server.Repository(files={"task.json": b"{}", "mine.txt": b"kept"})
     done = run("-c", _SEND, folder, ID, hub_server.TOKEN)
     assert done.returncode == 0, done.stderr
     assert hub.models[ID].files["task.json"] == (folder / "task.json").read_bytes()
@@ -126,7 +126,7 @@ def told(done: subprocess.CompletedProcess[str], *said: str) -> None:
 
 def test_what_cannot_be_fetched_is_explained(hub, hub_server, predict) -> None:
     told(predict(ID), "no such model", "`hf auth login`")
-    hub.models[ID] = hub_server.Model(private=True, files={"task.json": b"{}"})
+    hub.models[ID] = hub_server.Repository(private=True, files={"task.json": b"{}"})
     told(predict(ID), "no such model", "`hf auth login`")
     told(predict(ID, HF_TOKEN="hf_wrong"), "no such model", "`hf auth login`")
     told(predict(ID, HF_HUB_OFFLINE="1"), "HF_HUB_OFFLINE")
@@ -136,7 +136,7 @@ def test_what_cannot_be_fetched_is_explained(hub, hub_server, predict) -> None:
 
 
 def test_a_model_that_is_no_classifier_is_told(hub, hub_server, predict) -> None:
-    hub.models[ID] = hub_server.Model(files={"config.json": b"{}", "pytorch_model.bin": b"x"})
+    hub.models[ID] = hub_server.Repository(files={"config.json": b"{}", "pytorch_model.bin": b"x"})
     told(predict(ID), "no task.json", "not a trialtune classifier")
 
 
@@ -147,7 +147,7 @@ def test_a_name_that_the_hub_does_not_allow_is_told(predict, name) -> None:
 
 
 def test_a_revision_that_is_not_there_is_told(hub, hub_server, run) -> None:
-    hub.models[ID] = hub_server.Model(files={"task.json": b"{}"})
+    hub.models[ID] = hub_server.Repository(files={"task.json": b"{}"})
     code = "import sys, trialtune; trialtune.Classifier.from_pretrained(sys.argv[1], revision='v9')"
     done = run("-c", code, ID)
     last = done.stderr.strip().splitlines()[-1]

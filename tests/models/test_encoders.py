@@ -169,7 +169,7 @@ def test_an_encoder_of_the_hub(hub_server, tiny_encoder, form, tmp_path) -> None
             torch.save(load_file(Path(tiny_encoder) / "model.safetensors"), tmp_path / form)
             files[form] = (tmp_path / form).read_bytes()
             del files["model.safetensors"]
-        hub.models["someone/tiny"] = hub_server.Model(files=files)
+        hub.models["someone/tiny"] = hub_server.Repository(files=files)
         expected = str(AutoModelForMaskedLM.from_pretrained(tiny_encoder).num_parameters())
         said = opened_alone("someone/tiny", tmp_path, HF_ENDPOINT=hub.url)
         assert said.split() == [expected, "someone/tiny"]

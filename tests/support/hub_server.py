@@ -1,7 +1,8 @@
-"""A stand-in for the Hugging Face Hub: as much of it as pushing and fetching models takes.
+"""A stand-in for the Hugging Face Hub: as much of it as pushing and fetching models and data sets takes.
 
-Speaks what huggingface_hub 2.4 asks of create_repo, upload_folder and snapshot_download. Every file is
-"regular", sent inside its commit; the real Hub wants large ones in its own storage.
+Speaks what huggingface_hub 2.4 asks of create_repo, upload_folder, snapshot_download and
+hf_hub_download. Large files lie on another host, and asking for one is answered with the way there. What
+is uploaded is "regular", sent inside its commit; the real Hub wants large files in its own storage.
 """
 
 import base64
@@ -17,12 +18,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 TOKEN = "hf_of_the_owner"
-_MODEL = re.compile(r"/(?:api/models/)?(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<what>\w+)(?:/(?P<rest>.*))?)?")
+_LARGE = 10_000  # bytes
+_REPOSITORY = re.compile(
+    r"/(?:api/models/|(?P<data>(?:api/)?datasets/))?"
+    r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<what>\w+)(?:/(?P<rest>.*))?)?"
+)
 
 
 @dataclass
-class Model:
-    """A repository: its files as they stand, under one revision."""
+class Repository:
+    """A model or a data set: its files as they stand, under one revision."""
 
     private: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
@@ -38,7 +43,8 @@ class Hub:
     """What the server holds, and what it was asked."""
 
     url: str
-    models: dict[str, Model] = field(default_factory=dict)
+    models: dict[str, Repository] = field(default_factory=dict)
+    datasets: dict[str, Repository] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)  # "METHOD /path"
 
 
@@ -61,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, None, "Invalid username or password.")
         elif path == "/api/repos/create":
             self._create(json.loads(body))
-        elif (found := self._model(path)) and found[1] == "preupload":
+        elif (found := self._repository(path)) and found[1] == "preupload":
             asked = json.loads(body)["files"]
             modes = [{"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in asked]
             self._json({"files": modes})
@@ -69,43 +75,66 @@ class _Handler(BaseHTTPRequestHandler):
             self._commit(found[0], path, body)
 
     def _look(self) -> None:
-        if not (found := self._model(self._path())):
+        path = self._path()
+        if path.startswith("/elsewhere/"):
+            self._send(self._large[path.removeprefix("/elsewhere/")])
             return
-        model, what, rest = found
+        if not (found := self._repository(path)):
+            return
+        repository, what, rest = found
         revision, _, name = (rest or "main").partition("/")
-        if revision not in ("main", model.sha):
+        if revision not in ("main", repository.sha):
             self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         elif what in (None, "revision"):
-            listed = [{"rfilename": name} for name in model.files]
-            self._json({"id": "", "sha": model.sha, "siblings": listed, "private": model.private})
+            listed = [{"rfilename": name} for name in repository.files]
+            about = {"id": "", "sha": repository.sha, "siblings": listed, "private": repository.private}
+            self._json(about)
         elif what == "tree":
             self._json(
                 [
                     {"type": "file", "path": name, "size": len(content), "oid": _oid(content)}
-                    for name, content in model.files.items()
+                    for name, content in repository.files.items()
                 ]
             )
-        elif name not in model.files:
+        elif name not in repository.files:
             self._refuse(404, "EntryNotFound", "Entry not found")
         else:
-            content = model.files[name]
-            self._send(content, ETag=f'"{_oid(content)}"', **{"X-Repo-Commit": model.sha})
+            self._resolve(repository.files[name], repository.sha)
+
+    def _resolve(self, content: bytes, commit: str) -> None:
+        """A file, or where a large one lies."""
+        told = {"X-Repo-Commit": commit}
+        if len(content) < _LARGE:
+            self._send(content, ETag=f'"{_oid(content)}"', **told)
+            return
+        name, host = hashlib.sha256(content).hexdigest(), self.hub.url.replace("127.0.0.1", "localhost")
+        linked = {"X-Linked-ETag": f'"{name}"', "X-Linked-Size": str(len(content))}
+        self._send(b"", status=302, Location=f"{host}/elsewhere/{name}", **linked, **told)
+
+    @property
+    def _large(self) -> dict[str, bytes]:
+        """The large files of all repositories by their checksums."""
+        held = (*self.hub.models.values(), *self.hub.datasets.values())
+        files = (content for repository in held for content in repository.files.values())
+        return {hashlib.sha256(content).hexdigest(): content for content in files if len(content) >= _LARGE}
 
     def _create(self, asked: dict[str, Any]) -> None:
-        name = f"{asked['organization']}/{asked['name']}"
-        url = {"url": f"{self.hub.url}/{name}"}
-        if name in self.hub.models:
-            self._json({**url, "error": "You already created this model repo"}, status=409)
+        name, is_data = f"{asked['organization']}/{asked['name']}", asked.get("type") == "dataset"
+        held = self.hub.datasets if is_data else self.hub.models
+        url = {"url": f"{self.hub.url}/{'datasets/' if is_data else ''}{name}"}
+        if name in held:
+            self._json({**url, "error": "You already created this repo"}, status=409)
         else:
-            self.hub.models[name] = Model(private=asked.get("visibility") == "private")
+            held[name] = Repository(private=asked.get("visibility") == "private")
             self._json(url)
 
-    def _commit(self, model: Model, path: str, body: bytes) -> None:
+    def _commit(self, repository: Repository, path: str, body: bytes) -> None:
         for line in map(json.loads, body.splitlines()):
             if line["key"] == "file":
-                model.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-        [owner, name] = path.split("/")[3:5]
-        self._json({"commitUrl": f"{self.hub.url}/{owner}/{name}/commit/{model.sha}", "commitOid": model.sha})
+                repository.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+        page = path.removeprefix("/api/models").removeprefix("/api").rpartition("/commit/")[0]
+        sha = repository.sha
+        self._json({"commitUrl": f"{self.hub.url}{page}/commit/{sha}", "commitOid": sha})
 
     def _path(self) -> str:
         path = unquote(urlsplit(self.path).path)
@@ -116,15 +145,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _owner(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
-    def _model(self, path: str) -> tuple[Model, str | None, str | None] | None:
-        """The model that is asked for, what of it, and the rest of the path; refuses when it is hidden."""
-        match = _MODEL.fullmatch(path)
-        model = match and self.hub.models.get(match["id"])
-        if not match or not model or (model.private and not self._owner):
+    def _repository(self, path: str) -> tuple[Repository, str | None, str | None] | None:
+        """What is asked for, what of it, and the rest of the path; refuses when it is hidden."""
+        match = _REPOSITORY.fullmatch(path)
+        held = self.hub.datasets if match and match["data"] else self.hub.models
+        found = match and held.get(match["id"])
+        if not match or not found or (found.private and not self._owner):
             # To a stranger, a private repository does not exist.
             self._refuse(404 if self._owner else 401, "RepoNotFound", "Repository not found")
             return None
-        return model, match["what"], match["rest"]
+        return found, match["what"], match["rest"]
 
     def _refuse(self, status: int, code: str | None, message: str) -> None:
         said = {"X-Error-Code": code} if code else {}
@@ -153,7 +183,7 @@ def _oid(content: bytes) -> str:
 
 @contextmanager
 def serving() -> Iterator[Hub]:
-    """A running Hub without models."""
+    """A running Hub that holds nothing."""
     handler = type("Handler", (_Handler,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         handler.hub = Hub(f"http://127.0.0.1:{server.server_port}")

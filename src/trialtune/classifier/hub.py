@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trialtune.classifier.folder import FILES
 from trialtune.errors import DataError
-from trialtune.models.hub import explained
+from trialtune.models.hub import Upload, explained
 from trialtune.tasks.task import TASK_FILE
 
 
@@ -24,15 +24,4 @@ def fetch_classifier(name: str, *, revision: str | None = None) -> Path:
 
 def upload_classifier(folder: Path, name: str, *, private: bool | None, token: str | None) -> str:
     """Upload a classifier folder as OWNER/NAME; returns its address. Raises DataError when refused."""
-    from huggingface_hub import HfApi  # noqa: PLC0415
-
-    api = HfApi(token=token)
-    with explained(f"{name}: cannot be uploaded to"):
-        made = api.create_repo(name, private=private, exist_ok=True)
-        api.upload_folder(
-            repo_id=made.repo_id,
-            folder_path=folder,
-            allow_patterns=list(FILES),
-            commit_message="Upload a trialtune classifier",
-        )
-    return str(made)
+    return Upload(folder, FILES, "a trialtune classifier").send(name, private=private, token=token)

@@ -10,6 +10,7 @@ from trialtune.cli import (  # noqa: F401 - they register commands
     export,
     inspect,
     pretrain,
+    push,
     registry,
     serve,
     sync,

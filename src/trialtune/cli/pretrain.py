@@ -126,7 +126,7 @@ def adapt(
 def mlm(
     corpus_dir: Annotated[Path, typer.Argument(help="A folder made by `trialtune corpus build`.")],
     encoder: Encoder,
-    adapter: Annotated[Path | None, typer.Option(help="A folder made by `trialtune adapt`.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="An adapter folder or its Hub id.")] = None,
     eval_blocks: Annotated[int, typer.Option(min=1, help="Held-out blocks to score.")] = 300,
     as_json: AsJson = False,
 ) -> None:

@@ -14,6 +14,7 @@ from trialtune.stages.settings import FinetuneSettings
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=described(FinetuneSettings))
 ]
+Adapter = Annotated[str | None, typer.Option(help="An adapter folder or its Hub id, merged in first.")]
 MaxTrain = Annotated[
     int | None,
     typer.Option(min=50, help="At most so many rows, drawn evenly over the labels; shares are mended."),
@@ -38,7 +39,7 @@ def finetune(
     encoder: Encoder,
     out: Out,
     data: TaskData = None,
-    adapter: Annotated[Path | None, typer.Option(help="An adapter folder, merged in first.")] = None,
+    adapter: Adapter = None,
     teacher: Annotated[
         list[Path] | None, typer.Option(help="A classifier folder to learn from; may be given several times.")
     ] = None,
@@ -94,7 +95,9 @@ def finetune(
 def compare(
     task: TaskName,
     encoder: Encoder,
-    adapter: Annotated[Path, typer.Option(help="The adapter whose worth is asked.", show_default=False)],
+    adapter: Annotated[
+        str, typer.Option(help="The adapter whose worth is asked: a folder or a Hub id.", show_default=False)
+    ],
     out: Out,
     data: TaskData = None,
     test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
@@ -147,7 +150,7 @@ def crossfit(
     encoder: Encoder,
     out: Out,
     data: TaskData = None,
-    adapter: Annotated[Path | None, typer.Option(help="An adapter folder, merged in first.")] = None,
+    adapter: Adapter = None,
     labels: Labels = None,
     folds: Annotated[int, typer.Option(min=2, help="Classifiers; each scores the rows it has not seen.")] = 5,
     max_train: MaxTrain = None,

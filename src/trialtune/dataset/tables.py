@@ -6,7 +6,7 @@ import polars as pl
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
-from trialtune.registry.readers.hub import fetch, is_hub_file
+from trialtune.registry.readers.hub import local_copy
 
 
 def read_table(path: Path | str) -> pl.DataFrame:
@@ -14,7 +14,7 @@ def read_table(path: Path | str) -> pl.DataFrame:
 
     It may lie on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
     """
-    path = fetch(path) if is_hub_file(path) else Path(path)
+    path = local_copy(path)
     try:
         match path.suffix.lower():
             case ".parquet":

@@ -30,7 +30,7 @@ from trialtune.evaluation.verdict import verdict
 from trialtune.experiment.baselines import TITLES, Baselines
 from trialtune.experiment.step import Step
 from trialtune.files import atomic_file, folder_digest, sha256_of
-from trialtune.models.adapters import check_adapter
+from trialtune.models.adapters import find_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.reports.card import write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
@@ -68,7 +68,7 @@ def compare(
         task: See `load_task`.
         data: A table or snapshot with labelled rows.
         encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
-        adapter: The adapter's folder.
+        adapter: The adapter's folder or its Hub id.
         out: The folder of the comparison; `out/comparison/comparison.json` holds the result.
         settings: How each classifier is trained.
         test: Test rows; a fifth of the rows of `data` is held out without them.
@@ -90,9 +90,8 @@ def compare(
         >>> result.difference.micro_f1.low <= result.difference.micro_f1.high
         True
     """
-    out, adapter, settings = Path(out), Path(adapter), settings or FinetuneSettings()
+    out, adapter, settings = Path(out), find_adapter(adapter), settings or FinetuneSettings()
     opened = Encoder.open(encoder)
-    check_adapter(adapter)
     rows = out / "examples"
     trained = read_examples(task, data, labels, quarantine=rows / "train.quarantine.jsonl").trainable
     tested = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialtune.errors import UsageError
+from trialtune.registry.readers.hub import local_copy
 from trialtune.tasks.task import Task
 
 # The first of these in a folder is its registry; a folder with none of them is read whole.
@@ -31,18 +32,23 @@ class DataFiles:
     registry: Path  # anything `trialtune registry import` reads
     folder: Path | None = None  # where tasks may have files of their own
 
-    def of(self, task: Task) -> TaskFiles:
+    def of(self, task: Task, given: str | None = None) -> TaskFiles:
         """`NAME_train.parquet`, `NAME_dev.parquet`, and `NAME.parquet` with labels by NCT id.
 
-        NAME is the task's, with underscores. A user's own task may name its labelled rows itself.
+        NAME is the task's, with underscores. The labelled rows `given` by the recipe come first; a user's
+        own task may name some itself. Both may lie on the Hub.
         """
         name = task.name.replace("-", "_")
         train, test, labels = (
             self.folder / file if self.folder and (self.folder / file).is_file() else None
             for file in (f"{name}_train.parquet", f"{name}_dev.parquet", f"{name}.parquet")
         )
-        if train is None and task.spec and task.spec.data:
-            train = Path(task.spec.data)
+        if given:
+            train = local_copy(given)
+        elif train is None and task.spec and task.spec.data:
+            train = local_copy(task.spec.data)
+        if train and not train.is_file():
+            raise UsageError(f"tasks.{task.name}: {train}: no such file of labelled rows")
         return TaskFiles(train, test, labels)
 
 

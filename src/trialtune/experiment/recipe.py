@@ -40,6 +40,10 @@ class TaskRecipe(Settings):
     """How a task's classifiers are compared."""
 
     spec: Path | None = Field(None, description="the .yaml file of a task of your own, beside the recipe's")
+    data: str | None = Field(
+        None,
+        description="labelled rows that are not beside the trials: a table, hf://datasets/OWNER/NAME/FILE",
+    )
     finetune: FinetuneSettings = FinetuneSettings()
     seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
     others: dict[Annotated[str, AfterValidator(_check_name)], OtherEncoder] = Field(

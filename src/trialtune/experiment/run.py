@@ -18,12 +18,13 @@ from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
 from trialtune.evaluation.mlm import MlmTraining
 from trialtune.experiment.comparison import Comparison, System
-from trialtune.experiment.data import DataFiles, find_data
+from trialtune.experiment.data import DataFiles, TaskFiles, find_data
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.experiment.step import RECORD, Step
 from trialtune.files import sha256_of, write_json
 from trialtune.models.encoders import Encoder
+from trialtune.registry.readers.hub import local_copy
 from trialtune.registry.sample import write_sample
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
@@ -61,7 +62,8 @@ class Experiment:
     def steps(self) -> list[Step]:
         """All steps in order. Nothing is done here but hashing the input files."""
         recipe, out = self.recipe, self.out
-        if recipe.cut.ids and not recipe.cut.ids.is_file():
+        listed = local_copy(recipe.cut.ids) if recipe.cut.ids else None
+        if listed and not listed.is_file():
             raise UsageError(f"cut.ids {recipe.cut.ids}: no such file; give --set cut.ids=IDS.csv")
         encoder = Encoder.open(recipe.encoder).digest
         steps: list[Step] = []
@@ -77,7 +79,7 @@ class Experiment:
         else:
             source = tuple(_digests([self._files().registry]))
         imported = add(Step("import registry", out / "registry", source, self._import))
-        cut_inputs = (imported.key, recipe.cut, sha256_of(recipe.cut.ids) if recipe.cut.ids else None)
+        cut_inputs = (imported.key, recipe.cut, sha256_of(listed) if listed else None)
         cut = add(Step("cut registry", out / "diff", cut_inputs, self._cut))
         examples = {
             name: add(
@@ -132,9 +134,12 @@ class Experiment:
         assert data is not None  # load_recipe has seen to it
         return find_data(self.out / "sample" if data == SAMPLE else Path(data))
 
+    def _task_files(self, name: str) -> TaskFiles:
+        return self._files().of(self.recipe.task(name), self.recipe.tasks[name].data)
+
     def _task_digests(self, name: str) -> list[tuple[str, str]]:
         """Of the task's own files; those of a sample follow from its settings."""
-        return [] if self.recipe.data == SAMPLE else _digests(self._files().of(self.recipe.task(name)).all)
+        return [] if self.recipe.data == SAMPLE else _digests(self._task_files(name).all)
 
     def _make_sample(self) -> dict[str, int | bool]:
         write_sample(self.out / "sample", self.recipe.sample)
@@ -161,7 +166,7 @@ class Experiment:
         return self.out / "registry" / "snapshot.parquet"
 
     def _examples(self, task: Task, settings: TaskRecipe) -> dict[str, Any]:
-        files, out = self._files().of(task), self.out / "tasks" / task.name / "examples"
+        files, out = self._task_files(task.name), self.out / "tasks" / task.name / "examples"
         labelled = read_examples(
             task, files.train or self._snapshot, files.labels, quarantine=out / "train.quarantine.jsonl"
         )

@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError
 from trialtune.models.blocks import BLOCK
+from trialtune.models.hub import ADAPTER_CONFIG, fetch_adapter, is_repository
 from trialtune.models.lora import ROOT, TENSOR_FILE
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,24 @@ _OTHER_KINDS = {
     "arrow_config": "it chooses among several adapters (arrow_config)",
     "trainable_token_indices": "it trains single word embeddings (trainable_token_indices)",
 }
-_CONFIG_FILE, _PICKLE_FILE = "adapter_config.json", "adapter_model.bin"
+_PICKLE_FILE = "adapter_model.bin"
+
+
+def find_adapter(adapter: Path | str) -> Path:
+    """The folder of an adapter: the one that is named, or of OWNER/NAME of the Hugging Face Hub.
+
+    Raises DataError as `check_adapter` does, and when the Hub does not give it.
+    """
+    folder = Path(adapter)
+    if not folder.is_dir() and is_repository(str(adapter)):
+        folder = fetch_adapter(str(adapter))
+    check_adapter(folder)
+    return folder
 
 
 def check_adapter(folder: Path) -> None:
     """Raise DataError when `folder` is not an adapter folder, or one whose tensors are a pickle."""
-    missing = [name for name in (_CONFIG_FILE, TENSOR_FILE) if not (folder / name).is_file()]
+    missing = [name for name in (ADAPTER_CONFIG, TENSOR_FILE) if not (folder / name).is_file()]
     if missing == [TENSOR_FILE] and (folder / _PICKLE_FILE).is_file():
         raise DataError(
             f"{folder / _PICKLE_FILE}: a pickle can run code when it is opened; convert it to {TENSOR_FILE} "
@@ -117,10 +130,11 @@ def _read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
         raise _damaged(folder, str(error).splitlines()[0]) from error
     if config.peft_type != PeftType.LORA:
         kind = str(config.peft_type).removeprefix("PeftType.")
-        raise DataError(f"{folder / _CONFIG_FILE}: peft_type is {kind}; only LORA adapters can be opened")
+        raise DataError(f"{folder / ADAPTER_CONFIG}: peft_type is {kind}; only LORA adapters can be opened")
     if used := [what for name, what in _OTHER_KINDS.items() if getattr(config, name, None)]:
         raise DataError(
-            f"{folder / _CONFIG_FILE}: {used[0]}; only LoRA, rsLoRA and DoRA adapters of layers can be opened"
+            f"{folder / ADAPTER_CONFIG}: {used[0]}; only LoRA, rsLoRA and DoRA adapters of layers can be"
+            " opened"
         )
     # What starts at zero and ends elsewhere: B of a linear layer, A of an embedding.
     if not any(value.any() for name, value in tensors.items() if re.search(r"lora_(B|embedding_A)", name)):

@@ -1,15 +1,21 @@
 """The Hugging Face Hub: models fetched as files that cannot run code, and its refusals in words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from trialtune.errors import DataError
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _BESIDE = ("*.json", "*.txt", "*.model")  # configuration and tokeniser
 _WEIGHTS = ("model.safetensors", "model-*.safetensors")
+ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTER = ("adapter_model.safetensors", "mlm_head.safetensors")
+#: All of an adapter folder that goes to the Hub.
+ADAPTER_FILES = (*_BESIDE, *_ADAPTER, "accuracy.log")
 _OLD_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin")  # fetched where there are no others
 
 
@@ -27,6 +33,41 @@ def fetch_encoder(name: str) -> Path:
         if not any(folder.glob("model*.safetensors")):
             snapshot_download(name, allow_patterns=list(_OLD_WEIGHTS))
     return folder
+
+
+def fetch_adapter(name: str) -> Path:
+    """The folder of the LoRA adapter OWNER/NAME in the Hub's own cache; DataError when it can't be had."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
+
+    with explained(f"adapter {name!r}: no such folder, and it cannot be fetched from"):
+        return Path(snapshot_download(name, allow_patterns=[*_BESIDE, *_ADAPTER], ignore_patterns="*/*"))
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What goes to the Hub of a folder, and how: files by patterns, as a model or a data set."""
+
+    folder: Path
+    files: Sequence[str]
+    what: str  # "a trialtune classifier"
+    repo_type: Literal["model", "dataset"] = "model"
+
+    def send(self, name: str, *, private: bool | None, token: str | None) -> str:
+        """Upload as OWNER/NAME; returns its address. Raises DataError when refused."""
+        from huggingface_hub import HfApi  # noqa: PLC0415
+
+        api = HfApi(token=token)
+        with explained(f"{name}: cannot be uploaded to"):
+            made = api.create_repo(name, private=private, repo_type=self.repo_type, exist_ok=True)
+            api.upload_folder(
+                repo_id=made.repo_id,
+                repo_type=self.repo_type,
+                folder_path=self.folder,
+                allow_patterns=list(self.files),
+                ignore_patterns=["checkpoints/*"],
+                commit_message=f"Upload {self.what}",
+            )
+        return str(made)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.training_result import CrossValidation, Suspects
 from trialtune.files import atomic_file, fingerprint, folder_digest
+from trialtune.models.adapters import find_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
@@ -31,7 +32,7 @@ def cross_validate(
     *,
     settings: FinetuneSettings | None = None,
     folds: int = 5,
-    adapter: Path | None = None,
+    adapter: Path | str | None = None,
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> CrossValidation:
@@ -49,7 +50,7 @@ def cross_validate(
         out: The folder to write.
         settings: How each classifier is trained.
         folds: Parts of the rows.
-        adapter: An adapter folder, merged in first.
+        adapter: An adapter folder or its Hub id, merged in first.
         max_train: Only so many rows count, drawn evenly over the labels.
         report: Takes the progress after each step.
 
@@ -66,6 +67,7 @@ def cross_validate(
         True
     """
     out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
+    adapter = find_adapter(adapter) if adapter else None
     check_unseen(examples, encoder.folder, name=encoder.name)
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)

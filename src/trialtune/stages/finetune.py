@@ -28,6 +28,7 @@ from trialtune.evaluation.prior_shift import log_prior_shift
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.evaluation.training_result import TrainingResult, TrainingRows
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest
+from trialtune.models.adapters import find_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import masters_kept, prepare_training
 from trialtune.models.lora import add_lora
@@ -58,7 +59,7 @@ def finetune(
     out: Path | str,
     *,
     settings: FinetuneSettings | None = None,
-    adapter: Path | None = None,
+    adapter: Path | str | None = None,
     teachers: Sequence[Path] = (),
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
@@ -76,7 +77,7 @@ def finetune(
         encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
         out: The folder to write.
         settings: See `FinetuneSettings`.
-        adapter: An adapter folder, merged in first.
+        adapter: An adapter folder or its Hub id, merged in first.
         teachers: Classifier folders of the same task; the targets are then a mixture of the labels and of
             the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
         max_train: Train on so many rows at most, drawn evenly over the labels (see `draw_evenly`).
@@ -96,6 +97,7 @@ def finetune(
         'stop-reasons'
     """
     out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
+    merged = find_adapter(adapter) if adapter else None
     check_replaceable(out)
     encoder.check_length(settings.max_length or task.max_length)
     if max_train:
@@ -112,7 +114,7 @@ def finetune(
     making = _Making(
         task,
         settings,
-        build_classifier(encoder, list(task.labels), kind=task.kind, adapter=adapter, seed=settings.seed),
+        build_classifier(encoder, list(task.labels), kind=task.kind, adapter=merged, seed=settings.seed),
         encoder.tokenizer,
         train_rows,
         calibration_rows,
@@ -121,7 +123,7 @@ def finetune(
         settings,
         task.describe(),
         encoder.digest,
-        [folder_digest(folder) for folder in (adapter, *teachers) if folder],
+        [folder_digest(folder) for folder in (merged, *teachers) if folder],
         examples.write_ndjson(),
     )
     outcome = making.fit(teachers, Checkpoints(out / "checkpoints", fingerprint=key), report)

@@ -25,6 +25,11 @@ def dataset_of(path: Path | str) -> str | None:
     return match and match[1]
 
 
+def local_copy(path: Path | str) -> Path:
+    """The file itself, or the local copy of one on the Hub; raises as `fetch` does."""
+    return fetch(path) if is_hub_file(path) else Path(path)
+
+
 def fetch(path: Path | str) -> Path:
     """The local copy of a Hub file, downloaded unless the cache has it.
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.readers.delimited import Broken, DelimitedRows
+from trialtune.registry.readers.hub import local_copy
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.readers.tables import id_column, no_id_column
 from trialtune.registry.readers.text import text_reader
@@ -45,8 +46,10 @@ class IdList:
 def read_ids(path: Path) -> IdList:
     """NCT ids of a .txt file (one or more a line), or of a .csv, .tsv, .jsonl (also .gz) or .parquet table.
 
-    Raises UsageError for a missing path or another kind of file, DataError when there is no NCT id in it.
+    The file may lie on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE. Raises
+    UsageError for a missing path or another kind of file, DataError when there is no NCT id in it.
     """
+    path = local_copy(path)
     name = path.name.lower()
     if not path.is_file():
         raise UsageError(f"{path}: no such file; give a list of NCT ids or a snapshot")

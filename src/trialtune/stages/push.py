@@ -1,0 +1,48 @@
+"""Upload what a command made to the Hugging Face Hub."""
+
+from pathlib import Path
+
+from trialtune.classifier.classifier import open_folder
+from trialtune.classifier.hub import upload_classifier
+from trialtune.errors import UsageError
+from trialtune.labelling.output import RECORD, Labelled
+from trialtune.models.hub import ADAPTER_CONFIG, ADAPTER_FILES, Upload
+from trialtune.tasks.task import TASK_FILE
+
+
+def push_to_hub(
+    folder: Path | str, name: str, *, private: bool | None = None, token: str | None = None
+) -> str:
+    """Upload a classifier, an adapter or a labelled registry.
+
+    A classifier and an adapter become a model, which `Classifier.from_pretrained` and `--adapter` open by
+    its name; an output of `apply` becomes a data set, whose parts open as
+    hf://datasets/OWNER/NAME/labels/FILE. Files that the command did not write are left here.
+
+    Args:
+        folder: What `finetune`, `export`, `adapt` or `apply` wrote.
+        name: OWNER/NAME.
+        private: Whether only its owner sees it; as it is, or as the owner's default, when not given.
+        token: The Hub's; else the one of `hf auth login`.
+
+    Returns:
+        The address of its page.
+
+    Raises:
+        UsageError: The folder is none of these.
+        DataError: It is not whole, or the Hub refused it or cannot be reached.
+    """
+    folder = Path(folder)
+    if (folder / TASK_FILE).is_file():
+        return upload_classifier(open_folder(folder).path, name, private=private, token=token)
+    if (folder / ADAPTER_CONFIG).is_file():
+        upload = Upload(folder, ADAPTER_FILES, "a trialtune adapter")
+    elif (folder / RECORD).is_file():
+        parts = (f"labels/{part}" for part in Labelled.open(folder).record["parts"])
+        upload = Upload(folder, (RECORD, *parts), "labels by trialtune", repo_type="dataset")
+    else:
+        raise UsageError(
+            f"{folder}: neither a classifier nor an adapter nor an output of `trialtune apply`"
+            f" (no {TASK_FILE}, {ADAPTER_CONFIG} or {RECORD})"
+        )
+    return upload.send(name, private=private, token=token)
