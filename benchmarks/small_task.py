@@ -21,7 +21,7 @@ import psutil
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from turns import BASELINE, add_options, competitor, print_machine
+from turns import BASELINE, add_options, competitor, own_paths, print_machine
 
 LABELS, ROWS_EACH = 11, 30
 COMMAND = "crossfit task.yaml --data rows.csv --encoder embedded:minilm-l6 --out OUT --json"
@@ -43,7 +43,8 @@ def measure(python: Path, work: Path, out: str) -> dict[str, float]:
     """One run: wall and processor seconds, micro-F1."""
     before, started = os.times(), time.perf_counter()
     command = [str(python), "-m", "trialtune", *COMMAND.replace("OUT", out).split()]
-    done = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, check=True)
+    env = own_paths() if out.startswith(BASELINE) else None
+    done = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, check=True, env=env)
     after, wall = os.times(), time.perf_counter() - started
     cpu = sum(after[2:4]) - sum(before[2:4])
     return {"wall_s": wall, "cpu_s": cpu, "micro_f1": json.loads(done.stdout)["micro_f1"]}

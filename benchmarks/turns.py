@@ -1,6 +1,7 @@
 """Rows of a benchmark in processes of their own, taking turns, and the machine that they ran on."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -26,6 +27,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--competitor", action="store_true", help="keep one core busy meanwhile")
 
 
+def own_paths() -> dict[str, str]:
+    """The environment of another build, whose packages are found by its Python alone."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 @contextmanager
 def competitor(there: bool) -> Iterator[None]:
     """A process that keeps one core busy, if wanted."""
@@ -41,7 +47,9 @@ def competitor(there: bool) -> Iterator[None]:
 def of_build(python: Path, script: str) -> list[str]:
     """The command that runs the benchmark `script` of the build which a Python belongs to."""
     find = "import pathlib, trialtune; print(pathlib.Path(trialtune.__file__).parents[2])"
-    found = subprocess.run([python, "-c", find], stdout=subprocess.PIPE, text=True, check=True, cwd="/")
+    found = subprocess.run(
+        [python, "-c", find], stdout=subprocess.PIPE, text=True, check=True, cwd="/", env=own_paths()
+    )
     return [str(python.absolute()), str(Path(found.stdout.strip()) / "benchmarks" / script)]
 
 
@@ -68,7 +76,8 @@ def in_turns(
         for name, row in commands.items():
             busiest = max(busiest, psutil.cpu_percent(interval=1.0))
             with competitor(busy):
-                done = subprocess.run([*row, str(seed)], stdout=subprocess.PIPE, check=True)
+                env = own_paths() if name == BASELINE else None
+                done = subprocess.run([*row, str(seed)], stdout=subprocess.PIPE, check=True, env=env)
             measured[name].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"{name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
     return measured, busiest
