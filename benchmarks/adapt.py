@@ -6,6 +6,7 @@ and value), in a process of its own:
     stock-fp32   `transformers` Trainer + PEFT as they come: dropout, logits at every position
     stock-bf16   the same with bf16=True
     trialtune    what `trialtune adapt` does
+    baseline     the same of another build, with --baseline PYTHON; on its own corpus of the same trials
 
 Rows take turns, once a seed, so that a noisy machine hits all alike; medians are printed. The final
 loss is taken in fp32 on held-out blocks, from the trained weights put into a fresh model. Run it on
@@ -16,6 +17,7 @@ import argparse
 import itertools
 import json
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -35,7 +37,7 @@ from transformers import (
     Trainer,
     logging,
 )
-from turns import in_turns, peak, peak_mb, print_machine
+from turns import BASELINE, add_options, in_turns, of_build, own_paths, peak, peak_mb, print_machine
 
 from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.build import build_corpus
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="a corpus folder (default: made-up trials)")
     parser.add_argument("--encoders", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--seeds", type=int, default=3)
+    add_options(parser)
     parser.add_argument("--row", nargs=3, metavar=("ENCODER", "NAME", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.set_verbosity_error()
@@ -193,7 +196,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         corpus = options.corpus or make_corpus(Path(folder))
-        rows, busiest = run_all(options.encoders, options.seeds, corpus)
+        other = other_build(options.baseline, Path(folder)) if options.baseline else None
+        rows, busiest = run_all(options, corpus, other)
     show(rows, busiest)
     if options.json:
         report = {
@@ -205,12 +209,29 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def run_all(encoders: list[str], seeds: int, corpus: Path) -> tuple[list[dict[str, Any]], float]:
+def other_build(python: Path, folder: Path) -> list[str]:
+    """Another build's command, after it has made a corpus of its own."""
+    command, made = of_build(python, "adapt.py"), folder / BASELINE
+    made.mkdir()
+    make = "import sys, pathlib, adapt; adapt.make_corpus(pathlib.Path(sys.argv[1]))"
+    subprocess.run([python, "-c", make, made], check=True, cwd=Path(command[1]).parent, env=own_paths())
+    return [*command, "--corpus", str(made / "corpus")]
+
+
+def run_all(
+    options: argparse.Namespace, corpus: Path, other: list[str] | None
+) -> tuple[list[dict[str, Any]], float]:
     """Measure every row once a seed, in turns; returns medians and the most that others used a CPU."""
     rows, busiest = [], 0.0
-    for encoder in encoders:
+    for encoder in options.encoders:
         command = [__file__, "--corpus", str(corpus), "--row", encoder]
-        measured, busy = in_turns(command, ROWS, seeds)
+        measured, busy = in_turns(
+            command,
+            ROWS,
+            options.seeds,
+            baseline=[*other, "--row", encoder] if other else None,
+            busy=options.competitor,
+        )
         busiest = max(busiest, busy)
         for name, results in measured.items():
             losses = [result["final_loss"] for result in results]

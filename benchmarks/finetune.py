@@ -10,6 +10,7 @@ answers the same held-out texts, in a process of its own:
                  it in full: it gives the reference's quality
     trialtune    what `trialtune finetune` and `trialtune predict` do; of its training rows, a share
                  is kept for thresholds
+    baseline     `trialtune` of another build, with --baseline PYTHON
     stream       `trialtune predict` on the registry as it is, a text a stopped trial, repeats and all
 
 Speeds count texts, take in tokenising for scoring, and leave out the first steps. Rows take turns,
@@ -34,7 +35,7 @@ from rich.console import Console
 from rich.table import Table
 from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
-from turns import in_turns, peak_mb, print_machine
+from turns import add_options, in_turns, of_build, peak_mb, print_machine
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.torch_backend import predictor_of
@@ -206,6 +207,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1500, help="labelled texts to train on, and to hold out")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
+    add_options(parser)
     parser.add_argument("--row", nargs=3, metavar=("FOLDER", "NAME", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.set_verbosity_error()
@@ -216,9 +218,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         prepare(options.data, options.rows, Path(folder))
-        command = [__file__, "--epochs", str(options.epochs), "--row", folder]
-        results, busiest = in_turns(command, ROWS, options.seeds)
-        stream, busy = in_turns(command, ["stream"], 1)
+        row = ["--epochs", str(options.epochs), "--row", folder]
+        other = [*of_build(options.baseline, "finetune.py"), *row] if options.baseline else None
+        results, busiest = in_turns(
+            [__file__, *row], ROWS, options.seeds, baseline=other, busy=options.competitor
+        )
+        stream, busy = in_turns([__file__, *row], ["stream"], 1, busy=options.competitor)
         texts = len(pl.read_parquet(Path(folder) / "train.parquet"))
     busiest = max(busiest, busy)
     rows = {

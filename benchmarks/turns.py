@@ -1,10 +1,13 @@
 """Rows of a benchmark in processes of their own, taking turns, and the machine that they ran on."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +19,65 @@ from trialtune.experiment.environment import machine
 from trialtune.training.throughput import matmul_peak
 
 Results = dict[str, list[dict[str, Any]]]
+BASELINE = "baseline"  # the row of another build
 
 
-def in_turns(command: Sequence[str], names: Sequence[str], seeds: int) -> tuple[Results, float]:
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--baseline", type=Path, help="the Python of another build's environment")
+    parser.add_argument("--competitor", action="store_true", help="keep one core busy meanwhile")
+
+
+def own_paths() -> dict[str, str]:
+    """The environment of another build, whose packages are found by its Python alone."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+@contextmanager
+def competitor(there: bool) -> Iterator[None]:
+    """A process that keeps one core busy, if wanted."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) if there else None
+    try:
+        yield
+    finally:
+        if process:
+            process.kill()
+            process.wait()
+
+
+def of_build(python: Path, script: str) -> list[str]:
+    """The command that runs the benchmark `script` of the build which a Python belongs to."""
+    find = "import pathlib, trialtune; print(pathlib.Path(trialtune.__file__).parents[2])"
+    found = subprocess.run(
+        [python, "-c", find], stdout=subprocess.PIPE, text=True, check=True, cwd="/", env=own_paths()
+    )
+    return [str(python.absolute()), str(Path(found.stdout.strip()) / "benchmarks" / script)]
+
+
+def in_turns(
+    command: Sequence[str],
+    names: Sequence[str],
+    seeds: int,
+    *,
+    baseline: Sequence[str] | None = None,
+    busy: bool = False,
+) -> tuple[Results, float]:
     """Run `python COMMAND NAME SEED` for every name and seed; a noisy machine so hits all names alike.
 
-    Each run prints its result as JSON on its last line. Returns the results of each name, one a seed,
-    and the most that other processes used of the CPU between runs, in percent.
+    Each run prints its result as JSON on its last line. `baseline` is another build's command, whose
+    "trialtune" is the row "baseline"; `busy` runs a competitor beside each. Returns the results of each
+    name, one a seed, and the most that other processes used of the CPU between runs, in percent.
     """
-    measured: Results = {name: [] for name in names}
+    commands = {name: [sys.executable, *command, name] for name in names}
+    if baseline:
+        commands[BASELINE] = [*baseline, "trialtune"]
+    measured: Results = {name: [] for name in commands}
     busiest = 0.0
     for seed in range(1, seeds + 1):
-        for name in names:
+        for name, row in commands.items():
             busiest = max(busiest, psutil.cpu_percent(interval=1.0))
-            done = subprocess.run(
-                [sys.executable, *command, name, str(seed)], stdout=subprocess.PIPE, check=True
-            )
+            with competitor(busy):
+                env = own_paths() if name == BASELINE else None
+                done = subprocess.run([*row, str(seed)], stdout=subprocess.PIPE, check=True, env=env)
             measured[name].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"{name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
     return measured, busiest
