@@ -37,7 +37,7 @@ from transformers import (
     Trainer,
     logging,
 )
-from turns import BASELINE, add_options, in_turns, of_build, own_paths, peak, peak_mb, print_machine
+from turns import BASELINE, add_options, in_turns, of_build, own_environment, peak, peak_mb, print_machine
 
 from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.build import build_corpus
@@ -214,7 +214,7 @@ def other_build(python: Path, folder: Path) -> list[str]:
     command, made = of_build(python, "adapt.py"), folder / BASELINE
     made.mkdir()
     make = "import sys, pathlib, adapt; adapt.make_corpus(pathlib.Path(sys.argv[1]))"
-    subprocess.run([python, "-c", make, made], check=True, cwd=Path(command[1]).parent, env=own_paths())
+    subprocess.run([python, "-c", make, made], check=True, cwd=Path(command[1]).parent, env=own_environment())
     return [*command, "--corpus", str(made / "corpus")]
 
 

@@ -21,7 +21,7 @@ import psutil
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from turns import BASELINE, add_options, competitor, own_paths, print_machine
+from turns import BASELINE, add_options, competitor, own_environment, print_machine
 
 LABELS, ROWS_EACH = 11, 30
 COMMAND = "crossfit task.yaml --data rows.csv --encoder embedded:minilm-l6 --out OUT --json"
@@ -43,7 +43,7 @@ def measure(python: Path, work: Path, out: str) -> dict[str, float]:
     """One run: wall and processor seconds, micro-F1."""
     before, started = os.times(), time.perf_counter()
     command = [str(python), "-m", "trialtune", *COMMAND.replace("OUT", out).split()]
-    env = own_paths() if out.startswith(BASELINE) else None
+    env = own_environment() if out.startswith(BASELINE) else None
     done = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, check=True, env=env)
     after, wall = os.times(), time.perf_counter() - started
     cpu = sum(after[2:4]) - sum(before[2:4])

@@ -27,9 +27,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--competitor", action="store_true", help="keep one core busy meanwhile")
 
 
-def own_paths() -> dict[str, str]:
-    """The environment of another build, whose packages are found by its Python alone."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def own_environment() -> dict[str, str]:
+    """The environment of another build: neither this one's packages nor what this one has set."""
+    ours = ("PYTHONPATH", "GOMP_SPINCOUNT")
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def of_build(python: Path, script: str) -> list[str]:
     """The command that runs the benchmark `script` of the build which a Python belongs to."""
     find = "import pathlib, trialtune; print(pathlib.Path(trialtune.__file__).parents[2])"
     found = subprocess.run(
-        [python, "-c", find], stdout=subprocess.PIPE, text=True, check=True, cwd="/", env=own_paths()
+        [python, "-c", find], stdout=subprocess.PIPE, text=True, check=True, cwd="/", env=own_environment()
     )
     return [str(python.absolute()), str(Path(found.stdout.strip()) / "benchmarks" / script)]
 
@@ -76,7 +77,7 @@ def in_turns(
         for name, row in commands.items():
             busiest = max(busiest, psutil.cpu_percent(interval=1.0))
             with competitor(busy):
-                env = own_paths() if name == BASELINE else None
+                env = own_environment() if name == BASELINE else None
                 done = subprocess.run([*row, str(seed)], stdout=subprocess.PIPE, check=True, env=env)
             measured[name].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"{name} seed {seed}: {measured[name][-1]}", file=sys.stderr)

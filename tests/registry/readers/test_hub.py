@@ -1,14 +1,11 @@
 """Addresses of Hub files, data sets by their names; what cannot be fetched is explained."""
 
-import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
@@ -69,63 +66,14 @@ FILES = {
     "data/test.parquet": _parquet(trial_id=["NCT00000003", "nct00000004 "], text=["more words", "and more"]),
     "data/train.parquet": _parquet(trial_id=["NCT00000001", "NCT1"], text=["words", "lost"]),
 }
-REVISION = "c" * 40
-
-
-class _Hub(BaseHTTPRequestHandler):
-    """As much of the Hub as downloading the data set owner/trials takes."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        path = self.path.partition("?")[0]
-        about = [{"rfilename": name} for name in FILES]
-        tree = [
-            {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-            for name, content in FILES.items()
-        ]
-        name = path.removeprefix(f"/datasets/owner/trials/resolve/{REVISION}/")
-        if path in ("/api/datasets/owner/trials/revision/main", "/api/datasets/owner/trials"):
-            info = {"id": "owner/trials", "sha": REVISION, "siblings": about}
-            self._send(json.dumps(info).encode(), body=body)
-        elif path.startswith("/api/datasets/owner/trials/tree/"):
-            self._send(json.dumps(tree).encode(), body=body)
-        elif name in FILES:
-            self._send(FILES[name], body=body)
-        else:
-            self._send(b"{}", body=body, status=404)
-
-    def _send(self, content: bytes, *, body: bool, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", REVISION)
-        if status == 404:
-            self.send_header("X-Error-Code", "RepoNotFound")
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *_args: object) -> None:
-        pass
 
 
 @pytest.fixture
-def hub() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def hub(hub_server) -> Iterator[str]:
+    """The address of a Hub with the data set owner/trials."""
+    with hub_server.serving() as served:
+        served.datasets["owner/trials"] = hub_server.Repository(files=FILES)
+        yield served.url
 
 
 def test_a_data_set_is_imported_by_its_name(tmp_path: Path, hub: str) -> None:
@@ -156,3 +104,16 @@ def test_a_data_set_is_imported_by_its_name(tmp_path: Path, hub: str) -> None:
     assert (
         "owner/others: no such file or folder here; the Hugging Face Hub does not give it" in missing.stderr
     )
+
+
+def test_a_list_of_ids_may_lie_there(tmp_path: Path, hub: str) -> None:
+    code = "import sys; from pathlib import Path; from trialtune.registry.readers.id_list import read_ids; "
+    code += "print(read_ids(Path(sys.argv[1])))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "hf://datasets/owner/trials/data/train.parquet"],
+        env={**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ids=('NCT00000001',)" in done.stdout, done.stderr
