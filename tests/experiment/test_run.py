@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from transformers import pipeline
 
+from trialtune.errors import UsageError
 from trialtune.experiment.recipe import Recipe, load_recipe
 from trialtune.experiment.run import Experiment
 from trialtune.reports.run_result import RunResult
@@ -117,6 +118,19 @@ def test_running_again_does_nothing_and_a_changed_setting_redoes_what_depends_on
     assert "examples sex" in pending
     assert "import registry" not in pending
     assert "examples stop-reasons" not in pending
+
+
+def test_labelled_rows_that_a_recipe_names(whole, recipe, tmp_path) -> None:
+    out, _ = whole
+    named = f"tasks.stop-reasons.data={tmp_path / 'rows.csv'}"
+    with pytest.raises(UsageError, match=r"data of the task stop-reasons: .*rows\.csv: no such file"):
+        Experiment(load_recipe(str(recipe), [named]), out).steps()
+    keys: list[str] = []
+    for label in ("Negative", "Negative", "Success"):
+        (tmp_path / "rows.csv").write_text(f"text,label\nslow,{label}\n")
+        steps = Experiment(load_recipe(str(recipe), [named]), out).steps()
+        keys += [step.key for step in steps if step.name == "examples stop-reasons"]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_lost_files_are_made_again(whole, recipe) -> None:

@@ -43,13 +43,22 @@ class DataFiles:
             self.folder / file if self.folder and (self.folder / file).is_file() else None
             for file in (f"{name}_train.parquet", f"{name}_dev.parquet", f"{name}.parquet")
         )
-        if given:
-            train = local_copy(given)
-        elif train is None and task.spec and task.spec.data:
-            train = local_copy(task.spec.data)
-        if train and not train.is_file():
-            raise UsageError(f"tasks.{task.name}: {train}: no such file of labelled rows")
+        declared = task.spec.data if task.spec and train is None else None
+        train = given_rows(given or declared, task.name) or train
         return TaskFiles(train, test, labels)
+
+
+def given_rows(given: str | None, task: str) -> Path | None:
+    """The table of labelled rows that was named for a task, fetched when it lies on the Hub.
+
+    Raises UsageError when there is no such file, and as `local_copy` does.
+    """
+    if given is None:
+        return None
+    found = local_copy(given)
+    if not found.is_file():
+        raise UsageError(f"data of the task {task}: {given}: no such file")
+    return found
 
 
 def find_data(path: Path) -> DataFiles:

@@ -18,7 +18,7 @@ from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
 from trialtune.evaluation.mlm import MlmTraining
 from trialtune.experiment.comparison import Comparison, System
-from trialtune.experiment.data import DataFiles, TaskFiles, find_data
+from trialtune.experiment.data import DataFiles, TaskFiles, find_data, given_rows
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
 from trialtune.experiment.step import RECORD, Step
@@ -139,7 +139,10 @@ class Experiment:
 
     def _task_digests(self, name: str) -> list[tuple[str, str]]:
         """Of the task's own files; those of a sample follow from its settings."""
-        return [] if self.recipe.data == SAMPLE else _digests(self._task_files(name).all)
+        if self.recipe.data == SAMPLE:
+            given = given_rows(self.recipe.tasks[name].data, name)
+            return _digests([given]) if given else []
+        return _digests(self._task_files(name).all)
 
     def _make_sample(self) -> dict[str, int | bool]:
         write_sample(self.out / "sample", self.recipe.sample)
