@@ -7,8 +7,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from trialtune.models.dropout import cheapen_dropout
-
 # torch 2.13's fused attention on a CPU spends up to 10 times as long in its backward pass as plain
 # matrix products do, and wins only beyond this length (`benchmarks/attention.py`).
 _PLAIN_ATTENTION_TOKENS = 512
@@ -22,12 +20,9 @@ def prepare_training(
     """Choose how a model trains fastest on sequences of up to `tokens`, on the device it will run on.
 
     `gradient_checkpointing` computes activations again instead of keeping them; `compiled` fuses
-    the encoder's operations by `torch.compile`. Both keep the results, up to rounding; which values
-    dropout drops is another draw.
+    the encoder's operations by `torch.compile`. Both keep the results, up to rounding.
     """
     _choose_attention(model, plain=tokens <= _PLAIN_ATTENTION_TOKENS)
-    if not compiled and not torch.accelerator.is_available():
-        cheapen_dropout(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if compiled:
