@@ -45,6 +45,7 @@ COMMANDS = [
     ["apply"],
     ["export"],
     ["serve"],
+    ["push"],
     ["split"],
 ]
 

@@ -31,6 +31,12 @@ def push_to_hub(
     Raises:
         UsageError: The folder is none of these.
         DataError: It is not whole, or the Hub refused it or cannot be reached.
+
+    Example:
+        >>> from trialtune import Classifier, push_to_hub
+        >>> name = f"group/{Classifier.from_pretrained(folder).task.name}"
+        >>> push_to_hub(folder, name)  # doctest: +SKIP
+        'https://huggingface.co/group/stop-reasons'
     """
     folder = Path(folder)
     if (folder / TASK_FILE).is_file():

@@ -1,6 +1,7 @@
 """The file of refused rows: which, why, and what they held."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,9 @@ from typing import IO, Self
 from trialtune.errors import DataError
 from trialtune.registry.record.row import Row
 from trialtune.registry.record.validate import is_nct_id
+
+# Some readers of lines take these for the end of one; JSON need not escape them.
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 
 
 class NothingUsable(DataError):
@@ -45,7 +49,8 @@ class Quarantine:
         }
         if self._handle is None:
             self._handle = self._temporary.open("w", encoding="utf-8")
-        self._handle.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        line = json.dumps(entry, ensure_ascii=False)
+        self._handle.write(_LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", line) + "\n")
 
     def __enter__(self) -> Self:
         return self
