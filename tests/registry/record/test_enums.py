@@ -39,13 +39,11 @@ from trialtune.registry.record import enums
     ],
 )
 def test_phases_take_the_apis_names(cell: object, expected: list[str]) -> None:
-    assert enums.phases_of(cell) == expected
-    assert enums.read_phases(cell)[1] == []
+    assert enums.read_phases(cell) == (expected, [])
 
 
 @pytest.mark.parametrize("cell", ["Phase 9", "Phase V", "preclinical", "Phase 2 or so"])
 def test_what_is_no_phase_is_named(cell: str) -> None:
-    assert enums.phases_of(cell) == []
     assert enums.read_phases(cell) == ([], [cell])
 
 

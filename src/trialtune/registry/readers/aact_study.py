@@ -35,7 +35,7 @@ def study_of_tables(cells: Cells, tables: Mapping[str, TrialRows], tildes: Tilde
 
     protocol = {
         "identificationModule": {
-            "nctId": cells["nct_id"],
+            "nctId": nct_id,
             "briefTitle": cells.get("brief_title"),
             "officialTitle": cells.get("official_title"),
             "nctIdAliases": aliases,

@@ -140,13 +140,11 @@ def count_of(value: object) -> int | None:
     return int(number) if math.isfinite(number) and number == int(number) and 0 <= number < 1 << 53 else None
 
 
-def phases_of(value: object) -> list[str]:
-    """Phases in the API's names: "Phase 1/Phase 2", "PHASE1|PHASE2", "Phase II/III", "2.0" or a list."""
-    return read_phases(value)[0]
-
-
 def read_phases(value: object) -> tuple[list[str], list[str]]:
-    """The phases, and what stands among them and is none."""
+    """Phases in the API's names, and what stands among them and is none.
+
+    Reads "Phase 1/Phase 2", "PHASE1|PHASE2", "Phase II/III", "2.0" and lists of them.
+    """
     found: list[str] = []
     unread: list[str] = []
     for item in raw_items(value):

@@ -26,7 +26,6 @@ _LISTS: dict[str, Callable[[object], list[str]]] = {
     "arms": lists.arms_of,
     "primary_outcomes": lists.outcomes_of,
     "secondary_outcomes": lists.outcomes_of,
-    "phases": enums.phases_of,
     "collaborators": lists.items_of,
     "countries": lists.items_of,
     "secondary_ids": lists.identifiers_of,
