@@ -41,7 +41,17 @@ def finetune(
     data: TaskData = None,
     adapter: Adapter = None,
     teacher: Annotated[
-        list[Path] | None, typer.Option(help="A classifier folder to learn from; may be given several times.")
+        list[Path] | None,
+        typer.Option(
+            help="A classifier folder to learn from, or a .parquet of `predict` or `crossfit`; may be given"
+            " several times."
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        list[Path] | None, typer.Option(help="A table of texts that the teachers alone answer.")
+    ] = None,
+    outliers: Annotated[
+        list[Path] | None, typer.Option(help="A table of texts that no label fits: be sure of nothing there.")
     ] = None,
     labels: Labels = None,
     max_train: MaxTrain = None,
@@ -52,6 +62,7 @@ def finetune(
     from accelerate import PartialState
 
     from trialtune.console import console
+    from trialtune.dataset.extra_texts import ExtraTexts, read_texts
     from trialtune.dataset.reading import read_examples
     from trialtune.stages.finetune import finetune as run
     from trialtune.tasks.catalog import load_task
@@ -60,6 +71,7 @@ def finetune(
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
+    extra = ExtraTexts(read_texts(chosen, unlabelled or ()), read_texts(chosen, outliers or ()))
     with training_bar(chosen.name) as report:
         summary = run(
             chosen,
@@ -69,6 +81,7 @@ def finetune(
             settings=settings,
             adapter=adapter,
             teachers=teacher or (),
+            extra=extra,
             max_train=max_train,
             report=report,
         )

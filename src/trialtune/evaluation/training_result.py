@@ -11,6 +11,8 @@ class TrainingRows(Result):
 
     train: int
     calibration: int
+    unlabelled: int = 0  # texts that teachers alone gave targets
+    outliers: int = 0  # texts that no label fits
 
 
 class TrainingResult(Result):

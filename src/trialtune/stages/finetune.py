@@ -14,20 +14,19 @@ from accelerate import PartialState
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.folder import TRAINING_FILE, write_classifier_folder
 from trialtune.classifier.torch_backend import predictor_of
+from trialtune.dataset.extra_texts import ExtraTexts
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import split_examples
-from trialtune.errors import DataError
 from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import Metrics, log_loss, score
 from trialtune.evaluation.prior_shift import log_prior_shift
 from trialtune.evaluation.thresholds import tune_decision
 from trialtune.evaluation.training_result import TrainingResult, TrainingRows
-from trialtune.files import atomic_folder, check_replaceable, fingerprint, folder_digest
+from trialtune.files import atomic_folder, check_replaceable, fingerprint
 from trialtune.models.adapters import find_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import masters_kept, prepare_training
@@ -42,6 +41,7 @@ from trialtune.models.sequence_classifier import (
 from trialtune.models.tokens import encode
 from trialtune.reports.card import write_card
 from trialtune.stages.settings import FinetuneSettings
+from trialtune.stages.teachers import Answers, digest
 from trialtune.tasks.task import Task
 from trialtune.training.batching import TextBatches
 from trialtune.training.checkpoint import Checkpoints
@@ -61,6 +61,7 @@ def finetune(
     settings: FinetuneSettings | None = None,
     adapter: Path | str | None = None,
     teachers: Sequence[Path] = (),
+    extra: ExtraTexts | None = None,
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
@@ -78,8 +79,10 @@ def finetune(
         out: The folder to write.
         settings: See `FinetuneSettings`.
         adapter: An adapter folder or its Hub id, merged in first.
-        teachers: Classifier folders of the same task; the targets are then a mixture of the labels and of
-            the mean of their probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
+        teachers: Classifier folders of the same task, or Parquet files that `predict` or `cross_validate`
+            wrote with them; the targets are then a mixture of the labels and of the mean of their
+            probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
+        extra: Texts without labels to train on, too.
         max_train: Train on so many rows at most, drawn evenly over the labels (see `draw_evenly`).
         report: Takes the progress after each step.
 
@@ -87,7 +90,8 @@ def finetune(
         What `out/training.json` holds.
 
     Raises:
-        DataError: The rows are too few to be divided, or a teacher has other labels.
+        DataError: The rows are too few to be divided, a teacher has other labels, or none answers a
+            text that has no label.
         UsageError: The encoder reads fewer tokens than asked for, or `out` holds other things.
 
     Example:
@@ -97,6 +101,7 @@ def finetune(
         'stop-reasons'
     """
     out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
+    extra = extra or ExtraTexts()
     merged = find_adapter(adapter) if adapter else None
     check_replaceable(out)
     encoder.check_length(settings.max_length or task.max_length)
@@ -118,13 +123,16 @@ def finetune(
         encoder.tokenizer,
         train_rows,
         calibration_rows,
+        extra,
     )
     key = fingerprint(
         settings,
         task.describe(),
         encoder.digest,
-        [folder_digest(folder) for folder in (merged, *teachers) if folder],
+        [digest(place) for place in (merged, *teachers) if place],
         examples.write_ndjson(),
+        extra.unlabelled,
+        extra.outliers,
     )
     outcome = making.fit(teachers, Checkpoints(out / "checkpoints", fingerprint=key), report)
     decision, scores = making.tune()
@@ -134,7 +142,12 @@ def finetune(
         adapter=str(adapter) if adapter else None,
         teachers=tuple(map(str, teachers)),
         max_length=making.max_length,
-        rows=TrainingRows(train=len(train_rows), calibration=len(calibration_rows)),
+        rows=TrainingRows(
+            train=len(train_rows),
+            calibration=len(calibration_rows),
+            unlabelled=len(extra.unlabelled),
+            outliers=len(extra.outliers),
+        ),
         tokens=outcome.tokens,
         tokens_per_s=outcome.tokens_per_s,
         seconds=outcome.seconds,
@@ -153,7 +166,7 @@ def finetune(
             decision=decision,
             max_length=making.max_length,
         )
-        write_seen(examples, folder)
+        write_seen(pl.concat([examples.select("nct_id", "text"), extra.rows()]), folder)
         for source in (encoder.folder, *teachers):
             add_seen(source, folder)
         summary.save(folder / TRAINING_FILE)
@@ -180,6 +193,7 @@ class _Making:
     tokenizer: PreTrainedTokenizerFast
     train_rows: pl.DataFrame
     calibration_rows: pl.DataFrame
+    extra: ExtraTexts
 
     @property
     def labels(self) -> list[str]:
@@ -242,14 +256,18 @@ class _Making:
         )
 
     def _batches(self, hard: torch.Tensor, teachers: Sequence[Path]) -> TextBatches:
-        """The training rows; with teachers, their answers are mixed into the targets `hard`."""
-        texts = self.train_rows["text"].to_list()
-        soft = [torch.from_numpy(_teach(teacher, texts, self.labels)).float() for teacher in teachers]
+        """The training rows, then the extra texts; teachers' answers are mixed into the targets `hard`."""
+        labelled, extra = self.train_rows["text"].to_list(), self.extra
+        answered = Answers.of(teachers, [*labelled, *extra.unlabelled], self.labels)
+        mixed = answered.mixed_into(hard.numpy(), self.settings.distillation_alpha)
+        unsure = 0.0 if self.task.kind == "multi_label" else 1 / len(self.labels)
+        none = np.full((len(extra.outliers), len(self.labels)), unsure)
+        targets = np.concatenate([mixed, answered.of_unlabelled(len(labelled)), none])
         return TextBatches(
-            encode(texts, self.tokenizer, max_length=self.max_length),
-            torch.lerp(hard, torch.stack(soft).mean(dim=0), self.settings.distillation_alpha)
-            if soft
-            else hard,
+            encode(
+                [*labelled, *extra.unlabelled, *extra.outliers], self.tokenizer, max_length=self.max_length
+            ),
+            torch.from_numpy(targets).float(),
             batch_size=self.settings.batch_size,
             pad_id=self.tokenizer.pad_token_id,
             seed=self.settings.seed,
@@ -265,14 +283,6 @@ class _Making:
             self.model, self.tokenizer, max_length=self.max_length, precision=self.settings.precision
         )
         return predictor.probabilities(self.calibration_rows["text"].to_list())
-
-
-def _teach(teacher: Path, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """A teacher's calibrated probabilities [texts, labels]; DataError when it has others."""
-    classifier = Classifier.from_pretrained(teacher)
-    if list(classifier.labels) != labels:
-        raise DataError(f"{teacher}: its labels ({', '.join(classifier.labels)}) are not {', '.join(labels)}")
-    return classifier.decide(texts).probabilities
 
 
 def _choose_weights(model: PreTrainedModel, settings: FinetuneSettings) -> None:
