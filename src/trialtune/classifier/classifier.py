@@ -13,6 +13,7 @@ from trialtune.classifier.folder import FILES, ClassifierFolder
 from trialtune.classifier.hub import fetch_classifier, upload_classifier
 from trialtune.classifier.prediction import NO_TEXT, Prediction, prediction_frame
 from trialtune.classifier.predictor import Predictor
+from trialtune.classifier.shipped import shipped_folder, shipped_names
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import Decided, Decision
 from trialtune.extras import needing_extras
@@ -51,10 +52,11 @@ class Classifier:
     def from_pretrained(
         cls, name: str | Path, *, revision: str | None = None, precision: str = "auto"
     ) -> "Classifier":
-        """Open a classifier folder, or the classifier OWNER/NAME of the Hugging Face Hub.
+        """Open a classifier that comes with trialtune, a folder, or OWNER/NAME of the Hugging Face Hub.
 
         Args:
-            name: A folder made by `finetune` or `export`, or an id of the Hub.
+            name: "stop-reasons" or "sex" (see `trialtune classifiers`), a folder made by `finetune` or
+                `export`, or an id of the Hub; of a text the first of these that there is.
             revision: A branch, tag or commit of the Hub.
             precision: Arithmetic of weights in PyTorch: "auto" (bf16 where it is native), "bf16", "fp32".
 
@@ -265,7 +267,12 @@ class Classifier:
 
 
 def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierFolder:
-    """The facts of a classifier by its folder or Hub id, without reading its weights; raises DataError."""
+    """The facts of a classifier, without reading its weights: a shipped one's name, a folder, a Hub id.
+
+    In that order, where a `Path` is always a folder. Raises DataError.
+    """
+    if isinstance(name, str) and (shipped := shipped_folder(name)):
+        return ClassifierFolder.open(shipped)
     path = Path(name)
     if path.is_dir():
         return ClassifierFolder.open(path)
@@ -274,6 +281,7 @@ def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierF
     if is_repository(str(name)):
         return ClassifierFolder.open(fetch_classifier(str(name), revision=revision))
     raise DataError(
-        f"{name}: no such classifier folder; make one with `trialtune finetune`, or give OWNER/NAME of the"
-        " Hugging Face Hub"
+        f"{name}: no such classifier; give one that comes with trialtune"
+        f" ({', '.join(shipped_names()) or 'none is installed'}), the folder of one that `trialtune finetune`"
+        " made, or OWNER/NAME of the Hugging Face Hub"
     )

@@ -5,6 +5,7 @@ import sys
 from trialtune.cli import (  # noqa: F401 - they register commands
     apply,
     audit,
+    classifiers,
     classify,
     experiment,
     export,
@@ -13,6 +14,7 @@ from trialtune.cli import (  # noqa: F401 - they register commands
     push,
     registry,
     serve,
+    shrink,
     sync,
     train,
 )

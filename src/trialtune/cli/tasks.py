@@ -13,7 +13,10 @@ TaskName = Annotated[
     str, typer.Argument(help="stop-reasons, sex, or the .yaml file of your own task.", show_default=False)
 ]
 ClassifierName = Annotated[
-    str, typer.Argument(help="A classifier folder, or OWNER/NAME of the Hub.", show_default=False)
+    str,
+    typer.Argument(
+        help="stop-reasons, sex, a classifier folder, or OWNER/NAME of the Hub.", show_default=False
+    ),
 ]
 _DATA_HELP = "A snapshot, or a .parquet/.csv/.jsonl/.json table with text and labels; also hf://datasets/OWNER/NAME/FILE."
 Data = Annotated[Path, typer.Option("--data", help=_DATA_HELP, show_default=False)]

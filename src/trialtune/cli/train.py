@@ -19,6 +19,12 @@ MaxTrain = Annotated[
     int | None,
     typer.Option(min=50, help="At most so many rows, drawn evenly over the labels; shares are mended."),
 ]
+Outliers = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="A table of texts that no label fits (.txt: one a line): it learns to be unsure there."
+    ),
+]
 
 
 def _seeds(text: str) -> list[int]:
@@ -50,9 +56,7 @@ def finetune(
     unlabelled: Annotated[
         list[Path] | None, typer.Option(help="A table of texts that the teachers alone answer.")
     ] = None,
-    outliers: Annotated[
-        list[Path] | None, typer.Option(help="A table of texts that no label fits: be sure of nothing there.")
-    ] = None,
+    outliers: Outliers = None,
     labels: Labels = None,
     max_train: MaxTrain = None,
     sets: Sets = None,
@@ -71,7 +75,7 @@ def finetune(
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    extra = ExtraTexts(read_texts(chosen, unlabelled or ()), read_texts(chosen, outliers or ()))
+    extra = ExtraTexts(read_texts(unlabelled or (), chosen), read_texts(outliers or (), chosen))
     with training_bar(chosen.name) as report:
         summary = run(
             chosen,
@@ -166,11 +170,13 @@ def crossfit(
     adapter: Adapter = None,
     labels: Labels = None,
     folds: Annotated[int, typer.Option(min=2, help="Classifiers; each scores the rows it has not seen.")] = 5,
+    outliers: Outliers = None,
     max_train: MaxTrain = None,
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
     """Cross-validate: scores to choose settings by, and the labels that are probably mistakes."""
+    from trialtune.dataset.extra_texts import ExtraTexts, read_texts
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.summary import score_text
     from trialtune.stages.cross_validate import cross_validate
@@ -189,6 +195,7 @@ def crossfit(
             settings=settings,
             folds=folds,
             adapter=adapter,
+            extra=ExtraTexts(outliers=read_texts(outliers or (), chosen)),
             max_train=max_train,
             report=report,
         )

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
 from trialtune.tasks.task import Task
@@ -23,16 +21,11 @@ class ExtraTexts:
     unlabelled: tuple[str, ...] = ()
     outliers: tuple[str, ...] = ()
 
-    def rows(self) -> pl.DataFrame:
-        """All of them as rows of `nct_id`, which is not known, and `text`."""
-        texts = [*self.unlabelled, *self.outliers]
-        return pl.DataFrame({"nct_id": [None] * len(texts), "text": texts}, schema=_SCHEMA)
 
+def read_texts(files: Iterable[Path], task: Task | None = None) -> tuple[str, ...]:
+    """The distinct texts of tables, in order: as the task reads their records, or their column `text`.
 
-def read_texts(task: Task, files: Iterable[Path]) -> tuple[str, ...]:
-    """The distinct texts of tables, as the task reads their records, in order; a .txt has one a line.
-
-    Raises DataError for a file that has none.
+    A .txt has one text a line. Raises DataError for a file that has none.
     """
     found: dict[str, None] = {}
     for file in files:
@@ -40,11 +33,9 @@ def read_texts(task: Task, files: Iterable[Path]) -> tuple[str, ...]:
             records = [{"text": line} for line in file.read_text(encoding="utf-8").splitlines()]
         else:
             records = read_table(file).to_dicts()
-        texts = [text for record in records if (text := task.text_of(record))]
+        read = (task.text_of(record) if task else record.get("text") for record in records)
+        texts = [text for text in read if text]
         if not texts:
-            raise DataError(f"{file}: has no text for {task.name}; give a table with a column text")
+            raise DataError(f"{file}: has no text; give a table with a column text")
         found.update(dict.fromkeys(texts))
     return tuple(found)
-
-
-_SCHEMA = {"nct_id": pl.String(), "text": pl.String()}

@@ -1,6 +1,7 @@
 """What a classifier has seen: kept beside it, so that nobody scores it on its own training rows."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,16 @@ from trialtune.tasks.text import normalize_text
 SEEN_FILE = "seen.parquet"
 
 
-def write_seen(examples: pl.DataFrame, folder: Path) -> None:
-    """Write the NCT id, a hash and a MinHash signature (128 bytes) of each row; the texts stay out."""
+def write_seen(examples: pl.DataFrame, folder: Path, *, extra: Sequence[str] = ()) -> None:
+    """Write the NCT id, a hash and a MinHash signature (128 bytes) of each row; the texts stay out.
+
+    Of `extra` texts, which had no label, the hash alone.
+    """
     texts = [normalize_text(text) for text in examples["text"]]
     signed = [row.tobytes() for row in signatures(texts).astype("<u2")]
     rows = _identities(examples).with_columns(pl.Series("signature", signed, dtype=pl.Binary))
-    _write(rows, folder)
+    unlabelled = pl.DataFrame({"text_hash": [_hash(text) for text in extra]}, schema={"text_hash": pl.String})
+    _write(pl.concat([rows, unlabelled], how="diagonal"), folder)
 
 
 def add_seen(source: Path, folder: Path) -> None:
@@ -80,8 +85,12 @@ def _signatures(folder: Path) -> Signatures | None:
 
 
 def _identities(examples: pl.DataFrame) -> pl.DataFrame:
-    hashes = [hashlib.sha256(normalize_text(text).encode()).hexdigest()[:16] for text in examples["text"]]
+    hashes = [_hash(text) for text in examples["text"]]
     return examples.select("nct_id", pl.Series("text_hash", hashes, dtype=pl.String))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(normalize_text(text).encode()).hexdigest()[:16]
 
 
 def _write(rows: pl.DataFrame, folder: Path) -> None:

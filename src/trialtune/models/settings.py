@@ -1,4 +1,4 @@
-"""What an adapter is told."""
+"""What an adapter and a smaller encoder are told."""
 
 from pydantic import Field
 
@@ -19,4 +19,17 @@ class LoraSettings(Settings):
     )
     use_dora: bool = Field(
         False, description="Weight-decomposed LoRA, DoRA (https://arxiv.org/abs/2402.09353)."
+    )
+
+
+class ShrinkSettings(Settings):
+    """What is kept of an encoder that is cut down."""
+
+    layers: tuple[int, ...] | None = Field(
+        None, min_length=1, description="Layers kept, from 0; all if not given."
+    )
+    intermediate_size: int | None = Field(
+        None,
+        ge=8,
+        description="Width of the feed-forward halves: the neurons with the greatest weights stay.",
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -19,22 +18,11 @@ from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable
 from trialtune.models.blocks import BLOCK
 from trialtune.models.encoders import Encoder
-from trialtune.settings import Settings
+from trialtune.models.settings import ShrinkSettings
 
 _INNER, _OUTER = "intermediate.dense", "output.dense"  # a layer's feed-forward half, in BERT's naming
 _WORDS = "embeddings.word_embeddings.weight"
 _SETTINGS_KEPT = ("tokenizer_config.json", "special_tokens_map.json")
-
-
-class ShrinkSettings(Settings):
-    """What is kept of an encoder."""
-
-    layers: tuple[int, ...] | None = Field(
-        None, min_length=1, description="Layers kept, from 0; all when null."
-    )
-    intermediate_size: int | None = Field(
-        None, ge=8, description="Width of the feed-forward halves; those with the greatest weights stay."
-    )
 
 
 @dataclass(frozen=True)

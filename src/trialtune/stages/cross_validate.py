@@ -8,6 +8,7 @@ import polars as pl
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.prediction import PREDICTION_SCHEMA, probabilities_of, scored_frame
+from trialtune.dataset.extra_texts import ExtraTexts
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import check_unseen
@@ -33,6 +34,7 @@ def cross_validate(
     settings: FinetuneSettings | None = None,
     folds: int = 5,
     adapter: Path | str | None = None,
+    extra: ExtraTexts | None = None,
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> CrossValidation:
@@ -51,6 +53,7 @@ def cross_validate(
         settings: How each classifier is trained.
         folds: Parts of the rows.
         adapter: An adapter folder or its Hub id, merged in first.
+        extra: Outliers that every fold's classifier is trained on, too.
         max_train: Only so many rows count, drawn evenly over the labels.
         report: Takes the progress after each step.
 
@@ -67,6 +70,7 @@ def cross_validate(
         True
     """
     out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
+    extra = extra or ExtraTexts()
     adapter = find_adapter(adapter) if adapter else None
     check_unseen(examples, encoder.folder, name=encoder.name)
     if max_train:
@@ -78,6 +82,7 @@ def cross_validate(
         encoder.digest,
         folder_digest(adapter) if adapter else None,
         examples.write_ndjson(),
+        extra.outliers,
     )[:16]
     scored = []
     for number, (train, test) in enumerate(
@@ -86,7 +91,9 @@ def cross_validate(
         done = out / "folds" / f"{key}-{number}.parquet"
         if not done.is_file():
             folder = out / "folds" / f"{key}-{number}"
-            finetune(task, train, encoder, folder, settings=settings, adapter=adapter, report=report)
+            finetune(
+                task, train, encoder, folder, settings=settings, adapter=adapter, extra=extra, report=report
+            )
             classifier = Classifier.from_pretrained(folder)
             decided = classifier.decide(test["text"].to_list())
             with atomic_file(done) as path:

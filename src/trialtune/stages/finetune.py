@@ -166,7 +166,7 @@ def finetune(
             decision=decision,
             max_length=making.max_length,
         )
-        write_seen(pl.concat([examples.select("nct_id", "text"), extra.rows()]), folder)
+        write_seen(examples, folder, extra=(*extra.unlabelled, *extra.outliers))
         for source in (encoder.folder, *teachers):
             add_seen(source, folder)
         summary.save(folder / TRAINING_FILE)

@@ -37,7 +37,7 @@ class Answers:
             return cls(total / count)
 
     def mixed_into(self, hard: np.ndarray, alpha: float) -> np.ndarray:
-        """The targets of the first texts, which have labels [rows, labels]: `alpha` of the answers in them."""
+        """The targets of the first texts, from their labels [rows, labels] and `alpha` of the answers."""
         soft = self.probabilities[: len(hard)]
         return np.where(np.isnan(soft), hard, hard + alpha * (np.nan_to_num(soft) - hard))
 
@@ -49,8 +49,8 @@ class Answers:
         soft = self.probabilities[first:]
         if lacking := int(np.isnan(soft[:, 0]).sum()):
             raise DataError(
-                f"{lacking:,} of {len(soft):,} texts without labels are answered by no teacher; label them with"
-                " `trialtune predict` and give the file as --teacher, or give the teacher's folder"
+                f"{lacking:,} of {len(soft):,} texts without labels are answered by no teacher; answer them"
+                " with `trialtune predict` and give the file as --teacher, or give the teacher's folder"
             )
         return soft
 

@@ -1,0 +1,97 @@
+"""The classifiers that come with the installation, by their names."""
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialtune.classifier.folder import TRAINING_FILE
+from trialtune.errors import DataError
+from trialtune.files import read_json, sha256_of
+
+log = logging.getLogger(__name__)
+
+PACKAGE, SUMS = "trialtune_models", "SHA256SUMS"
+_MEND = "install it again: pip install --force-reinstall trialtune"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A classifier that comes with the installation."""
+
+    name: str
+    folder: Path
+    about: dict[str, Any]  # how it was made and scored
+
+    @property
+    def megabytes(self) -> float:
+        """Its size on disk."""
+        return sum(file.stat().st_size for file in self.folder.iterdir()) / 1e6
+
+
+def shipped_names() -> list[str]:
+    """The names of the classifiers that come with the installation; [] where their package is missing."""
+    home = _home()
+    return sorted(place.parent.name for place in home.glob(f"*/{TRAINING_FILE}")) if home else []
+
+
+def shipped_folder(name: str) -> Path | None:
+    """The folder of a shipped classifier, whole; None for any other name.
+
+    Raises DataError when a file of it is missing or damaged.
+    """
+    home = _home()
+    if home is None or name not in shipped_names():
+        return None
+    if Path(name).is_dir():
+        log.warning(
+            "%s: the classifier that comes with trialtune; for the folder of that name give ./%s", name, name
+        )
+    folder = home / name
+    check_sums(folder)
+    return folder
+
+
+def list_shipped() -> list[Shipped]:
+    """All of them; raises as `shipped_folder` does."""
+    found = []
+    for name in shipped_names():
+        folder = shipped_folder(name)
+        assert folder is not None
+        found.append(Shipped(name, folder, read_json(folder / "about.json")))
+    return found
+
+
+def check_sums(folder: Path) -> None:
+    """Compare each file of a folder with its checksum; raises DataError naming the first that differs."""
+    sums = folder / SUMS
+    if not sums.is_file():
+        raise DataError(f"{folder}: has no {SUMS}; {_MEND}")
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        expected, _, file = line.partition("  ")
+        path = folder / file
+        if not path.is_file():
+            raise DataError(f"{path}: is missing; {_MEND}")
+        if sha256_of(path) != expected:
+            raise DataError(f"{path}: is damaged, its checksum is not that of {SUMS}; {_MEND}")
+
+
+def write_sums(folder: Path) -> None:
+    """Write the checksums of a folder's files, in the form of `sha256sum`."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
+    (folder / SUMS).write_text("".join(f"{sha256_of(file)}  {file.name}\n" for file in files))
+
+
+def models_version() -> str | None:
+    """The version of the package of shipped classifiers; None where it is missing."""
+    if _home() is None:
+        return None
+    import trialtune_models  # noqa: PLC0415 - it may be missing
+
+    return str(trialtune_models.__version__)
+
+
+def _home() -> Path | None:
+    found = importlib.util.find_spec(PACKAGE)
+    return Path(found.origin).parent if found and found.origin else None
