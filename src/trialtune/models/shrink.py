@@ -50,7 +50,8 @@ def shrink(
     encoder, settings = Encoder.open(encoder), settings or ShrinkSettings()
     check_replaceable(out)
     config = copy.deepcopy(encoder.config)
-    tensors = encoder.load(AutoModel).state_dict()
+    model, new = encoder.load_telling(AutoModel)
+    tensors = {name: value for name, value in model.state_dict().items() if name not in new}
     before = config.vocab_size, _parameters(tensors)
     if settings.layers is not None:
         tensors = _keep_layers(tensors, settings.layers, config)
