@@ -70,7 +70,7 @@ def test_texts_without_labels_are_trained_on_counted_and_seen(tiny_encoder, tmp_
     more = ("sponsor decision", "lack of efficacy")
     given = answers(tmp_path / "answers.parquet", [*ROWS["text"], *more], 0.9)
     cakes = tuple(f"a cake of {number} eggs" for number in range(60))
-    settings = QUICK.model_copy(update={"epochs": 6, "distillation_alpha": 1.0})
+    settings = QUICK.model_copy(update={"epochs": 20, "distillation_alpha": 1.0})
     raw = {}
     for name, extra in (("sure", ExtraTexts(more)), ("unsure", ExtraTexts(more, cakes))):
         out = tmp_path / name
