@@ -19,19 +19,55 @@ from trialtune.tasks.text import normalize_text
 
 LONGEST = 250  # characters that the registry's field takes
 SHARES = {"joined": 0.4, "three": 0.06, "framed": 0.14, "stirred": 0.25, "bank": 0.15}
-JOINTS = (". ", "; ", ", ", " and ", " & ", " / ", ", and ", "; also ", ". Also, ", " as well as ", " - ",
-          " due to ", ", because of ", ", leading to ", ", which led to ", " resulting from ", " + ", ". In addition, ",
-          " combined with ", ", in the context of ", " rather than ")  # fmt: skip
+JOINTS = (
+    ". ",
+    "; ",
+    ", ",
+    " and ",
+    " & ",
+    " / ",
+    ", and ",
+    "; also ",
+    ". Also, ",
+    " as well as ",
+    " - ",
+    " due to ",
+    ", because of ",
+    ", leading to ",
+    ", which led to ",
+    " resulting from ",
+    " + ",
+    ". In addition, ",
+    " combined with ",
+    ", in the context of ",
+    " rather than ",
+)
 FRAMES = (
-    "The study was terminated due to {}.", "Study was stopped because of {}", "The sponsor decided to stop: {}",
-    "Terminated early ({})", "Withdrawn prior to enrollment: {}", "Due to {}", "Suspended: {}",
-    "Trial halted prematurely because {}", "{} No safety concerns were identified.",
-    "{} The decision was not related to safety.", "{} There were no new safety signals.",
-    "{} Not due to safety or efficacy.", "Not because of {}", "DSMB recommendation: {}",
-    "Per IDMC recommendation, {}", "{} (no patients were enrolled)", "{} The study may resume later.",
-    "Business decision; {}", "After an interim analysis: {}", "{} during the COVID-19 pandemic", "PI decision: {}",
-    "The decision to discontinue was based on {}", "Study closed by the sponsor; {}", "temporarily halted, {}",
-)  # fmt: skip
+    "The study was terminated due to {}.",
+    "Study was stopped because of {}",
+    "The sponsor decided to stop: {}",
+    "Terminated early ({})",
+    "Withdrawn prior to enrollment: {}",
+    "Due to {}",
+    "Suspended: {}",
+    "Trial halted prematurely because {}",
+    "{} No safety concerns were identified.",
+    "{} The decision was not related to safety.",
+    "{} There were no new safety signals.",
+    "{} Not due to safety or efficacy.",
+    "Not because of {}",
+    "DSMB recommendation: {}",
+    "Per IDMC recommendation, {}",
+    "{} (no patients were enrolled)",
+    "{} The study may resume later.",
+    "Business decision; {}",
+    "After an interim analysis: {}",
+    "{} during the COVID-19 pandemic",
+    "PI decision: {}",
+    "The decision to discontinue was based on {}",
+    "Study closed by the sponsor; {}",
+    "temporarily halted, {}",
+)
 
 
 def compose(pool: pl.DataFrame, count: int, seed: int) -> list[str]:

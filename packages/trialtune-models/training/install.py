@@ -1,6 +1,6 @@
 """Put an exported classifier into the package, with its checksums and what `trialtune classifiers` says.
 
-    python install.py EXPORTED --name stop-reasons --scores-of "stop_reasons_dev" --data-of "..."
+python install.py EXPORTED --name stop-reasons --scores-of "stop_reasons_dev" --data-of "..."
 """
 
 import argparse
