@@ -80,7 +80,12 @@ class ClassifierFolder:
     def _graph(self) -> Predictor:
         from tokenizers import Tokenizer  # noqa: PLC0415 - a folder's facts can be had without
 
-        from trialtune.classifier.onnx_backend import OnnxBackend  # noqa: PLC0415
+        try:
+            from trialtune.classifier.onnx_backend import OnnxBackend  # noqa: PLC0415
+        except ImportError as error:
+            raise UsageError(
+                f"{self.path}: a graph needs onnxruntime ({error}): pip install onnxruntime"
+            ) from error
 
         file = self.path / TOKENIZER_FILE
         try:

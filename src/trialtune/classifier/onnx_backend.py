@@ -69,4 +69,7 @@ def _open(graph: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # it has a dozen kinds, which share no base
-        raise DataError(f"{graph}: is no whole ONNX graph ({str(error)[:200]}); {_MEND}") from error
+        raise DataError(
+            f"{graph}: onnxruntime {onnxruntime.__version__} cannot open it ({str(error)[:200]}); {_MEND}, or"
+            " install a newer onnxruntime"
+        ) from error
