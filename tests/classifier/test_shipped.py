@@ -12,6 +12,7 @@ import pytest
 from trialtune.classifier import shipped
 from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.classifier.shipped import list_shipped, shipped_folder, shipped_names
+from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError
 
 TEXTS = Path(__file__).parents[1] / "support"
@@ -55,7 +56,9 @@ def test_they_label_without_network_and_torch(tmp_path) -> None:
         "[one] = Classifier.from_pretrained('stop-reasons').predict(['Slow accrual, funding ended'])\n"
         "print(*sorted(one.labels), one.needs_review)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.stdout.split() == ["Business_Administrative", "Insufficient_Enrollment", "False"], done.stderr
 
 
@@ -90,8 +93,6 @@ def test_what_is_no_english_reason_is_for_review(reasons, file, least) -> None:
 
 def test_held_out_reasons_are_refused_or_unseen(reasons, shared_data) -> None:
     """None of the rows that the scores come from was seen; of the training rows all were."""
-    from trialtune.dataset.seen import drop_seen
-
     dev, train = (pl.read_parquet(shared_data / f"stop_reasons_{part}.parquet") for part in ("dev", "train"))
     assert drop_seen(dev, reasons.folder)[1].is_empty()
     assert drop_seen(train, reasons.folder)[0].is_empty()
