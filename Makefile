@@ -7,7 +7,13 @@ PORT ?= 8000
 
 .PHONY: run serve-demo test check notebooks registry-demo models install-models setup clean
 
+# A made-up registry labelled by the shipped classifiers, then an experiment of your own on it.
+SAMPLE := runs/sample
 run: setup
+	$(BIN)/trialtune registry sample --out $(SAMPLE)
+	$(BIN)/trialtune registry import $(SAMPLE)/studies.jsonl.gz --out $(SAMPLE)/snapshot.parquet
+	$(BIN)/trialtune apply stop-reasons $(SAMPLE)/snapshot.parquet --out runs/labels/stop-reasons
+	$(BIN)/trialtune apply sex $(SAMPLE)/snapshot.parquet --out runs/labels/sex
 	$(BIN)/trialtune run quick --out runs/quick
 
 # The classifiers of `make run` over HTTP, and a page to try them; Ctrl-C ends it.
