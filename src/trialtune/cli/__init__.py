@@ -6,6 +6,7 @@ from trialtune.cli import (  # noqa: F401 - they register commands
     apply,
     audit,
     classify,
+    crosswalks,
     experiment,
     export,
     inspect,
