@@ -26,7 +26,7 @@ def crosswalks_for(task: Task, named: Iterable[Named] | Named) -> tuple[Crosswal
     the predictions, have a column of the same name.
     """
     listed = [named] if isinstance(named, str | Path | Crosswalk) else list(named)
-    found = []
+    found: list[Crosswalk] = []
     taken = dict.fromkeys(PREDICTION_SCHEMA, "predictions")
     for one in listed:
         crosswalk = one if isinstance(one, Crosswalk) else load_crosswalk(one)
@@ -56,7 +56,7 @@ def joint_probability(probabilities: np.ndarray, kind: Kind) -> np.ndarray:
     if not probabilities.shape[1]:
         return np.zeros(len(probabilities))
     each = probabilities.astype(np.float64)
-    total = np.minimum(each.sum(axis=1), 1.0)
+    total: np.ndarray = np.minimum(each.sum(axis=1), 1.0)
     if kind == "multi_class":
         return total
     # Within the bounds in the last digit too.
@@ -74,7 +74,7 @@ def crosswalk_schema(crosswalk: Crosswalk) -> "dict[str, pl.DataType]":
 
 
 def with_crosswalks(predicted: "pl.DataFrame", crosswalks: Sequence[Crosswalk], kind: Kind) -> "pl.DataFrame":
-    """Predictions (`labels`, `probabilities`) with the columns of each crosswalk; nulls where there is no text.
+    """Predictions (`labels`, `probabilities`) with the columns of each crosswalk; nulls where no text is.
 
     Classes and factor follow from the labels that are given, never from a probability, so that a row's
     labels and classes agree.

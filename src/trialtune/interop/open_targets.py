@@ -24,7 +24,7 @@ def predict_trial_stop_reasons(
     threshold: float | None = None,
     *,
     classifier: Classifier | str | Path = STOP_REASONS.name,
-    batch_size: int | None = None,  # noqa: ARG001 - for callers of the original
+    batch_size: int | None = None,
 ) -> list[list[str]]:
     """Why trials stopped, text by text, for the column `trialStopReasonCategories`.
 

@@ -119,11 +119,11 @@ def label_registry(
 ) -> LabellingSummary:
     """Label the trials of a snapshot.
 
-    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA` and of crosswalks; a row a trial, in the order
-    of NCT ids, with nulls where the trial has no text of the task), `apply.json`, `summary.json` and
-    `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the same
-    call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
-    however many trials have it; texts that an earlier output of the same classifier has
+    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA` and of crosswalks; a row a
+    trial, in the order of NCT ids, with nulls where the trial has no text of the task), `apply.json`,
+    `summary.json` and `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside
+    it, and the same call goes on with it after a kill at any moment, to labels of the same bytes. A text
+    is scored once however many trials have it; texts that an earlier output of the same classifier has
     (`settings.since`, else `out` itself) are not scored again, also where other crosswalks are asked for.
 
     Args:
@@ -154,7 +154,7 @@ def label_registry(
     folder = classifier.opened if isinstance(classifier, Classifier) else open_folder(classifier)
     crosswalks = _check(folder, snapshot, out, settings)
     if dry_run:
-        job = _job(folder, snapshot, out, settings, crosswalks, lambda line: None)
+        job = _job(folder, snapshot, out, settings, crosswalks=crosswalks, tell=lambda line: None)
         with tempfile.TemporaryDirectory() as aside:
             return job.summary(job.plan(Path(aside), "", None))
     work = out.with_name(f".{out.name}.work")
@@ -163,7 +163,7 @@ def label_registry(
         with FileLock(work / ".lock", timeout=0):
             recover(out)
             opener = _opener(classifier, folder, settings.engine)
-            job = _job(folder, snapshot, out, settings, crosswalks, tell)
+            job = _job(folder, snapshot, out, settings, crosswalks=crosswalks, tell=tell)
             plan = _planned(job, work, tell, bar)
             with bar("scoring texts", plan.to_score) as progress:
                 score_shards(plan, opener, engine=settings.engine, progress=progress)
@@ -204,20 +204,21 @@ def _job(
     snapshot: Path,
     out: Path,
     settings: LabelSettings,
+    *,
     crosswalks: tuple[Crosswalk, ...],
     tell: Callable[[str], None],
 ) -> _Job:
     earlier = None
     if settings.since or (out / RECORD).is_file():
         earlier = Labelled.open(settings.since or out)
+        if earlier.folder == out:
+            _tell_of_columns(earlier, crosswalks, tell)
         if earlier.fingerprint != classifier.fingerprint:
             tell(
                 f"{earlier.folder} was labelled by another classifier ({earlier.fingerprint}, this one is"
                 f" {classifier.fingerprint}): every text is scored again"
             )
             earlier = None
-        elif not settings.since:
-            _tell_of_columns(earlier, crosswalks, tell)
     return _Job(classifier, snapshot, earlier, settings.shard_rows, crosswalks)
 
 

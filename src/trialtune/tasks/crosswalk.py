@@ -1,4 +1,4 @@
-"""Crosswalks: from a task's labels to the classes of a scheme that others use, label by label, with sources."""
+"""Crosswalks: from a task's labels to the classes of a scheme that others use, line by line, with sources."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -58,9 +58,8 @@ class Crosswalk(Settings):
                 raise ValueError(f"classes: {other!r} and {name!r} cannot be told apart")
         for label, line in self.labels.items():
             if line.target not in self.classes:
-                raise ValueError(
-                    f"labels.{label}.target: {line.target!r} is no class{nearest(line.target, [*self.classes])}"
-                )
+                choice = nearest(line.target, [*self.classes])
+                raise ValueError(f"labels.{label}.target: {line.target!r} is no class{choice}")
         for label in self.factor.labels if self.factor else ():
             if label not in self.labels:
                 raise ValueError(f"factor.labels: {label!r} is no label{nearest(label, [*self.labels])}")
@@ -70,7 +69,7 @@ class Crosswalk(Settings):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of its columns: classes, their probabilities; the factor, the probability that it holds."""
+        """The names of its columns: classes, their probabilities; the factor, the probability of it."""
         names = (self.name, f"{self.name}_probabilities")
         if not self.factor:
             return names
@@ -120,7 +119,10 @@ def load_crosswalk(name: str | Path) -> Crosswalk:
     if str(name) in shipped:
         return shipped[str(name)]
     if Path(name).suffix.lower() in _SUFFIXES:
-        return _read(Path(name))
+        own = _read(Path(name))
+        if own.name in shipped and own != shipped[own.name]:
+            raise UsageError(f"{name}: name: a shipped crosswalk is called {own.name!r}; choose another name")
+        return own
     raise UsageError(
         f"no crosswalk is called {str(name)!r}{nearest(str(name), [*shipped])}"
         f" (crosswalks: {', '.join(shipped)}, or your own .yaml file)"
