@@ -96,25 +96,26 @@ def _columns(predicted: "pl.DataFrame", crosswalk: Crosswalk, kind: Kind) -> "pl
     names = tuple(crosswalk.classes)
     classes = np.array([given[:, group].any(axis=1) for group in groups]).T
     likely = np.array([joint_probability(stated[:, group], kind) for group in groups]).T
-    answers: list[list[Any]] = [
+    answers: list[Any] = [
         label_lists(classes, names),
-        [dict(zip(names, row, strict=True)) for row in likely.round(DIGITS).tolist()],
+        pl.DataFrame(likely.round(DIGITS), schema=names, orient="row").to_struct(),
     ]
     if crosswalk.factor:
         group = _places(labels, crosswalk.factor.labels)
+        holds = given[:, group].any(axis=1)
         answers += [
-            np.where(given[:, group].any(axis=1), crosswalk.factor.value, 1.0).tolist(),
-            joint_probability(stated[:, group], kind).round(DIGITS).tolist(),
+            np.where(holds, crosswalk.factor.value, 1.0),
+            joint_probability(stated[:, group], kind).round(DIGITS),
         ]
-    filled = [_in_place(values, there) for values in answers]
-    return pl.DataFrame(dict(zip(crosswalk.columns, filled, strict=True)), schema=crosswalk_schema(crosswalk))
+    types = crosswalk_schema(crosswalk)
+    columns = [
+        pl.Series(name, values).cast(types[name])
+        for name, values in zip(crosswalk.columns, answers, strict=True)
+    ]
+    # Back to their places, and nulls where there are no labels.
+    places = pl.Series(np.cumsum(there) - 1).zip_with(there, pl.Series([None], dtype=pl.Int64))
+    return pl.DataFrame([column.gather(places) for column in columns])
 
 
 def _places(labels: Sequence[str], chosen: Sequence[str]) -> list[int]:
     return [labels.index(label) for label in chosen]
-
-
-def _in_place(values: Sequence[Any], there: Iterable[bool]) -> list[Any]:
-    """Values of the rows that have labels, and None in the others."""
-    found = iter(values)
-    return [next(found) if has else None for has in there]

@@ -29,7 +29,7 @@ class CrosswalkFactor(Settings):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="of its column, behind the crosswalk's")
     labels: tuple[str, ...] = Field(min_length=1, description="any of these")
-    value: float = Field(description="for rows with one; 1 for all others")
+    value: float = Field(allow_inf_nan=False, description="for rows with one; 1 for all others")
     source: str = Field(min_length=1)
 
 
