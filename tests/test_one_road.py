@@ -42,15 +42,16 @@ def classifier(request, make_classifier, tmp_path_factory) -> Path:
     return made / "onnx"
 
 
-def by_predict(classifier: Path, snapshot: Path, out: Path) -> list[dict[str, Any]]:
+def by_predict(classifier: Path, snapshot: Path, out: Path, *options: str) -> list[dict[str, Any]]:
     arguments = ["predict", str(classifier), "--input", str(snapshot), "--output", str(out / "p.parquet")]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(app, [*arguments, *options])
     assert done.exit_code == 0, done.output
     return pl.read_parquet(out / "p.parquet").to_dicts()
 
 
-def by_apply(classifier: Path, snapshot: Path, out: Path) -> list[dict[str, Any]]:
-    done = CliRunner().invoke(app, ["apply", str(classifier), str(snapshot), "--out", str(out / "labelled")])
+def by_apply(classifier: Path, snapshot: Path, out: Path, *options: str) -> list[dict[str, Any]]:
+    arguments = ["apply", str(classifier), str(snapshot), "--out", str(out / "labelled")]
+    done = CliRunner().invoke(app, [*arguments, *options])
     assert done.exit_code == 0, done.output
     return pl.read_parquet(out / "labelled" / "labels" / "*.parquet").to_dicts()
 
@@ -84,3 +85,36 @@ def test_every_way_to_ask_gives_the_same_answers(classifier, snapshot, tmp_path)
             assert (likely is None) == (right["text"] is None), (way, ours["nct_id"])
             assert likely == (stated and pytest.approx(stated, abs=1e-6)), (way, ours["nct_id"])
             assert likely is None or list(likely) == list(opened.labels), way
+
+
+SEXES = """
+name: mixed
+version: "1"
+task: sex
+description: whether a trial takes both sexes
+source: this test
+classes: {mixed: Both., single: One.}
+labels:
+  ALL: {target: mixed, source: both}
+  FEMALE: {target: single, source: one}
+  MALE: {target: single, source: one}
+"""
+
+
+def test_crosswalks_take_the_same_road(classifier, snapshot, tmp_path) -> None:
+    opened = Classifier.from_pretrained(classifier)
+    (tmp_path / "sexes.yaml").write_text(SEXES)
+    named = ["open_targets", "fhir"] if opened.task.name == "stop-reasons" else [str(tmp_path / "sexes.yaml")]
+    expected = opened.predict_frame(read_snapshot(snapshot), crosswalks=named)
+    added = expected.columns[len(PREDICTION_SCHEMA) :]
+    assert added and expected[added[0]].null_count() == expected["labels"].null_count()
+    options = [part for name in named for part in ("--crosswalk", name)]
+    for way in (by_predict, by_apply):
+        found = way(classifier, snapshot, tmp_path, *options)
+        assert [list(row) for row in found] == [expected.columns] * len(expected)
+        for ours, right in zip(found, expected.to_dicts(), strict=True):
+            for column in added:
+                wanted = right[column]
+                if wanted and "_probabilit" in column:
+                    wanted = pytest.approx(wanted, abs=1e-5)
+                assert ours[column] == wanted, (way, column)

@@ -24,7 +24,7 @@ ORDER = [
     {"evaluation"},
     {"classifier"},
     {"training"},
-    {"labelling"},
+    {"interop", "labelling"},
     {"reports"},
     {"stages"},
     {"experiment", "server"},

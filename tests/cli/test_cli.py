@@ -21,6 +21,7 @@ from trialtune.cli.failures import explain
 from trialtune.models.settings import LoraSettings
 from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.tasks.catalog import load_task
+from trialtune.tasks.crosswalk import shipped_crosswalks
 
 COMMANDS = [
     ["run"],
@@ -42,6 +43,7 @@ COMMANDS = [
     ["audit", "sex"],
     ["errors"],
     ["predict"],
+    ["crosswalks"],
     ["apply"],
     ["export"],
     ["serve"],
@@ -163,6 +165,30 @@ def test_predict_texts_stdin_and_files(work) -> None:
     snapshot = pl.read_parquet(work / "snap.parquet")
     assert labelled["nct_id"].equals(snapshot["nct_id"])
     assert labelled["labels"].is_null().equals(snapshot["why_stopped"].is_null())
+
+
+def test_predict_shows_and_writes_the_classes_of_crosswalks(work) -> None:
+    options = ("--crosswalk", "open_targets", "--crosswalk", "scientific")
+    done = trialtune("predict", "clf", "slow recruitment", *options, "--json", cwd=work)
+    [row] = json.loads(done.stdout)["predictions"]
+    assert row["open_targets"] and row["open_targets_score_factor"] in (0.5, 1)
+    assert set(row["scientific_probabilities"]) == {"scientific", "non_scientific", "not_stated"}
+    shown = trialtune("predict", "clf", "slow recruitment", " ", *options, cwd=work).stdout
+    assert row["open_targets"][0] in shown and "score_factor" in shown and "scientific" in shown
+    wrong = trialtune("predict", "clf", "slow", "--crosswalk", "fihr", cwd=work)
+    assert wrong.returncode == 2 and "did you mean 'fhir'" in wrong.stderr
+
+
+def test_crosswalks_are_listed_and_shown_with_their_sources(work) -> None:
+    listed = json.loads(trialtune("crosswalks", "--json", cwd=work).stdout)
+    assert set(listed) == set(shipped_crosswalks())
+    assert {"version", "task", "classes"} <= listed["fhir"].keys()
+    said = trialtune("crosswalks", cwd=work).stdout
+    assert all(name in said for name in listed)
+    one = json.loads(trialtune("crosswalks", "fhir", "--json", cwd=work).stdout)
+    assert one["labels"]["Safety_Sideeffects"]["target"] == "closed-due-to-toxicity"
+    said = trialtune("crosswalks", "open_targets", cwd=work).stdout
+    assert "classes.csv" in said and "0.5 with Negative or Safety_Sideeffects" in said
 
 
 def test_the_card_says_what_the_classifier_is(work) -> None:

@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.crosswalk_columns import crosswalks_for, with_crosswalks
 from trialtune.errors import DataError, UsageError
 from trialtune.labelling import plan
 from trialtune.labelling.summary import LabellingSummary
 from trialtune.registry.snapshot.build import import_trials
+from trialtune.stages import apply
 from trialtune.stages.apply import LabelSettings, label_registry
 from trialtune.tasks.catalog import load_task
 
@@ -57,6 +59,11 @@ def reasons(count: int = 60) -> dict[int, str]:
 
 def labelled(out: Path) -> pl.DataFrame:
     return pl.read_parquet(out / "labels" / "*.parquet")
+
+
+def footer(out: Path) -> dict[bytes, bytes]:
+    metadata: dict[bytes, bytes] = pq.read_schema(out / "labels" / "part-00000.parquet").metadata
+    return metadata
 
 
 def content(out: Path) -> dict[str, bytes]:
@@ -225,6 +232,61 @@ def test_only_what_is_new_or_changed_is_scored(classifier, tmp_path) -> None:
     np.testing.assert_allclose(*numbers, atol=0.02)
     again = label_registry(classifier, second, tmp_path / "out", settings=SMALL)
     assert again.scored == 0 and labelled(tmp_path / "out").equals(ours)
+
+
+def test_other_crosswalks_change_columns_and_score_nothing(classifier, snapshot, tmp_path) -> None:
+    out, told = tmp_path / "out", []
+    plain = label_registry(classifier, snapshot, out, settings=SMALL)
+    before = labelled(out)
+    assert plain.crosswalks == () and b"trialtune.crosswalks" not in footer(out)
+
+    def crosswalked(*names: str) -> LabellingSummary:
+        asked = LabelSettings(shard_rows=7, crosswalks=names)
+        return label_registry(classifier, snapshot, out, settings=asked, tell=told.append)
+
+    for names in (("open_targets",), ("scientific", "fhir")):
+        summary = crosswalked(*names)
+        assert summary.scored == 0 and summary.unchanged == plain.labelled
+        assert [one.name for one in summary.crosswalks] == list(names)
+        found = labelled(out)
+        chosen = crosswalks_for(load_task("stop-reasons"), names)
+        assert found.equals(with_crosswalks(before, chosen, "multi_label"))
+        stated = json.loads(footer(out)[b"trialtune.crosswalks"])
+        assert stated == json.loads((out / "apply.json").read_text())["crosswalks"]
+        assert stated == [
+            {"name": one.name, "version": one.version, "fingerprint": one.fingerprint} for one in chosen
+        ]
+    query = "select count(*) from '{}' where fhir_probabilities.\"no-code\" > 0 and len(fhir) > 0"
+    assert duckdb.sql(query.format(out / "labels" / "*.parquet")).fetchall() == [(plain.labelled,)]
+    assert told == [
+        f"{out} has columns of the crosswalks open_targets, which were not asked for now: the new output goes"
+        " without them"
+    ]
+    label_registry(classifier, snapshot, out, settings=SMALL, tell=told.append)
+    assert "crosswalks scientific, fhir" in told[1] and labelled(out).equals(before)
+
+
+def test_a_stopped_run_goes_on_with_other_crosswalks(classifier, snapshot, tmp_path, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    whole = LabelSettings(shard_rows=7, crosswalks=("fhir",))
+    label_registry(classifier, snapshot, tmp_path / "whole", settings=whole)
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(apply, "write_parts", broken)
+        asked = LabelSettings(shard_rows=7, crosswalks=("open_targets",))
+        label_registry(classifier, snapshot, tmp_path / "out", settings=asked)
+    told: list[str] = []
+    label_registry(classifier, snapshot, tmp_path / "out", settings=whole, tell=told.append)
+    assert "going on" in told[0] and content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_a_crosswalk_that_does_not_fit_is_refused_before_the_work(classifier, snapshot, tmp_path) -> None:
+    for name, said in (("open_target", "did you mean 'open_targets'"), ("mine.yaml", "no such file")):
+        with pytest.raises(UsageError, match=said):
+            asked = LabelSettings(crosswalks=(name,))
+            label_registry(classifier, snapshot, tmp_path / "out", settings=asked)
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*.work"))
 
 
 def test_another_classifier_scores_all_again(classifier, snapshot, tmp_path, make_classifier) -> None:

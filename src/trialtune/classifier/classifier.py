@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialtune.classifier.crosswalk_columns import Named, crosswalks_for, with_crosswalks
 from trialtune.classifier.explain import Question, Span, occlude
 from trialtune.classifier.folder import FILES, ClassifierFolder
 from trialtune.classifier.hub import fetch_classifier, upload_classifier
@@ -132,30 +133,37 @@ class Classifier:
         probabilities[there] = self.decide([text for text in read if text], progress=progress).probabilities
         return probabilities
 
-    def predict_frame(self, frame: Any, *, progress: Report | None = None) -> "pl.DataFrame":
+    def predict_frame(
+        self, frame: Any, *, crosswalks: Iterable[Named] = (), progress: Report | None = None
+    ) -> "pl.DataFrame":
         """Label the rows of a table or snapshot.
 
         Args:
             frame: A Polars or pandas frame with the task's columns (`why_stopped`, ...) or `text`, and
                 `nct_id` where it is known.
+            crosswalks: Names (`open_targets`, ...) or .yaml files of crosswalks to other schemes.
             progress: Takes numbers of texts that are done.
 
         Returns:
-            The columns of `PREDICTION_SCHEMA`, a row a row, in order; nulls where there is no text.
+            The columns of `PREDICTION_SCHEMA`, then those of each crosswalk, a row a row, in order; nulls
+            where there is no text.
 
         Raises:
             DataError: The frame has no column that the task reads, or it holds something other than text.
+            UsageError: A crosswalk is not there, or not for the task.
         """
         from trialtune.dataset.columns import ids_and_texts  # noqa: PLC0415 - it needs Polars
 
+        chosen = crosswalks_for(self.task, crosswalks)
         ids, texts = ids_and_texts(self.task, frame)
-        return prediction_frame(
+        predicted = prediction_frame(
             self._predictions(texts, progress),
             nct_ids=ids,
             texts=texts,
             labels=self.labels,
             classifier=self.fingerprint,
         )
+        return with_crosswalks(predicted, chosen, self.task.kind)
 
     def explain(self, text: str, label: str, *, progress: Report | None = None) -> list[Span]:
         """Which words of a text made a label probable.

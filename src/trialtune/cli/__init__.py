@@ -7,6 +7,7 @@ from trialtune.cli import (  # noqa: F401 - they register commands
     audit,
     classifiers,
     classify,
+    crosswalks,
     experiment,
     export,
     inspect,

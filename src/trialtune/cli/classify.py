@@ -1,10 +1,10 @@
 """`trialtune evaluate`, `errors`, `split`, `predict`: classifiers and what they say."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,8 +12,11 @@ from rich.text import Text
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
 from trialtune.cli.options import settings_options
-from trialtune.cli.tasks import ClassifierName, Data, Labels, TaskData, TaskName, data_of, stdout
+from trialtune.cli.tasks import ClassifierName, Crosswalks, Data, Labels, TaskData, TaskName, data_of, stdout
 from trialtune.stages.settings import PartSettings
+
+if TYPE_CHECKING:
+    from trialtune.tasks.crosswalk import Crosswalk
 
 
 @app.command(epilog=example("trialtune evaluate clf/ --data dev.parquet --out metrics.json"))
@@ -120,6 +123,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
     ] = None,
+    crosswalk: Crosswalks = None,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
@@ -130,11 +134,12 @@ def predict(
         raise UsageError("give texts or --input FILE, and not both")
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
-    if texts and not output and not as_json:  # needs no table, and so starts sooner
+    if texts and not output and not as_json and not crosswalk:  # needs no table, and so starts sooner
         predictions = Classifier.from_pretrained(classifier).predict(texts)
         rows = zip(texts, predictions, strict=True)
         stdout().print(_table({"text": text, **asdict(prediction)} for text, prediction in rows))
         return
+    from trialtune.classifier.crosswalk_columns import crosswalks_for
     from trialtune.console import bar
     from trialtune.dataset.tables import check_table_name, read_table, write_table
 
@@ -142,8 +147,9 @@ def predict(
         check_table_name(output)
     table = read_table(input_) if input_ else {"text": texts}
     opened = Classifier.from_pretrained(classifier)
-    with bar("scoring texts", len(table)) as progress:
-        predicted = opened.predict_frame(table, progress=progress)
+    chosen = crosswalks_for(opened.task, crosswalk or ())
+    with bar("scoring texts", len(texts or table)) as progress:
+        predicted = opened.predict_frame(table, crosswalks=chosen, progress=progress)
     if output:
         write_table(predicted, output)
 
@@ -151,16 +157,32 @@ def predict(
         if output:
             typer.echo(f"{result['n']:,} rows written to {output}")
         else:
-            stdout().print(_table(result["predictions"]))
+            stdout().print(_table(result["predictions"], chosen))
 
     emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
 
 
-def _table(predictions: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("text", "labels", "probability of each")
+def _table(predictions: Iterable[Mapping[str, Any]], crosswalks: Sequence["Crosswalk"] = ()) -> Table:
+    table = Table("text", "labels", "probability of each", *(one.name for one in crosswalks))
     for row in predictions:
         likely = [f"{row['probabilities'][label]:.2f}" for label in row["labels"] or ()]
         doubt = ["(needs review)"] if row["needs_review"] else []
         named = "\n".join([*(["(no text)"] if row["labels"] is None else row["labels"]), *doubt])
-        table.add_row(Text(row["text"] or ""), Text(named), "\n".join(likely))
+        table.add_row(
+            Text(row["text"] or ""),
+            Text(named),
+            "\n".join(likely),
+            *(_classes(row, one) for one in crosswalks),
+        )
     return table
+
+
+def _classes(row: Mapping[str, Any], crosswalk: "Crosswalk") -> Text:
+    """A row's classes with their probabilities, and what the scheme makes of it."""
+    if row["labels"] is None:
+        return Text()
+    classes, likely, *factor = (row[column] for column in crosswalk.columns)
+    lines = [f"{name} {likely[name]:.2f}" for name in classes]
+    if crosswalk.factor:
+        lines.append(f"{crosswalk.factor.name} {factor[0]:g}")
+    return Text("\n".join(lines))

@@ -18,6 +18,15 @@ ClassifierName = Annotated[
         help="stop-reasons, sex, a classifier folder, or OWNER/NAME of the Hub.", show_default=False
     ),
 ]
+Crosswalks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--crosswalk",
+        help="Add the classes of a scheme that others use: a name of `trialtune crosswalks`, or your own"
+        " .yaml file; several times for several.",
+        show_default=False,
+    ),
+]
 _DATA_HELP = "A snapshot, or a .parquet/.csv/.jsonl/.json table with text and labels; also hf://datasets/OWNER/NAME/FILE."
 Data = Annotated[Path, typer.Option("--data", help=_DATA_HELP, show_default=False)]
 TaskData = Annotated[

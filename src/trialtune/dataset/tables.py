@@ -43,7 +43,8 @@ def check_table_name(path: Path) -> None:
 def write_table(rows: pl.DataFrame, path: Path) -> None:
     """Write predictions as .parquet, .jsonl or .csv; raises UsageError for another suffix.
 
-    CSV has the labels joined by `|` and a column `probability_LABEL` for each label.
+    CSV has lists, such as the labels, joined by `|`, and a column `probability_LABEL` for each label's
+    probability; `NAME_probability_CLASS` for those of a crosswalk.
     """
     check_table_name(path)
     with atomic_file(path) as temporary:
@@ -51,9 +52,19 @@ def write_table(rows: pl.DataFrame, path: Path) -> None:
             case ".parquet":
                 rows.write_parquet(temporary)
             case ".csv":
-                stated = pl.col("probabilities").struct
-                rows.with_columns(
-                    pl.col("labels").list.join("|"), stated.unnest().name.prefix("probability_")
-                ).drop("probabilities").write_csv(temporary)
+                rows.select(map(_cells, rows.iter_columns())).write_csv(temporary)
             case _:
                 rows.write_ndjson(temporary)
+
+
+def _cells(column: pl.Series) -> pl.Expr:
+    """A column of predictions as one, or several, of plain cells."""
+    named = pl.col(column.name)
+    match column.dtype:
+        case pl.List():
+            return named.list.join("|")
+        case pl.Struct():
+            return named.struct.unnest().name.prefix(
+                f"{column.name.removesuffix('probabilities')}probability_"
+            )
+    return named

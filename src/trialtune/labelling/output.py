@@ -3,18 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trialtune.classifier.crosswalk_columns import with_crosswalks
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.labelling.plan import Plan
-from trialtune.labelling.shards import arrow_schema
+from trialtune.labelling.shards import arrow_schema, crosswalk_fields
 from trialtune.registry.groups import kinds_of
+from trialtune.tasks.crosswalk import Crosswalk
+from trialtune.tasks.task import Kind, Task
 
 RECORD = "apply.json"
 GROUPS = ("year", "phase", "sponsor_class", "country")
@@ -57,6 +62,11 @@ class Labelled:
         return str(self.record["classifier"]["fingerprint"])
 
     @property
+    def crosswalks(self) -> list[str]:
+        """The crosswalks whose columns it has."""
+        return [str(one["name"]) for one in self.record.get("crosswalks", [])]
+
+    @property
     def glob(self) -> str:
         """The parts, for DuckDB and Polars."""
         return str(self.folder / "labels" / "*.parquet")
@@ -94,20 +104,24 @@ def write_parts(
     earlier: Labelled | None,
     folder: Path,
     *,
-    labels: Sequence[str],
+    task: Task,
+    crosswalks: Sequence[Crosswalk],
     classifier: str,
     metadata: Mapping[str, str],
     shard_rows: int,
 ) -> dict[str, int]:
     """Join trials and scores into `part-*.parquet` of `shard_rows` trials; returns the rows of each.
 
-    `classifier` is the fingerprint that every row bears.
+    `classifier` is the fingerprint that every row bears. The columns of crosswalks follow from those of
+    each row, so that other crosswalks need no text scored again.
 
     The same trials and scores give the same bytes, however the texts were divided. Memory is bounded:
     DuckDB spills to the plan's folder.
     """
-    schema = arrow_schema(labels).with_metadata(dict(metadata))
-    columns = ", ".join(name for name in schema.names if name != "classifier")
+    scored_schema = arrow_schema([*task.labels])
+    schema = pa.schema([*scored_schema, *chain.from_iterable(map(crosswalk_fields, crosswalks))])
+    schema = schema.with_metadata(dict(metadata))
+    columns = ", ".join(name for name in scored_schema.names if name != "classifier")
     folder.mkdir()
     counts: dict[str, int] = {}
     scored = 0
@@ -118,7 +132,8 @@ def write_parts(
         ).to_arrow_reader(shard_rows)
         for number, table in enumerate(_even(rows, shard_rows)):
             name = f"part-{number:05}.parquet"
-            pq.write_table(table.select(schema.names).cast(schema), folder / name, compression="zstd")
+            whole = _with_crosswalks(table, crosswalks, task.kind)
+            pq.write_table(whole.select(schema.names).cast(schema), folder / name, compression="zstd")
             counts[name] = table.num_rows
             scored += table.num_rows - table["labels"].null_count
     if scored != plan.labelled:
@@ -127,6 +142,17 @@ def write_parts(
             " remove that folder and apply again"
         )
     return counts
+
+
+def _with_crosswalks(table: pa.Table, crosswalks: Sequence[Crosswalk], kind: Kind) -> pa.Table:
+    if not crosswalks:
+        return table
+    answered = pl.from_arrow(table.select(["labels", "probabilities"]))
+    assert isinstance(answered, pl.DataFrame)
+    for column in with_crosswalks(answered, crosswalks, kind).iter_columns():
+        if column.name not in answered.columns:
+            table = table.append_column(column.name, column.to_arrow())
+    return table
 
 
 def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:

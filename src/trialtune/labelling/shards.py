@@ -14,6 +14,7 @@ from trialtune.errors import UsageError
 from trialtune.evaluation.decision import Decided
 from trialtune.files import atomic_file
 from trialtune.labelling.plan import Plan
+from trialtune.tasks.crosswalk import Crosswalk
 
 Opener = Callable[[], Classifier]  # opens a classifier where it is to run
 ENGINES = ("local", "ray")
@@ -31,6 +32,13 @@ def arrow_schema(labels: Sequence[str], columns: Sequence[str] = PREDICTION_SCHE
         "needs_review": pa.bool_(),
     }
     return pa.schema([(name, types.get(name, pa.string())) for name in columns])
+
+
+def crosswalk_fields(crosswalk: Crosswalk) -> list[pa.Field]:
+    """The columns of a crosswalk with Arrow's types."""
+    classes = pa.struct([(name, pa.float32()) for name in crosswalk.classes])
+    types = (pa.list_(pa.string()), classes, pa.float64(), pa.float32())
+    return [pa.field(name, kind) for name, kind in zip(crosswalk.columns, types, strict=False)]
 
 
 class Scorer:

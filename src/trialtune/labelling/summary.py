@@ -17,6 +17,14 @@ class Named(Result):
     data_timestamp: str | None = None
 
 
+class CrosswalkUsed(Result):
+    """A crosswalk whose columns the labels have beside them."""
+
+    name: str
+    version: str
+    fingerprint: str
+
+
 class LabelledCounts(Result):
     """Trials; `labelled` = new + changed + unchanged, against an earlier output."""
 
@@ -43,6 +51,7 @@ class LabellingSummary(LabelledCounts):
     kind: Kind
     classifier: Named
     snapshot: Named
+    crosswalks: tuple[CrosswalkUsed, ...] = ()
     needs_review: int | None = None
     label: dict[str, int] = Field(default_factory=dict)  # label -> trials
     year: Counts = Field(default_factory=dict)

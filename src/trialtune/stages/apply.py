@@ -1,5 +1,6 @@
 """Label every trial of a snapshot, once, resumably, and only what is new the next time."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,16 +14,18 @@ from pydantic import Field
 
 from trialtune import __version__
 from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.crosswalk_columns import crosswalks_for
 from trialtune.classifier.folder import ClassifierFolder
 from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
 from trialtune.labelling.shards import check_engine, score_shards
-from trialtune.labelling.summary import LabellingSummary, Named
+from trialtune.labelling.summary import CrosswalkUsed, LabellingSummary, Named
 from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
 from trialtune.reports.labels import write_labels_page
 from trialtune.settings import Settings
+from trialtune.tasks.crosswalk import Crosswalk
 
 # A label and a total -> what takes the numbers of items done: `trialtune.console.bar` is one.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -44,6 +47,12 @@ class LabelSettings(Settings):
     since: Path | None = Field(
         None, description="an earlier output whose scores are kept; else what lies at --out"
     )
+    crosswalks: tuple[str | Path, ...] = Field(
+        (), description="names or .yaml files of crosswalks, whose columns follow those of the labels"
+    )
+
+
+_NAMED = ("version", "task", "kind", "classifier", "snapshot", "crosswalks")  # what apply.json repeats
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class _Job:
     snapshot: Path
     earlier: Labelled | None
     shard_rows: int
+    crosswalks: tuple[Crosswalk, ...]  # in no key: they follow from the scores
 
     @property
     def key(self) -> str:
@@ -83,6 +93,10 @@ class _Job:
             kind=classifier.task.kind,
             classifier=Named(name=classifier.path.resolve().name, fingerprint=classifier.fingerprint),
             snapshot=Named(name=self.snapshot.name, data_timestamp=origin.get("data_timestamp", "")),
+            crosswalks=tuple(
+                CrosswalkUsed(name=one.name, version=one.version, fingerprint=one.fingerprint)
+                for one in self.crosswalks
+            ),
             trials=plan.trials,
             without_text=plan.without_text,
             labelled=plan.labelled,
@@ -105,12 +119,12 @@ def label_registry(
 ) -> LabellingSummary:
     """Label the trials of a snapshot.
 
-    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`; a row a trial, in the order
-    of NCT ids, with nulls where the trial has no text of the task), `apply.json`, `summary.json` and
-    `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the same
-    call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
-    however many trials have it; texts that an earlier output of the same classifier has
-    (`settings.since`, else `out` itself) are not scored again.
+    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA` and of crosswalks; a row a
+    trial, in the order of NCT ids, with nulls where the trial has no text of the task), `apply.json`,
+    `summary.json` and `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside
+    it, and the same call goes on with it after a kill at any moment, to labels of the same bytes. A text
+    is scored once however many trials have it; texts that an earlier output of the same classifier has
+    (`settings.since`, else `out` itself) are not scored again, also where other crosswalks are asked for.
 
     Args:
         classifier: A classifier, its folder, or its id on the Hugging Face Hub.
@@ -126,7 +140,8 @@ def label_registry(
 
     Raises:
         DataError: The classifier or snapshot cannot be used, or no trial has a text of the task.
-        UsageError: `out` holds other things or is being written, or the engine is not there.
+        UsageError: `out` holds other things or is being written, the engine is not there, or a crosswalk
+            is not, or not for the task.
 
     Example:
         >>> from trialtune import label_registry
@@ -137,9 +152,9 @@ def label_registry(
     settings, snapshot = settings or LabelSettings(), Path(snapshot)
     out = Path(out).absolute()  # so that "." has a name
     folder = classifier.opened if isinstance(classifier, Classifier) else open_folder(classifier)
-    _check(folder, snapshot, out, settings)
+    crosswalks = _check(folder, snapshot, out, settings)
     if dry_run:
-        job = _job(folder, snapshot, out, settings, lambda line: None)
+        job = _job(folder, snapshot, out, settings, crosswalks=crosswalks, tell=lambda line: None)
         with tempfile.TemporaryDirectory() as aside:
             return job.summary(job.plan(Path(aside), "", None))
     work = out.with_name(f".{out.name}.work")
@@ -148,7 +163,7 @@ def label_registry(
         with FileLock(work / ".lock", timeout=0):
             recover(out)
             opener = _opener(classifier, folder, settings.engine)
-            job = _job(folder, snapshot, out, settings, tell)
+            job = _job(folder, snapshot, out, settings, crosswalks=crosswalks, tell=tell)
             plan = _planned(job, work, tell, bar)
             with bar("scoring texts", plan.to_score) as progress:
                 score_shards(plan, opener, engine=settings.engine, progress=progress)
@@ -159,15 +174,19 @@ def label_registry(
     return summary
 
 
-def _check(classifier: ClassifierFolder, snapshot: Path, out: Path, settings: LabelSettings) -> None:
-    """What can be told before the work is told before anything is written."""
+def _check(
+    classifier: ClassifierFolder, snapshot: Path, out: Path, settings: LabelSettings
+) -> tuple[Crosswalk, ...]:
+    """What can be told before the work is told before anything is written; returns the crosswalks."""
     check_engine(settings.engine)
+    crosswalks = crosswalks_for(classifier.task, settings.crosswalks)
     check_replaceable(out, inputs=[classifier.path, snapshot])
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(f"--out {out}: holds no output of apply; give a new folder")
     count_trials(snapshot)
     if settings.since:
         Labelled.open(settings.since)
+    return crosswalks
 
 
 def _opener(
@@ -185,18 +204,34 @@ def _job(
     snapshot: Path,
     out: Path,
     settings: LabelSettings,
+    *,
+    crosswalks: tuple[Crosswalk, ...],
     tell: Callable[[str], None],
 ) -> _Job:
     earlier = None
     if settings.since or (out / RECORD).is_file():
         earlier = Labelled.open(settings.since or out)
+        if earlier.folder == out:
+            _tell_of_columns(earlier, crosswalks, tell)
         if earlier.fingerprint != classifier.fingerprint:
             tell(
                 f"{earlier.folder} was labelled by another classifier ({earlier.fingerprint}, this one is"
                 f" {classifier.fingerprint}): every text is scored again"
             )
             earlier = None
-    return _Job(classifier, snapshot, earlier, settings.shard_rows)
+    return _Job(classifier, snapshot, earlier, settings.shard_rows, crosswalks)
+
+
+def _tell_of_columns(
+    earlier: Labelled, crosswalks: tuple[Crosswalk, ...], tell: Callable[[str], None]
+) -> None:
+    """Say which columns the output that stands there has and the new one will not have."""
+    asked = [one.name for one in crosswalks]
+    if gone := [name for name in earlier.crosswalks if name not in asked]:
+        tell(
+            f"{earlier.folder} has columns of the crosswalks {', '.join(gone)}, which were not asked for"
+            " now: the new output goes without them"
+        )
 
 
 def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Plan:
@@ -216,26 +251,30 @@ def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Pl
 
 
 def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
-    labels, mark = list(job.classifier.task.labels), job.classifier.fingerprint
-    summary = job.summary(plan)
+    task, mark = job.classifier.task, job.classifier.fingerprint
+    labels, summary = list(task.labels), job.summary(plan)
+    described = summary.model_dump(mode="json")
     metadata = {
         "trialtune.version": __version__,
         "trialtune.task": summary.task,
         "trialtune.classifier": mark,
         "trialtune.data_timestamp": summary.snapshot.data_timestamp or "",
     }
+    if job.crosswalks:
+        metadata["trialtune.crosswalks"] = json.dumps(described["crosswalks"])
     with atomic_folder(out) as folder:
         parts = folder / "labels"
         rows = write_parts(
             plan,
             job.earlier,
             parts,
-            labels=labels,
+            task=task,
+            crosswalks=job.crosswalks,
             classifier=mark,
             metadata=metadata,
             shard_rows=job.shard_rows,
         )
-        named = summary.model_dump(include={"version", "task", "kind", "classifier", "snapshot"})
+        named = {name: described[name] for name in _NAMED}
         write_json(folder / RECORD, {"format": 1, **named, "labels": labels, "parts": rows})
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from trialtune.corpus.documents import clean
-from trialtune.errors import UsageError
-from trialtune.settings import Settings, nearest, validated
+from trialtune.settings import Settings, nearest
+from trialtune.tasks.declaration import read_declaration
 from trialtune.tasks.text import ended, normalize_text
 
 DIVIDERS = ",;|"  # of the labels in a cell
@@ -66,15 +65,7 @@ class TaskSpec(Settings):
 
 def read_task_spec(path: Path) -> TaskSpec:
     """Read a task's YAML file; raises UsageError naming the key and the nearest right one."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{path}: not a readable YAML file: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: a task is a mapping of {', '.join(TaskSpec.model_fields)}")
-    declared = validated(TaskSpec, values, where=str(path))
+    declared = read_declaration(path, TaskSpec, what="task")
     if declared.data and "://" not in declared.data:
         return declared.model_copy(update={"data": str(path.parent / declared.data)})
     return declared

@@ -1,0 +1,1 @@
+"""Functions that other projects' pipelines call, answered by classifiers of this one."""

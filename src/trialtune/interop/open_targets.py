@@ -1,0 +1,69 @@
+"""Open Targets' stop reasons, as its pipeline asks for them.
+
+The function here stands in for the one of the same name in `src/pts/pyspark/clinical_report.py` of
+https://github.com/opentargets/pts (read at commit 099128b95deee2e7404447516a3854d62fdc28af; since then in
+https://github.com/opentargets/pipeline), which puts the 17 labels of
+https://huggingface.co/opentargets/clinical_trial_stop_reasons into `trialStopReasonCategories`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from trialtune.classifier.classifier import Classifier
+from trialtune.errors import UsageError
+from trialtune.tasks.stop_reasons.task import STOP_REASONS
+
+#: The column of Open Targets' clinical reports that holds the answers.
+COLUMN = "trialStopReasonCategories"
+#: What a text without any label gets there.
+UNCATEGORISED = "Uncategorised"
+
+
+def predict_trial_stop_reasons(
+    texts: Iterable[str],
+    threshold: float | None = None,
+    *,
+    classifier: Classifier | str | Path = STOP_REASONS.name,
+    batch_size: int | None = None,
+) -> list[list[str]]:
+    """Why trials stopped, text by text, for the column `trialStopReasonCategories`.
+
+    The original takes `texts`, `model_name`, `threshold=0.3` and `batch_size=32`, gives every label whose
+    sigmoid reaches the threshold, and `["Uncategorised"]` where none does. Labels are spelled as there, and
+    come in the order of the task; the original's come in that of its model.
+
+    Args:
+        texts: What the registry says (`why_stopped`).
+        threshold: None: the classifier's own rule, a threshold a label, tuned on labelled rows. A number:
+            every label whose calibrated probability reaches it, as the original does. (Its 0.3 is for its
+            own model, which is not calibrated.)
+        classifier: An opened classifier, which saves opening it at each call, or what opens one.
+        batch_size: Taken from callers of the original, and without effect: batches are made by length.
+
+    Returns:
+        A list of labels a text, in order, never empty: `["Uncategorised"]` for none, and for an empty text.
+
+    Raises:
+        DataError: The classifier cannot be opened.
+        UsageError: It is for another task, `threshold` is none, or something other than texts was given.
+
+    Example:
+        >>> from trialtune.interop.open_targets import COLUMN, predict_trial_stop_reasons
+        >>> reasons = predict_trial_stop_reasons(["Slow accrual", ""], classifier=folder)
+        >>> reasons[1]
+        ['Uncategorised']
+    """
+    opened = classifier if isinstance(classifier, Classifier) else Classifier.from_pretrained(classifier)
+    if opened.task.name != STOP_REASONS.name:
+        raise UsageError(
+            f"the classifier {opened.folder} is for the task {opened.task.name}, not {STOP_REASONS.name}"
+        )
+    if threshold is None:
+        found = [list(one.labels or ()) for one in opened.predict(texts)]
+    elif not 0 <= threshold <= 1:
+        raise UsageError(f"threshold {threshold!r} is no probability; give a number from 0 to 1, or None")
+    else:
+        # Of an empty text every probability is NaN, which reaches nothing.
+        reached = opened.predict_proba(texts) >= threshold
+        found = [[name for name, given in zip(opened.labels, row, strict=True) if given] for row in reached]
+    return [labels or [UNCATEGORISED] for labels in found]
