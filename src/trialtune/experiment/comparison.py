@@ -287,7 +287,8 @@ class Comparison:
         scored = [Evaluation.load(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
         read = [mlm_overlap(test, corpus) for corpus in self.corpora]
         return ComparedRows(
-            **dict(trained.rows),
+            train=trained.rows.train,
+            calibration=trained.rows.calibration,
             test=len(test),
             test_source=self.test.name,
             overlap=sum(metrics.overlap_dropped for metrics in scored),
