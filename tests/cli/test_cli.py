@@ -48,6 +48,8 @@ COMMANDS = [
     ["export"],
     ["serve"],
     ["push"],
+    ["shrink"],
+    ["classifiers"],
     ["split"],
 ]
 

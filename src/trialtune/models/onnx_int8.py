@@ -8,6 +8,9 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 _LIMIT = 127  # of a signed 8-bit integer
+# Of weights that are multiplied: processors without VNNI add two products in 16 bits, which saturate beyond.
+# https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html (U8S8)
+_WEIGHT_LIMIT = 63
 _ZERO = 128  # stands for 0 among activations, which the kernels want unsigned
 _VOCABULARY = 2_000  # rows from which on a table of embeddings is worth it
 _TINY = 1e-12  # keeps the scale of a row of zeros above 0
@@ -59,7 +62,7 @@ class _Graph:
         values = numpy_helper.to_array(self._weights[weight])
         inputs, outputs = values.shape
         self._quantise_rows(x, inputs)
-        scales = np.maximum(np.abs(values).max(axis=0), _TINY) / _LIMIT
+        scales = np.maximum(np.abs(values).max(axis=0), _TINY) / _WEIGHT_LIMIT
         whole = self._constant(f"{weight}.int8", np.round(values / scales).astype(np.int8))
         channel = self._constant(f"{weight}.scale", scales.astype(np.float32))
         one = self._constant("int8.one", np.float32(1))
