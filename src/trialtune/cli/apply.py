@@ -24,6 +24,7 @@ def apply(
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Texts a shard: a stopped run goes on with the next one.")
     ] = 8192,
+    evidence: Annotated[bool, typer.Option(help="Also find the words that made each label.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what there is to do.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +35,7 @@ def apply(
     from trialtune.reports.labels import labels_to_rich
     from trialtune.stages.apply import LabelSettings, label_registry
 
-    settings = LabelSettings(engine=engine, shard_rows=shard_rows, since=since)
+    settings = LabelSettings(engine=engine, shard_rows=shard_rows, since=since, evidence=evidence)
     summary = label_registry(
         classifier, snapshot, out, settings=settings, dry_run=dry_run, tell=tell, bar=bar
     )

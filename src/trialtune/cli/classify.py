@@ -110,7 +110,7 @@ def split(
     emit(told, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
 
 
-@app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out'"))
+@app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out' --evidence"))
 def predict(
     classifier: ClassifierName,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
@@ -120,6 +120,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
     ] = None,
+    evidence: Annotated[bool, typer.Option(help="Also find the words that made each label.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
@@ -131,7 +132,7 @@ def predict(
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
     if texts and not output and not as_json:  # needs no table, and so starts sooner
-        predictions = Classifier.from_pretrained(classifier).predict(texts)
+        predictions = Classifier.from_pretrained(classifier).predict(texts, evidence=evidence)
         rows = zip(texts, predictions, strict=True)
         stdout().print(_table({"text": text, **asdict(prediction)} for text, prediction in rows))
         return
@@ -143,7 +144,7 @@ def predict(
     table = read_table(input_) if input_ else {"text": texts}
     opened = Classifier.from_pretrained(classifier)
     with bar("scoring texts", len(table)) as progress:
-        predicted = opened.predict_frame(table, progress=progress)
+        predicted = opened.predict_frame(table, evidence=evidence, progress=progress)
     if output:
         write_table(predicted, output)
 
@@ -161,6 +162,9 @@ def _table(predictions: Iterable[Mapping[str, Any]]) -> Table:
     for row in predictions:
         likely = [f"{row['probabilities'][label]:.2f}" for label in row["labels"] or ()]
         doubt = ["(needs review)"] if row["needs_review"] else []
-        named = "\n".join([*(["(no text)"] if row["labels"] is None else row["labels"]), *doubt])
-        table.add_row(Text(row["text"] or ""), Text(named), "\n".join(likely))
+        named = ["(no text)"] if row["labels"] is None else row["labels"]
+        if row.get("evidence"):  # words may take several lines, so that the numbers stand before them
+            words = [f'{label} {p}: "{one["text"]}"' for label, p, one in zip(named, likely, row["evidence"], strict=True)]
+            named, likely = words, []
+        table.add_row(Text(row["text"] or ""), Text("\n".join([*named, *doubt])), "\n".join(likely))
     return table

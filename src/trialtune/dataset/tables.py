@@ -43,7 +43,8 @@ def check_table_name(path: Path) -> None:
 def write_table(rows: pl.DataFrame, path: Path) -> None:
     """Write predictions as .parquet, .jsonl or .csv; raises UsageError for another suffix.
 
-    CSV has the labels joined by `|` and a column `probability_LABEL` for each label.
+    CSV has the labels joined by `|`, a column `probability_LABEL` for each label, and evidence as
+    `LABEL: words | LABEL: words`.
     """
     check_table_name(path)
     with atomic_file(path) as temporary:
@@ -52,8 +53,12 @@ def write_table(rows: pl.DataFrame, path: Path) -> None:
                 rows.write_parquet(temporary)
             case ".csv":
                 stated = pl.col("probabilities").struct
+                one = pl.element().struct
+                words = pl.col("evidence").list.eval(pl.format("{}: {}", one["label"], one["text"]))
                 rows.with_columns(
-                    pl.col("labels").list.join("|"), stated.unnest().name.prefix("probability_")
+                    pl.col("labels").list.join("|"),
+                    stated.unnest().name.prefix("probability_"),
+                    *([words.list.join(" | ")] if "evidence" in rows.columns else []),
                 ).drop("probabilities").write_csv(temporary)
             case _:
                 rows.write_ndjson(temporary)

@@ -44,6 +44,7 @@ class LabelSettings(Settings):
     since: Path | None = Field(
         None, description="an earlier output whose scores are kept; else what lies at --out"
     )
+    evidence: bool = Field(False, description="also find the words that made each label")
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,15 @@ class _Job:
     snapshot: Path
     earlier: Labelled | None
     shard_rows: int
+    evidence: bool
 
     @property
     def key(self) -> str:
         """Equal for work that may be gone on with."""
         earlier = self.earlier and self.earlier.record
         data = sha256_of(snapshot_file(self.snapshot))
-        return fingerprint(__version__, self.classifier.fingerprint, data, self.shard_rows, earlier)
+        rows, evidence = self.shard_rows, self.evidence
+        return fingerprint(__version__, self.classifier.fingerprint, data, rows, evidence, earlier)
 
     def plan(self, folder: Path, key: str, progress: Callable[[int], None] | None) -> Plan:
         return make_plan(
@@ -70,6 +73,7 @@ class _Job:
             key=key,
             shard_rows=self.shard_rows,
             known=self.earlier.known() if self.earlier else set(),
+            evidence=self.evidence,
             progress=progress,
         )
 
@@ -105,12 +109,12 @@ def label_registry(
 ) -> LabellingSummary:
     """Label the trials of a snapshot.
 
-    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`; a row a trial, in the order
-    of NCT ids, with nulls where the trial has no text of the task), `apply.json`, `summary.json` and
+    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`, with `settings.evidence` one
+    of that name behind them; a row a trial, in the order of NCT ids, with nulls where the trial has no text of the task), `apply.json`, `summary.json` and
     `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the same
     call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
     however many trials have it; texts that an earlier output of the same classifier has
-    (`settings.since`, else `out` itself) are not scored again.
+    (`settings.since`, else `out` itself), with evidence if that is wanted, are not scored again.
 
     Args:
         classifier: A classifier, its folder, or its id on the Hugging Face Hub.
@@ -196,7 +200,12 @@ def _job(
                 f" {classifier.fingerprint}): every text is scored again"
             )
             earlier = None
-    return _Job(classifier, snapshot, earlier, settings.shard_rows)
+        elif settings.evidence and not earlier.evidence:
+            tell(f"{earlier.folder} has no evidence: every text is scored again")
+            earlier = None
+        elif earlier.evidence and not settings.evidence:
+            tell(f"{earlier.folder} has evidence, which is left out; keep it with --evidence")
+    return _Job(classifier, snapshot, earlier, settings.shard_rows, settings.evidence)
 
 
 def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Plan:
@@ -223,6 +232,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
         "trialtune.task": summary.task,
         "trialtune.classifier": mark,
         "trialtune.data_timestamp": summary.snapshot.data_timestamp or "",
+        **({"trialtune.evidence": "true"} if plan.evidence else {}),
     }
     with atomic_folder(out) as folder:
         parts = folder / "labels"
@@ -236,7 +246,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
             shard_rows=job.shard_rows,
         )
         named = summary.model_dump(include={"version", "task", "kind", "classifier", "snapshot"})
-        write_json(folder / RECORD, {"format": 1, **named, "labels": labels, "parts": rows})
+        write_json(folder / RECORD, {"format": 1, **named, "labels": labels, "evidence": plan.evidence, "parts": rows})
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))
         write_labels_page(summary, folder / "summary.html")
