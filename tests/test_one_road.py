@@ -42,15 +42,16 @@ def classifier(request, make_classifier, tmp_path_factory) -> Path:
     return made / "onnx"
 
 
-def by_predict(classifier: Path, snapshot: Path, out: Path) -> list[dict[str, Any]]:
+def by_predict(classifier: Path, snapshot: Path, out: Path, *more: str) -> list[dict[str, Any]]:
     arguments = ["predict", str(classifier), "--input", str(snapshot), "--output", str(out / "p.parquet")]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(app, [*arguments, *more])
     assert done.exit_code == 0, done.output
     return pl.read_parquet(out / "p.parquet").to_dicts()
 
 
-def by_apply(classifier: Path, snapshot: Path, out: Path) -> list[dict[str, Any]]:
-    done = CliRunner().invoke(app, ["apply", str(classifier), str(snapshot), "--out", str(out / "labelled")])
+def by_apply(classifier: Path, snapshot: Path, out: Path, *more: str) -> list[dict[str, Any]]:
+    arguments = ["apply", str(classifier), str(snapshot), "--out", str(out / "labelled")]
+    done = CliRunner().invoke(app, [*arguments, *more])
     assert done.exit_code == 0, done.output
     return pl.read_parquet(out / "labelled" / "labels" / "*.parquet").to_dicts()
 
@@ -84,3 +85,16 @@ def test_every_way_to_ask_gives_the_same_answers(classifier, snapshot, tmp_path)
             assert (likely is None) == (right["text"] is None), (way, ours["nct_id"])
             assert likely == (stated and pytest.approx(stated, abs=1e-6)), (way, ours["nct_id"])
             assert likely is None or list(likely) == list(opened.labels), way
+
+
+def test_every_way_to_ask_gives_the_same_evidence(classifier, snapshot, tmp_path) -> None:
+    opened = Classifier.from_pretrained(classifier)
+    expected = opened.predict_frame(read_snapshot(snapshot), evidence=True).to_dicts()
+    assert list(expected[0]) == [*PREDICTION_SCHEMA, "evidence"]
+    stated = [one for row in expected for one in row["evidence"] or ()]
+    assert any(one["text"] != row["text"] for row in expected for one in row["evidence"] or ())
+    assert all({"label", "text", "start", "end"} == set(one) for one in stated)
+    for way in (by_predict, by_apply):
+        found = way(classifier, snapshot, tmp_path, "--evidence")
+        assert [list(row) for row in found] == [list(row) for row in expected]
+        assert [row["evidence"] for row in found] == [row["evidence"] for row in expected]

@@ -165,6 +165,19 @@ def test_predict_texts_stdin_and_files(work) -> None:
     assert labelled["labels"].is_null().equals(snapshot["why_stopped"].is_null())
 
 
+def test_predict_shows_the_words_after_each_label(work) -> None:
+    text = "slow recruitment, funding ran out"
+    done = trialtune("predict", "clf", text, "--evidence", "--json", cwd=work)
+    [row] = json.loads(done.stdout)["predictions"]
+    assert [one["label"] for one in row["evidence"]] == row["labels"]
+    assert all(text[one["start"] : one["end"]] == one["text"] for one in row["evidence"])
+    printed = " ".join(
+        trialtune("predict", "clf", text, "--evidence", cwd=work).stdout.replace("│", " ").split()
+    )
+    assert all(one["text"] in printed for one in row["evidence"])
+    assert printed.count('"') == 2 * len(row["labels"])
+
+
 def test_the_card_says_what_the_classifier_is(work) -> None:
     card = (work / "clf" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\n")

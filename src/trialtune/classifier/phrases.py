@@ -23,7 +23,9 @@ _OPENING = (
     r"|as (?:the|there|an?|it|this|that|these|we|our|no|he|she|they|PI|investigators?|sponsor|funding|study)"
 )
 _JOINTS = "and/or|and|or|as well as|along with|plus"
-_NO_ACRONYM = "".join(rf"(?<!\(\w{{{length}}})" for length in range(1, 8))  # "Data Monitoring Committee (DMC)"
+_NO_ACRONYM = "".join(
+    rf"(?<!\(\w{{{length}}})" for length in range(1, 8)
+)  # "Data Monitoring Committee (DMC)"
 _BETWEEN_CLAUSES = re.compile(
     rf"{_BETWEEN_SENTENCES.pattern}|,\s++(?:{_JOINTS})(?=\s)|,(?!\s?\d)|[–—…\[\]]"
     rf"|(?:^|(?<=\s))\((?!\w{{1,7}}\))|{_NO_ACRONYM}\)(?=\W|$)"
@@ -33,7 +35,8 @@ _BETWEEN_CLAUSES = re.compile(
 )
 # Divides where there is more than a word on either side: no "low or no accrual", no "Exclusion: pregnancy".
 _JOINING = re.compile(
-    rf"(?<=\s)(?<!\bdata\s)(?<!\bsafety\s)(?<!\bprimary\s)(?<!\bresearch\s)(?:{_JOINTS})(?=\s)|:(?=\s)", re.IGNORECASE
+    rf"(?<=\s)(?<!\bdata\s)(?<!\bsafety\s)(?<!\bprimary\s)(?<!\bresearch\s)(?:{_JOINTS})(?=\s)|:(?=\s)",
+    re.IGNORECASE,
 )
 
 

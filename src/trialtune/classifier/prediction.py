@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Prediction:
                 decided.labels.tolist(),
                 decided.probabilities.astype(float).round(DIGITS).tolist(),
                 decided.needs_review.tolist(),
-                evidence or [None] * len(decided.labels),
+                evidence if evidence is not None else repeat(None, len(decided.labels)),
                 strict=True,
             )
         ]
@@ -118,7 +119,9 @@ def prediction_frame(
     if evidence:
         words = {"label": pl.String(), "text": pl.String(), "start": pl.Int32(), "end": pl.Int32()}
         types[EVIDENCE] = pl.List(pl.Struct(words))
-        columns[EVIDENCE] = [one.evidence and [asdict(words) for words in one.evidence] for one in predictions]
+        columns[EVIDENCE] = [
+            one.evidence and [asdict(words) for words in one.evidence] for one in predictions
+        ]
     return pl.DataFrame(columns, schema=types)
 
 

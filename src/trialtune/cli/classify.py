@@ -110,7 +110,9 @@ def split(
     emit(told, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
 
 
-@app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out' --evidence"))
+@app.command(
+    epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out' --evidence")
+)
 def predict(
     classifier: ClassifierName,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
@@ -164,7 +166,10 @@ def _table(predictions: Iterable[Mapping[str, Any]]) -> Table:
         doubt = ["(needs review)"] if row["needs_review"] else []
         named = ["(no text)"] if row["labels"] is None else row["labels"]
         if row.get("evidence"):  # words may take several lines, so that the numbers stand before them
-            words = [f'{label} {p}: "{one["text"]}"' for label, p, one in zip(named, likely, row["evidence"], strict=True)]
+            words = [
+                f'{label} {p}: "{one["text"]}"'
+                for label, p, one in zip(named, likely, row["evidence"], strict=True)
+            ]
             named, likely = words, []
         table.add_row(Text(row["text"] or ""), Text("\n".join([*named, *doubt])), "\n".join(likely))
     return table

@@ -31,7 +31,9 @@ def arrow_schema(labels: Sequence[str], columns: Sequence[str] = PREDICTION_SCHE
         "probabilities": pa.struct([(label, pa.float32()) for label in labels]),
         "needs_review": pa.bool_(),
         EVIDENCE: pa.list_(
-            pa.struct([("label", pa.string()), ("text", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+            pa.struct(
+                [("label", pa.string()), ("text", pa.string()), ("start", pa.int32()), ("end", pa.int32())]
+            )
         ),
     }
     return pa.schema([(name, types.get(name, pa.string())) for name in columns])

@@ -14,6 +14,7 @@ from pydantic import Field
 from trialtune import __version__
 from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.classifier.folder import ClassifierFolder
+from trialtune.classifier.prediction import EVIDENCE
 from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
@@ -110,11 +111,12 @@ def label_registry(
     """Label the trials of a snapshot.
 
     `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`, with `settings.evidence` one
-    of that name behind them; a row a trial, in the order of NCT ids, with nulls where the trial has no text of the task), `apply.json`, `summary.json` and
-    `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside it, and the same
-    call goes on with it after a kill at any moment, to labels of the same bytes. A text is scored once
-    however many trials have it; texts that an earlier output of the same classifier has
-    (`settings.since`, else `out` itself), with evidence if that is wanted, are not scored again.
+    of that name behind them; a row a trial, in the order of NCT ids, with nulls where the trial has no
+    text of the task), `apply.json`, `summary.json` and `summary.html`, all at one stroke. Until then the
+    work lies in `.<out>.work` beside it, and the same call goes on with it after a kill at any moment, to
+    labels of the same bytes. A text is scored once however many trials have it; texts that an earlier
+    output of the same classifier has (`settings.since`, else `out` itself), with evidence if that is
+    wanted, are not scored again.
 
     Args:
         classifier: A classifier, its folder, or its id on the Hugging Face Hub.
@@ -246,7 +248,10 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
             shard_rows=job.shard_rows,
         )
         named = summary.model_dump(include={"version", "task", "kind", "classifier", "snapshot"})
-        write_json(folder / RECORD, {"format": 1, **named, "labels": labels, "evidence": plan.evidence, "parts": rows})
+        write_json(
+            folder / RECORD,
+            {"format": 1, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
+        )
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))
         write_labels_page(summary, folder / "summary.html")
