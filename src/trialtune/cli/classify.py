@@ -122,7 +122,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
     ] = None,
-    evidence: Annotated[bool, typer.Option(help="Also find the words that made each label.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also find the words that made each label.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
