@@ -165,17 +165,18 @@ def test_predict_texts_stdin_and_files(work) -> None:
     assert labelled["labels"].is_null().equals(snapshot["why_stopped"].is_null())
 
 
-def test_predict_shows_the_words_after_each_label(work) -> None:
+def test_predict_shows_the_words_after_each_label(work, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     text = "slow recruitment, funding ran out"
     done = trialtune("predict", "clf", text, "--evidence", "--json", cwd=work)
     [row] = json.loads(done.stdout)["predictions"]
     assert [one["label"] for one in row["evidence"]] == row["labels"]
     assert all(text[one["start"] : one["end"]] == one["text"] for one in row["evidence"])
-    printed = " ".join(
-        trialtune("predict", "clf", text, "--evidence", cwd=work).stdout.replace("│", " ").split()
-    )
-    assert all(one["text"] in printed for one in row["evidence"])
-    assert printed.count('"') == 2 * len(row["labels"])
+    printed = trialtune("predict", "clf", text, "", "--evidence", cwd=work).stdout
+    for one in row["evidence"]:
+        likely = row["probabilities"][one["label"]]
+        assert f'{one["label"]} {likely:.2f}: "{one["text"]}"' in printed
+    assert "(no text)" in printed
 
 
 def test_the_card_says_what_the_classifier_is(work) -> None:

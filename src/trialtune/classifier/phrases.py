@@ -23,9 +23,8 @@ _OPENING = (
     r"|as (?:the|there|an?|it|this|that|these|we|our|no|he|she|they|PI|investigators?|sponsor|funding|study)"
 )
 _JOINTS = "and/or|and|or|as well as|along with|plus"
-_NO_ACRONYM = "".join(
-    rf"(?<!\(\w{{{length}}})" for length in range(1, 8)
-)  # "Data Monitoring Committee (DMC)"
+# The "(DMC)" of "Data Monitoring Committee (DMC) review" divides nothing.
+_NO_ACRONYM = "".join(rf"(?<!\(\w{{{length}}})" for length in range(1, 8))
 _BETWEEN_CLAUSES = re.compile(
     rf"{_BETWEEN_SENTENCES.pattern}|,\s++(?:{_JOINTS})(?=\s)|,(?!\s?\d)|[–—…\[\]]"
     rf"|(?:^|(?<=\s))\((?!\w{{1,7}}\))|{_NO_ACRONYM}\)(?=\W|$)"

@@ -24,7 +24,9 @@ def apply(
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Texts a shard: a stopped run goes on with the next one.")
     ] = 8192,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also find the words that made each label.")] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Also find the words that made each label.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what there is to do.")] = False,
     as_json: AsJson = False,
 ) -> None:

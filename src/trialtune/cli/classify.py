@@ -122,7 +122,9 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
     ] = None,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also find the words that made each label.")] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Also find the words that made each label.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
@@ -136,7 +138,8 @@ def predict(
     if texts and not output and not as_json:  # needs no table, and so starts sooner
         predictions = Classifier.from_pretrained(classifier).predict(texts, evidence=evidence)
         rows = zip(texts, predictions, strict=True)
-        stdout().print(_table({"text": text, **asdict(prediction)} for text, prediction in rows))
+        told = ({"text": text, **asdict(prediction)} for text, prediction in rows)
+        stdout().print(_table(told, evidence=evidence))
         return
     from trialtune.console import bar
     from trialtune.dataset.tables import check_table_name, read_table, write_table
@@ -154,22 +157,23 @@ def predict(
         if output:
             typer.echo(f"{result['n']:,} rows written to {output}")
         else:
-            stdout().print(_table(result["predictions"]))
+            stdout().print(_table(result["predictions"], evidence=evidence))
 
     emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
 
 
-def _table(predictions: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("text", "labels", "probability of each")
+def _table(predictions: Iterable[Mapping[str, Any]], *, evidence: bool) -> Table:
+    # Words may take several lines, so that with them the numbers stand in the same cell.
+    table = Table("text", *(["labels and what made them"] if evidence else ["labels", "probability of each"]))
     for row in predictions:
+        labels = ["(no text)"] if row["labels"] is None else row["labels"]
         likely = [f"{row['probabilities'][label]:.2f}" for label in row["labels"] or ()]
         doubt = ["(needs review)"] if row["needs_review"] else []
-        named = ["(no text)"] if row["labels"] is None else row["labels"]
-        if row.get("evidence"):  # words may take several lines, so that the numbers stand before them
-            words = [
-                f'{label} {p}: "{one["text"]}"'
-                for label, p, one in zip(named, likely, row["evidence"], strict=True)
-            ]
-            named, likely = words, []
-        table.add_row(Text(row["text"] or ""), Text("\n".join([*named, *doubt])), "\n".join(likely))
+        text = Text(row["text"] or "")
+        if evidence:
+            words = [one["text"] for one in row["evidence"] or ()]
+            said = [f'{label} {p}: "{why}"' for label, p, why in zip(labels, likely, words, strict=False)]
+            table.add_row(text, Text("\n".join([*(said or labels), *doubt])))
+        else:
+            table.add_row(text, Text("\n".join([*labels, *doubt])), "\n".join(likely))
     return table
