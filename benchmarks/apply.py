@@ -9,6 +9,7 @@ included) with the same weights, in a process of its own, tokenising taken in an
     pipeline             the text-classification pipeline of `transformers`, batches of 32
     trialtune-torch      `trialtune apply` with the folder that `trialtune finetune` made
     trialtune-onnx-int8  the same with what `trialtune export --format onnx-int8` made of it
+    trialtune-onnx-int8-evidence  the same with the words that made each label (--evidence)
 
 micro_f1 is that of stop_reasons_dev.parquet, answered by the row and decided by the classifier's rule.
 Without --classifier, one is fine-tuned from MiniLM on stop_reasons_train.parquet first (some minutes;
@@ -49,7 +50,8 @@ from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
-ROWS = ("padded-177", "padded-longest", "pipeline", "trialtune-torch", "trialtune-onnx-int8")
+ROWS = ("padded-177", "padded-longest", "pipeline", "trialtune-torch")
+ROWS += ("trialtune-onnx-int8", "trialtune-onnx-int8-evidence")
 TASK = load_task("stop-reasons")
 PADDED, BATCH = 177, 32
 WARM = 2 * BATCH  # texts before the clock starts, which load kernels
@@ -58,11 +60,24 @@ Answer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts,
 
 def answerer(name: str, classifier: Path, int8: Path) -> Answer:
     """How a row answers texts."""
+    if name == "trialtune-onnx-int8-evidence":
+        return with_evidence(Classifier.from_pretrained(int8))
     if name.startswith("trialtune"):
         return Classifier.from_pretrained(int8 if name.endswith("int8") else classifier).raw_probabilities
     if name == "pipeline":
         return through_pipeline(classifier)
     return in_batches(classifier, padded=name == "padded-177")
+
+
+def with_evidence(classifier: Classifier) -> Answer:
+    """As `trialtune apply --evidence` scores a shard."""
+
+    def answer(texts: Sequence[str]) -> np.ndarray:
+        probabilities = classifier.raw_probabilities(texts)
+        classifier.evidence(texts, classifier.decision.apply(probabilities))
+        return probabilities
+
+    return answer
 
 
 def in_batches(classifier: Path, *, padded: bool) -> Answer:

@@ -118,3 +118,16 @@ def test_crosswalks_take_the_same_road(classifier, snapshot, tmp_path) -> None:
                 if wanted and "_probabilit" in column:
                     wanted = pytest.approx(wanted, abs=1e-5)
                 assert ours[column] == wanted, (way, column)
+
+
+def test_every_way_to_ask_gives_the_same_evidence(classifier, snapshot, tmp_path) -> None:
+    opened = Classifier.from_pretrained(classifier)
+    expected = opened.predict_frame(read_snapshot(snapshot), evidence=True).to_dicts()
+    assert list(expected[0]) == [*PREDICTION_SCHEMA, "evidence"]
+    stated = [one for row in expected for one in row["evidence"] or ()]
+    assert any(one["text"] != row["text"] for row in expected for one in row["evidence"] or ())
+    assert all({"label", "text", "start", "end"} == set(one) for one in stated)
+    for way in (by_predict, by_apply):
+        found = way(classifier, snapshot, tmp_path, "--evidence")
+        assert [list(row) for row in found] == [list(row) for row in expected]
+        assert [row["evidence"] for row in found] == [row["evidence"] for row in expected]

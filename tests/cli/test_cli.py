@@ -193,6 +193,20 @@ def test_crosswalks_are_listed_and_shown_with_their_sources(work) -> None:
     assert "classes.csv" in said and "0.5 with Negative or Safety_Sideeffects" in said
 
 
+def test_predict_shows_the_words_after_each_label(work, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = "slow recruitment, funding ran out"
+    done = trialtune("predict", "clf", text, "--evidence", "--json", cwd=work)
+    [row] = json.loads(done.stdout)["predictions"]
+    assert [one["label"] for one in row["evidence"]] == row["labels"]
+    assert all(text[one["start"] : one["end"]] == one["text"] for one in row["evidence"])
+    printed = trialtune("predict", "clf", text, "", "--evidence", cwd=work).stdout
+    for one in row["evidence"]:
+        likely = row["probabilities"][one["label"]]
+        assert f'{one["label"]} {likely:.2f}: "{one["text"]}"' in printed
+    assert "(no text)" in printed
+
+
 def test_the_card_says_what_the_classifier_is(work) -> None:
     card = (work / "clf" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\n")

@@ -20,7 +20,7 @@ import pytest
 from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.classifier.crosswalk_columns import crosswalks_for, with_crosswalks
 from trialtune.errors import DataError, UsageError
-from trialtune.labelling import plan
+from trialtune.labelling import plan, shards
 from trialtune.labelling.summary import LabellingSummary
 from trialtune.registry.snapshot.build import import_trials
 from trialtune.stages import apply
@@ -295,6 +295,68 @@ def test_another_classifier_scores_all_again(classifier, snapshot, tmp_path, mak
     told: list[str] = []
     summary = label_registry(other, snapshot, tmp_path / "out", settings=SMALL, tell=told.append)
     assert "another classifier" in told[0] and summary.reused == 0
+
+
+def test_evidence_is_kept_and_never_mixed_with_rows_that_lack_it(classifier, tmp_path) -> None:
+    told: list[str] = []
+
+    def apply(snapshot: Path, out: Path, **more) -> LabellingSummary:
+        settings = LabelSettings(shard_rows=7, **more)
+        return label_registry(classifier, snapshot, out, settings=settings, tell=told.append)
+
+    old = reasons() | {number: f"funding ran out, slow recruitment {number}" for number in range(61, 70)}
+    first = make_snapshot(tmp_path / "old.parquet", old)
+    second = make_snapshot(tmp_path / "new.parquet", old | {90: "adverse events; a sponsor decision"})
+    out = tmp_path / "out"
+    apply(first, out)
+    assert "evidence" not in labelled(out).columns
+    assert apply(first, out, evidence=True).reused == 0
+    assert "no evidence: every text is scored again" in told[-1]
+    before = {row["text_hash"]: row["evidence"] for row in labelled(out).to_dicts()}
+    assert (before[None] is None) and any(
+        one["text"] != row["text"]
+        for row in labelled(out).drop_nulls("text").to_dicts()
+        for one in row["evidence"]
+    )
+    for part in (out / "labels").glob("*.parquet"):
+        assert pq.read_schema(part).metadata[b"trialtune.evidence"] == b"true"
+    assert json.loads((out / "apply.json").read_text())["evidence"] is True
+    assert apply(second, out, evidence=True).scored == 1
+    after = {row["text_hash"]: row["evidence"] for row in labelled(out).to_dicts()}
+    assert {key: after[key] for key in before} == before and len(after) == len(before) + 1
+    assert all(after[key] for key in after if key)
+    assert apply(second, out).scored == 0
+    assert "evidence, which is left out" in told[-1]
+    assert "evidence" not in labelled(out).columns
+    assert b"trialtune.evidence" not in pq.read_schema(out / "labels" / "part-00000.parquet").metadata
+
+
+def test_a_stopped_run_goes_on_only_to_the_same_columns(classifier, snapshot, tmp_path, monkeypatch) -> None:
+    score = shards.Scorer.score
+
+    def stopped(self, shard, progress=None):
+        if shard == 2:
+            raise KeyboardInterrupt
+        return score(self, shard, progress)
+
+    told: list[str] = []
+
+    def apply(name: str, evidence: bool) -> None:
+        settings = LabelSettings(shard_rows=7, evidence=evidence)
+        label_registry(classifier, snapshot, tmp_path / name, settings=settings, tell=told.append)
+
+    for name in ("with", "without", "resumed"):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(shards.Scorer, "score", stopped)
+            apply(name, evidence=name != "with")
+    apply("with", evidence=True)
+    apply("without", evidence=False)
+    assert not told
+    apply("resumed", evidence=True)
+    assert "2 shards are scored" in told[-1]
+    assert content(tmp_path / "resumed") == content(tmp_path / "with")
+    ours, theirs = labelled(tmp_path / "with"), labelled(tmp_path / "without")
+    assert ours.drop("evidence").equals(theirs)
 
 
 def test_sex_is_asked_of_every_trial(make_classifier, snapshot, tmp_path) -> None:

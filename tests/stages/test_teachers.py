@@ -83,6 +83,18 @@ def test_texts_without_labels_are_trained_on_counted_and_seen(tiny_encoder, tmp_
     assert raw["sure"].mean() > 0.6 and raw["unsure"].mean() < raw["sure"].mean() - 0.1
 
 
+def test_calibration_rows_may_be_given_but_not_trained_on(tiny_encoder, tmp_path) -> None:
+    train, aside = ROWS.head(42), ROWS.tail(18)
+    result = finetune(TASK, train, tiny_encoder, tmp_path / "c", settings=QUICK, calibration=aside)
+    assert (result.rows.train, result.rows.calibration) == (42, 18)
+    assert drop_seen(ROWS, tmp_path / "c")[0].is_empty()
+    with pytest.raises(DataError, match="18 of 60 rows of the rows"):
+        finetune(TASK, ROWS, tiny_encoder, tmp_path / "d", settings=QUICK, calibration=aside)
+    more = ExtraTexts(outliers=(aside["text"][0].upper(),))
+    with pytest.raises(DataError, match="1 of 1 rows of the extra texts"):
+        finetune(TASK, train, tiny_encoder, tmp_path / "d", settings=QUICK, calibration=aside, extra=more)
+
+
 def test_texts_are_read_of_tables_and_lines(tmp_path) -> None:
     (tmp_path / "lines.txt").write_text("slow accrual\n\nslow accrual\nfunding\n")
     pl.DataFrame({"why_stopped": ["NA", "funding", "safety"]}).write_csv(tmp_path / "t.csv")

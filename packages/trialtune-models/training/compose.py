@@ -1,15 +1,7 @@
-"""Made-up stop reasons for a teacher to answer: joined, framed, shortened and stirred real ones.
+"""Made-up stop reasons for a teacher to answer: joined, framed, shortened and stirred real ones."""
 
-    python compose.py POOL.parquet --out composed.parquet --seed 1
-
-POOL has `text` and `labels`. No label is assumed of what comes out: it holds texts alone, each once,
-none of them in POOL. The same pool and seed give the same texts. Rare labels are drawn more often,
-by the inverse square root of how often each is given.
-"""
-
-import argparse
 from collections import Counter
-from pathlib import Path
+from dataclasses import dataclass
 from random import Random
 
 import polars as pl
@@ -70,29 +62,48 @@ FRAMES = (
 )
 
 
-def compose(pool: pl.DataFrame, count: int, seed: int) -> list[str]:
-    """`count` distinct made-up reasons, none of which is in the pool by its wording."""
+@dataclass(frozen=True)
+class Composed:
+    """A made-up reason, and the rows of the pool that it is made of."""
+
+    text: str
+    parents: tuple[int, ...]
+
+
+def compose(pool: pl.DataFrame, count: int, seed: int) -> list[Composed]:
+    """`count` distinct made-up reasons of a pool (`text`, `labels`), none of which is in it by its wording.
+
+    No label is assumed of what comes out. Rare labels are drawn more often, by the inverse square root of
+    how often each is given. The same pool and seed give the same texts.
+    """
     rng, texts = Random(seed), pool["text"].to_list()
     given = Counter(label for labels in pool["labels"] for label in labels)
     weights = [max((given[label] ** -0.5 for label in labels), default=0.0) for labels in pool["labels"]]
-    drawn = iter(rng.choices(texts, weights, k=6 * count))
-    met = set(map(normalize_text, texts))
-    found: list[str] = []
+    drawn = iter(rng.choices(range(len(texts)), weights, k=6 * count))
+    parents: list[int] = []
+
+    def take() -> str:
+        parents.append(next(drawn))
+        return str(texts[parents[-1]])
+
     planned = iter(plan_labels(2 * count, rng))
     makers = {
-        "joined": lambda: _joined([next(drawn), next(drawn)], rng),
-        "three": lambda: _joined([next(drawn) for _ in range(3)], rng),
-        "framed": lambda: rng.choice(FRAMES).format(_lowered(next(drawn).rstrip(" ."), rng)),
-        "stirred": lambda: _stirred(next(drawn), rng),
+        "joined": lambda: _joined([take(), take()], rng),
+        "three": lambda: _joined([take() for _ in range(3)], rng),
+        "framed": lambda: rng.choice(FRAMES).format(_lowered(take().rstrip(" ."), rng)),
+        "stirred": lambda: _stirred(take(), rng),
         "bank": lambda: write_reason(next(planned), rng.randrange(2005, 2026), rng).text,
     }
+    met = set(map(normalize_text, texts))
+    found: list[Composed] = []
     while len(found) < count:
+        parents.clear()
         [kind] = rng.choices(list(SHARES), list(SHARES.values()))
         text = " ".join(makers[kind]().split())
         wording = normalize_text(text)
         if wording and wording not in met and len(text) <= LONGEST:
             met.add(wording)
-            found.append(text)
+            found.append(Composed(text, tuple(parents)))
     return found
 
 
@@ -116,19 +127,3 @@ def _stirred(text: str, rng: Random) -> str:
         place = rng.randrange(len(words) - 1)
         words[place], words[place + 1] = words[place + 1], words[place]
     return " ".join(words)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("pool", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    texts = compose(pl.read_parquet(options.pool), options.count, options.seed)
-    pl.DataFrame({"text": texts}).write_parquet(options.out)
-    print(f"{len(texts):,} made-up reasons in {options.out}")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,10 +2,11 @@
 
     python rows.py --data ../shared/data --out runs/models
 
-Writes `stop_reasons.parquet` and `sex.parquet` (labelled rows), `stop_reasons_more.parquet` and
-`sex_more.parquet` (texts that the teachers alone have answered), `sex_test.parquet` (1,600 rows that
-nothing is trained on) and `vocabulary.parquet` (all of these texts, but the test). Of the held-out
-stop reasons (`stop_reasons_dev.parquet`) nothing is used.
+Writes, for `stop_reasons` and `sex` each, `*.parquet` (labelled rows), `*_calibration.parquet` (a tenth of
+them, which tune the decision) and `*_more.parquet` (texts that the teachers alone have answered, none
+of them made of a calibration row: a classifier that has learnt those would be too sure of itself); then
+`sex_test.parquet` (1,600 rows that nothing is trained on), and `vocabulary.parquet` (all of these texts but
+the test). Of the held-out stop reasons (`stop_reasons_dev.parquet`) nothing is used.
 """
 
 import argparse
@@ -83,27 +84,41 @@ def written_reasons(data: Path) -> Iterator[tuple[str, str]]:
             yield section["identificationModule"]["nctId"], " ".join(reason.split())
 
 
-def sex_rows(data: Path, snapshot: Path, out: Path) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
-    """Labelled rows to train on, 1,600 to test on, and texts for the teachers: whole records and parts."""
+def sex_rows(data: Path, snapshot: Path, out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Labelled rows to train on, and 1,600 to test on."""
     examples = read_examples(SEX, snapshot, None, quarantine=out / "sex.quarantine.jsonl").trainable
     parts = split_examples(examples, fractions={"train": 0.8, "test": 0.2}, seed=13, kind=SEX.kind)
     # Urology alone tells the sex: such records stay out of the test, as in the recipe `registry`.
     urology = pl.col("source").str.contains("Marc-Morcos", literal=True).fill_null(False)
     test = parts["test"].filter(~urology).sample(1600, seed=13)
     train, _ = drop_overlap(examples, test)
+    return train.select(*SCHEMA), test
+
+
+def more_for_sex(
+    data: Path, snapshot: Path, labelled: pl.DataFrame, test: pl.DataFrame
+) -> Iterator[tuple[str, str | None]]:
+    """NCT id and text for the teachers: records whose sex is not known, titles, parts of labelled records."""
     records = pl.read_parquet(snapshot)
-    unlabelled = records.filter(~pl.col("nct_id").is_in(examples["nct_id"].implode()))
-    texts = [SEX.text_of(record) for record in unlabelled.to_dicts()]
+    ours, tested = labelled["nct_id"].implode(), test["nct_id"].implode()
+    for record in records.filter(~pl.col("nct_id").is_in(ours) & ~pl.col("nct_id").is_in(tested)).to_dicts():
+        yield record["nct_id"], SEX.text_of(record)
     titles = pl.read_csv(data / "aact_2022_studies.csv.gz", infer_schema=False)
-    titles = titles.filter(~pl.col("nct_id").is_in(test["nct_id"].implode())).sample(TITLES, seed=1)
-    texts += [SEX.text_of(record) for record in titles.select("brief_title", "official_title").to_dicts()]
+    titles = titles.filter(~pl.col("nct_id").is_in(tested)).sample(TITLES, seed=1)
+    for record in titles.to_dicts():
+        both = {field: record[field] for field in ("brief_title", "official_title")}
+        yield record["nct_id"], SEX.text_of(both)
     rng = Random(1)
-    for record in records.filter(pl.col("nct_id").is_in(train["nct_id"].implode())).to_dicts():
+    for record in records.filter(pl.col("nct_id").is_in(ours)).to_dicts():
         drawn = rng.random()
         kept = next(fields for share, fields in PARTS if drawn < share)
-        texts.append(SEX.text_of({field: record.get(field) for field in kept}))
-    held = {*train["text"], *test["text"]}
-    return train.select(*SCHEMA), test, [text for text in dict.fromkeys(texts) if text and text not in held]
+        yield record["nct_id"], SEX.text_of({field: record.get(field) for field in kept})
+
+
+def kept_aside(rows: pl.DataFrame, kind: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Nine tenths to train on, one to tune the decision, no wording or near-duplicate in both."""
+    parts = split_examples(rows, fractions={"train": 0.9, "calibration": 0.1}, seed=1, kind=kind)
+    return parts["train"], parts["calibration"]
 
 
 def answered(texts: list[str], task: str) -> pl.DataFrame:
@@ -122,13 +137,22 @@ def main() -> None:
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     import_trials(options.data / "trials.parquet", out / "snapshot.parquet")
-    stop = stop_rows(options.data)
-    train, test, more = sex_rows(options.data, out / "snapshot.parquet", out)
+    stop = stop_rows(options.data).with_row_index("place")
+    stop_train, stop_aside = kept_aside(stop, STOP.kind)
+    aside = set(stop_aside["place"])
+    composed = [one.text for one in compose(stop, COMPOSED, seed=1) if aside.isdisjoint(one.parents)]
+    sex, test = sex_rows(options.data, out / "snapshot.parquet", out)
+    sex_train, sex_aside = kept_aside(sex, SEX.kind)
+    held = {*sex["text"], *test["text"], *sex_aside["nct_id"]}
+    more = more_for_sex(options.data, out / "snapshot.parquet", sex, test)
+    parts = dict.fromkeys(text for nct_id, text in more if text and not held & {nct_id, text})
     tables = {
-        "stop_reasons": stop,
-        "stop_reasons_more": answered(compose(stop, COMPOSED, seed=1), "stop-reasons"),
-        "sex": train,
-        "sex_more": answered(more, "sex"),
+        "stop_reasons": stop_train.drop("place"),
+        "stop_reasons_calibration": stop_aside.drop("place"),
+        "stop_reasons_more": answered(composed, "stop-reasons"),
+        "sex": sex_train,
+        "sex_calibration": sex_aside,
+        "sex_more": answered([*parts], "sex"),
     }
     texts = pl.concat([table.select("text") for table in tables.values()])
     for name, table in {**tables, "sex_test": test, "vocabulary": texts}.items():

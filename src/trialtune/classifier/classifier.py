@@ -3,12 +3,14 @@
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trialtune.classifier.crosswalk_columns import Named, crosswalks_for, with_crosswalks
+from trialtune.classifier.evidence import Evidence, find_evidence
 from trialtune.classifier.explain import Question, Span, occlude
 from trialtune.classifier.folder import FILES, ClassifierFolder
 from trialtune.classifier.hub import fetch_classifier, upload_classifier
@@ -102,11 +104,14 @@ class Classifier:
         """How many batches it scores side by side."""
         return self._predictor.backend.workers
 
-    def predict(self, texts: Iterable[str], *, progress: Report | None = None) -> list[Prediction]:
+    def predict(
+        self, texts: Iterable[str], *, evidence: bool = False, progress: Report | None = None
+    ) -> list[Prediction]:
         """Label texts.
 
         Args:
             texts: Stop reasons, eligibility criteria, ...: whatever the task reads, as the registry has it.
+            evidence: Find the words that made each label, too. See `trialtune.classifier.evidence`.
             progress: Takes numbers of texts that are done.
 
         Returns:
@@ -116,7 +121,7 @@ class Classifier:
             UsageError: Something other than texts was given.
         """
         read = self._read(texts)
-        return self._predictions(read, progress)
+        return self._predictions(read, evidence, progress)
 
     def predict_proba(self, texts: Iterable[str], *, progress: Report | None = None) -> np.ndarray:
         """Calibrated probabilities.
@@ -134,7 +139,12 @@ class Classifier:
         return probabilities
 
     def predict_frame(
-        self, frame: Any, *, crosswalks: Iterable[Named] = (), progress: Report | None = None
+        self,
+        frame: Any,
+        *,
+        crosswalks: Iterable[Named] = (),
+        evidence: bool = False,
+        progress: Report | None = None,
     ) -> "pl.DataFrame":
         """Label the rows of a table or snapshot.
 
@@ -142,11 +152,12 @@ class Classifier:
             frame: A Polars or pandas frame with the task's columns (`why_stopped`, ...) or `text`, and
                 `nct_id` where it is known.
             crosswalks: Names (`open_targets`, ...) or .yaml files of crosswalks to other schemes.
+            evidence: Find the words that made each label, too.
             progress: Takes numbers of texts that are done.
 
         Returns:
-            The columns of `PREDICTION_SCHEMA`, then those of each crosswalk, a row a row, in order; nulls
-            where there is no text.
+            The columns of `PREDICTION_SCHEMA`, with `evidence` a column of that name, then those of each
+            crosswalk, a row a row, in order; nulls where there is no text.
 
         Raises:
             DataError: The frame has no column that the task reads, or it holds something other than text.
@@ -157,11 +168,12 @@ class Classifier:
         chosen = crosswalks_for(self.task, crosswalks)
         ids, texts = ids_and_texts(self.task, frame)
         predicted = prediction_frame(
-            self._predictions(texts, progress),
+            self._predictions(texts, evidence, progress),
             nct_ids=ids,
             texts=texts,
             labels=self.labels,
             classifier=self.fingerprint,
+            evidence=evidence,
         )
         return with_crosswalks(predicted, chosen, self.task.kind)
 
@@ -196,6 +208,36 @@ class Classifier:
     def decide(self, texts: Sequence[str], *, progress: Report | None = None) -> Decided:
         """Probabilities, labels and doubts, as arrays, of texts that are as `Task.text_of` gives them."""
         return self.decision.apply(self.raw_probabilities(texts, progress=progress))
+
+    def decide_with_evidence(
+        self, texts: Sequence[str], *, progress: Report | None = None
+    ) -> tuple[Decided, list[tuple[Evidence, ...]]]:
+        """`decide`, and the words of each text that made each of its labels."""
+        half = len(texts) // 2
+        decided = self.decide(texts, progress=_share(progress, len(texts), half))
+        rest = partial(_share, progress, texts=len(texts) - half)
+        return decided, self.evidence(texts, decided, progress_of=rest)
+
+    def evidence(
+        self,
+        texts: Sequence[str],
+        decided: Decided,
+        *,
+        progress_of: Callable[[int], Report | None] = lambda phrases: None,
+    ) -> list[tuple[Evidence, ...]]:
+        """The words that made each label which `decide` gave to `texts`; see `trialtune.classifier.evidence`.
+
+        `progress_of` is told how many phrases are read, and gives what takes numbers of those that are.
+        """
+
+        def ask(phrases: Sequence[str]) -> np.ndarray:
+            report = progress_of(len(phrases))
+            if report and not phrases:
+                report(0)
+            return self.decide(phrases, progress=report).probabilities
+
+        read = [self._predictor.read_part(text) for text in texts]
+        return find_evidence(ask, self.decision, read, decided)
 
     def raw_probabilities(self, texts: Sequence[str], *, progress: Report | None = None) -> np.ndarray:
         """Probabilities before calibration, float32 [texts, labels], of texts as in `decide`."""
@@ -268,10 +310,33 @@ class Classifier:
                 )
         return [self.task.text_of({"text": text}) for text in given]
 
-    def _predictions(self, texts: Sequence[str | None], progress: Report | None) -> list[Prediction]:
+    def _predictions(
+        self, texts: Sequence[str | None], evidence: bool, progress: Report | None
+    ) -> list[Prediction]:
         there = [text for text in texts if text]
-        found = iter(Prediction.all_of(self.decide(there, progress=progress), self.labels))
+        said = None
+        if evidence:
+            decided, said = self.decide_with_evidence(there, progress=progress)
+        else:
+            decided = self.decide(there, progress=progress)
+        found = iter(Prediction.all_of(decided, self.labels, said))
         return [next(found) if text else NO_TEXT for text in texts]
+
+
+def _share(progress: Report | None, items: int, texts: int) -> Report | None:
+    """Takes numbers of `items` that are done, and reports them as so many of `texts`."""
+    if progress is None:
+        return None
+    done = told = 0
+
+    def report(count: int) -> None:
+        nonlocal done, told
+        done += count
+        now = texts * done // items if items else texts
+        progress(now - told)
+        told = now
+
+    return report
 
 
 def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierFolder:

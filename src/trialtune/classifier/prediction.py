@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trialtune.classifier.evidence import Evidence
 from trialtune.dataset.label_arrays import label_lists
 from trialtune.evaluation.decision import Decided
 
@@ -23,6 +25,8 @@ PREDICTION_SCHEMA = (
     "classifier",  # its fingerprint
     "text_hash",
 )
+#: A column more, when it is asked for: list of structs, one a label, as `Evidence` has them.
+EVIDENCE = "evidence"
 DIGITS = 6  # the same text in another batch gives another last digit
 
 
@@ -31,26 +35,35 @@ class Prediction:
     """What a classifier says of one text; all is None where there is no text.
 
     `labels` are in the task's order, `probabilities` (label -> 0 to 1) are calibrated, and
-    `needs_review` says that the classifier is unsure.
+    `needs_review` says that the classifier is unsure. `evidence`, which is None unless it was asked for,
+    has the words that made each label.
     """
 
     labels: tuple[str, ...] | None
     probabilities: dict[str, float] | None
     needs_review: bool | None
+    evidence: tuple[Evidence, ...] | None = None
 
     @classmethod
-    def all_of(cls, decided: Decided, labels: Sequence[str]) -> "list[Prediction]":
+    def all_of(
+        cls,
+        decided: Decided,
+        labels: Sequence[str],
+        evidence: Sequence[tuple[Evidence, ...]] | None = None,
+    ) -> "list[Prediction]":
         """The predictions of a batch, one a row."""
         return [
             cls(
                 tuple(label for label, given in zip(labels, row, strict=True) if given),
                 dict(zip(labels, stated, strict=True)),
                 review,
+                words,
             )
-            for row, stated, review in zip(
+            for row, stated, review, words in zip(
                 decided.labels.tolist(),
                 decided.probabilities.astype(float).round(DIGITS).tolist(),
                 decided.needs_review.tolist(),
+                evidence if evidence is not None else repeat(None, len(decided.labels)),
                 strict=True,
             )
         ]
@@ -88,11 +101,12 @@ def prediction_frame(
     texts: Sequence[str | None],
     labels: Sequence[str],
     classifier: str,
+    evidence: bool = False,
 ) -> "pl.DataFrame":
-    """Predictions as a table of `PREDICTION_SCHEMA`, a row each, in order."""
+    """Predictions as a table of `PREDICTION_SCHEMA`, and `EVIDENCE` if wanted, a row each, in order."""
     import polars as pl  # noqa: PLC0415
 
-    columns = {
+    columns: dict[str, Any] = {
         "nct_id": nct_ids,
         "text": texts,
         "labels": [one.labels for one in predictions],
@@ -101,7 +115,14 @@ def prediction_frame(
         "classifier": [classifier] * len(predictions),
         "text_hash": [text if text is None else text_hash(text) for text in texts],
     }
-    return pl.DataFrame(columns, schema=prediction_schema(labels))
+    types = prediction_schema(labels)
+    if evidence:
+        words = {"label": pl.String(), "text": pl.String(), "start": pl.Int32(), "end": pl.Int32()}
+        types[EVIDENCE] = pl.List(pl.Struct(words))
+        columns[EVIDENCE] = [
+            one.evidence and [asdict(words) for words in one.evidence] for one in predictions
+        ]
+    return pl.DataFrame(columns, schema=types)
 
 
 def scored_frame(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trialtune.classifier.backends import Backend
-from trialtune.classifier.windows import Windows, token_batches
+from trialtune.classifier.windows import MOST_WINDOWS, Windows, token_batches
 from trialtune.evaluation.decision import to_probabilities
 
 if TYPE_CHECKING:
@@ -54,6 +54,17 @@ class Predictor:
             if progress:
                 progress(int(ends[rows].sum()))
         return to_probabilities(windows.join(logits, kind=self.kind), self.kind)[order]
+
+    def read_part(self, text: str) -> str:
+        """`text` without what lies behind the last window that is read."""
+        room = self.max_length - self.tokenizer.num_special_tokens_to_add(False)
+        if len(text.encode()) <= MOST_WINDOWS * room:  # a token has a byte at least
+            return text
+        encoding = self.tokenizer.encode(text)
+        windows = [encoding, *encoding.overflowing]
+        if len(windows) <= MOST_WINDOWS:
+            return text
+        return text[: max(end for _, end in windows[MOST_WINDOWS - 1].offsets)]
 
     def _tokens(self, windows: Windows) -> int:
         """Tokens a batch, so that a few texts give every worker something to do."""

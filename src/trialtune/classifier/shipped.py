@@ -92,6 +92,11 @@ def models_version() -> str | None:
     return str(trialtune_models.__version__)
 
 
+def shipped_version(folder: Path) -> str | None:
+    """The version of the package that a classifier's folder is of; None for any other folder."""
+    return models_version() if _home() in folder.resolve().parents else None
+
+
 def _home() -> Path | None:
     found = importlib.util.find_spec(PACKAGE)
-    return Path(found.origin).parent if found and found.origin else None
+    return Path(found.origin).resolve().parent if found and found.origin else None

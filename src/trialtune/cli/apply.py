@@ -25,6 +25,9 @@ def apply(
         int, typer.Option(min=1, help="Texts a shard: a stopped run goes on with the next one.")
     ] = 8192,
     crosswalk: Crosswalks = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Also find the words that made each label.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what there is to do.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +38,13 @@ def apply(
     from trialtune.reports.labels import labels_to_rich
     from trialtune.stages.apply import LabelSettings, label_registry
 
-    settings = LabelSettings(engine=engine, shard_rows=shard_rows, since=since, crosswalks=crosswalk or ())
+    settings = LabelSettings(
+        engine=engine,
+        shard_rows=shard_rows,
+        since=since,
+        crosswalks=crosswalk or (),
+        evidence=evidence,
+    )
     summary = label_registry(
         classifier, snapshot, out, settings=settings, dry_run=dry_run, tell=tell, bar=bar
     )

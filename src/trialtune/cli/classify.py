@@ -113,7 +113,9 @@ def split(
     emit(told, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
 
 
-@app.command(epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out'"))
+@app.command(
+    epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out' --evidence")
+)
 def predict(
     classifier: ClassifierName,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
@@ -124,6 +126,9 @@ def predict(
         Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
     ] = None,
     crosswalk: Crosswalks = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Also find the words that made each label.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""
@@ -135,9 +140,10 @@ def predict(
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
     if texts and not output and not as_json and not crosswalk:  # needs no table, and so starts sooner
-        predictions = Classifier.from_pretrained(classifier).predict(texts)
+        predictions = Classifier.from_pretrained(classifier).predict(texts, evidence=evidence)
         rows = zip(texts, predictions, strict=True)
-        stdout().print(_table({"text": text, **asdict(prediction)} for text, prediction in rows))
+        told = ({"text": text, **asdict(prediction)} for text, prediction in rows)
+        stdout().print(_table(told, evidence=evidence))
         return
     from trialtune.classifier.crosswalk_columns import crosswalks_for
     from trialtune.console import bar
@@ -149,7 +155,7 @@ def predict(
     opened = Classifier.from_pretrained(classifier)
     chosen = crosswalks_for(opened.task, crosswalk or ())
     with bar("scoring texts", len(texts or table)) as progress:
-        predicted = opened.predict_frame(table, crosswalks=chosen, progress=progress)
+        predicted = opened.predict_frame(table, crosswalks=chosen, evidence=evidence, progress=progress)
     if output:
         write_table(predicted, output)
 
@@ -157,23 +163,28 @@ def predict(
         if output:
             typer.echo(f"{result['n']:,} rows written to {output}")
         else:
-            stdout().print(_table(result["predictions"], chosen))
+            stdout().print(_table(result["predictions"], chosen, evidence=evidence))
 
     emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
 
 
-def _table(predictions: Iterable[Mapping[str, Any]], crosswalks: Sequence["Crosswalk"] = ()) -> Table:
-    table = Table("text", "labels", "probability of each", *(one.name for one in crosswalks))
+def _table(
+    predictions: Iterable[Mapping[str, Any]], crosswalks: Sequence["Crosswalk"] = (), *, evidence: bool
+) -> Table:
+    # Words may take several lines, so that with them the numbers stand in the same cell.
+    answers = ["labels and what made them"] if evidence else ["labels", "probability of each"]
+    table = Table("text", *answers, *(one.name for one in crosswalks))
     for row in predictions:
+        labels = ["(no text)"] if row["labels"] is None else row["labels"]
         likely = [f"{row['probabilities'][label]:.2f}" for label in row["labels"] or ()]
         doubt = ["(needs review)"] if row["needs_review"] else []
-        named = "\n".join([*(["(no text)"] if row["labels"] is None else row["labels"]), *doubt])
-        table.add_row(
-            Text(row["text"] or ""),
-            Text(named),
-            "\n".join(likely),
-            *(_classes(row, one) for one in crosswalks),
-        )
+        if evidence:
+            words = [one["text"] for one in row["evidence"] or ()]
+            said = [f'{label} {p}: "{why}"' for label, p, why in zip(labels, likely, words, strict=False)]
+            cells = [Text("\n".join([*(said or labels), *doubt]))]
+        else:
+            cells = [Text("\n".join([*labels, *doubt])), Text("\n".join(likely))]
+        table.add_row(Text(row["text"] or ""), *cells, *(_classes(row, one) for one in crosswalks))
     return table
 
 

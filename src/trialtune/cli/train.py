@@ -57,6 +57,9 @@ def finetune(
         list[Path] | None, typer.Option(help="A table of texts that the teachers alone answer.")
     ] = None,
     outliers: Outliers = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Labelled rows that tune the decision, instead of a share of --data.")
+    ] = None,
     labels: Labels = None,
     max_train: MaxTrain = None,
     sets: Sets = None,
@@ -75,6 +78,7 @@ def finetune(
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
+    aside = read_examples(chosen, calibration, None, quarantine=quarantine).trainable if calibration else None
     extra = ExtraTexts(read_texts(unlabelled or (), chosen), read_texts(outliers or (), chosen))
     with training_bar(chosen.name) as report:
         summary = run(
@@ -86,6 +90,7 @@ def finetune(
             adapter=adapter,
             teachers=teacher or (),
             extra=extra,
+            calibration=aside,
             max_train=max_train,
             report=report,
         )

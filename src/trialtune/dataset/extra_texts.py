@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
 from trialtune.tasks.task import Task
@@ -20,6 +22,12 @@ class ExtraTexts:
 
     unlabelled: tuple[str, ...] = ()
     outliers: tuple[str, ...] = ()
+
+    def rows(self) -> pl.DataFrame:
+        """All of them as rows of `nct_id`, which is not known, and `text`."""
+        texts = [*self.unlabelled, *self.outliers]
+        schema = {"nct_id": pl.String(), "text": pl.String()}
+        return pl.DataFrame({"nct_id": [None] * len(texts), "text": texts}, schema=schema)
 
 
 def read_texts(files: Iterable[Path], task: Task | None = None) -> tuple[str, ...]:

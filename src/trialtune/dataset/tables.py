@@ -43,8 +43,9 @@ def check_table_name(path: Path) -> None:
 def write_table(rows: pl.DataFrame, path: Path) -> None:
     """Write predictions as .parquet, .jsonl or .csv; raises UsageError for another suffix.
 
-    CSV has lists, such as the labels, joined by `|`, and a column `probability_LABEL` for each label's
-    probability; `NAME_probability_CLASS` for those of a crosswalk.
+    CSV has lists, such as the labels, joined by `|`, a column `probability_LABEL` for each label's
+    probability (`NAME_probability_CLASS` for those of a crosswalk), and evidence as
+    `LABEL: words | LABEL: words`.
     """
     check_table_name(path)
     with atomic_file(path) as temporary:
@@ -59,12 +60,13 @@ def write_table(rows: pl.DataFrame, path: Path) -> None:
 
 def _cells(column: pl.Series) -> pl.Expr:
     """A column of predictions as one, or several, of plain cells."""
-    named = pl.col(column.name)
-    match column.dtype:
-        case pl.List():
-            return named.list.join("|")
-        case pl.Struct():
-            return named.struct.unnest().name.prefix(
-                f"{column.name.removesuffix('probabilities')}probability_"
-            )
+    named, kind = pl.col(column.name), column.dtype
+    if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct):
+        one = pl.element().struct
+        return named.list.eval(pl.format("{}: {}", one["label"], one["text"])).list.join(" | ")
+    if isinstance(kind, pl.List):
+        return named.list.join("|")
+    if isinstance(kind, pl.Struct):
+        prefix = f"{column.name.removesuffix('probabilities')}probability_"
+        return named.struct.unnest().name.prefix(prefix)
     return named

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.classifier.crosswalk_columns import with_crosswalks
+from trialtune.classifier.prediction import EVIDENCE, PREDICTION_SCHEMA
 from trialtune.errors import DataError
 from trialtune.files import read_json
 from trialtune.labelling.plan import Plan
@@ -67,6 +68,11 @@ class Labelled:
         return [str(one["name"]) for one in self.record.get("crosswalks", [])]
 
     @property
+    def evidence(self) -> bool:
+        """Whether it has the words that made each label."""
+        return bool(self.record.get(EVIDENCE))
+
+    @property
     def glob(self) -> str:
         """The parts, for DuckDB and Polars."""
         return str(self.folder / "labels" / "*.parquet")
@@ -90,7 +96,8 @@ def joined(plan: Plan, earlier: Labelled | None) -> Iterator[duckdb.DuckDBPyConn
             files = ", ".join(quoted(plan.scores_file(shard)) for shard in range(plan.shards))
             parts.append(f"select * from read_parquet([{files}])")
         if earlier and plan.reused:
-            kept = ", ".join(f"any_value({name}) {name}" for name in _OF_A_TEXT)
+            names = [*_OF_A_TEXT, *([EVIDENCE] if plan.evidence else [])]
+            kept = ", ".join(f"any_value({name}) {name}" for name in names)
             parts.append(
                 f"select text_hash, {kept} from read_parquet({quoted(earlier.glob)})"
                 " where text_hash is not null group by text_hash"
@@ -118,7 +125,8 @@ def write_parts(
     The same trials and scores give the same bytes, however the texts were divided. Memory is bounded:
     DuckDB spills to the plan's folder.
     """
-    scored_schema = arrow_schema([*task.labels])
+    wanted = [*PREDICTION_SCHEMA, *([EVIDENCE] if plan.evidence else [])]
+    scored_schema = arrow_schema([*task.labels], wanted)
     schema = pa.schema([*scored_schema, *chain.from_iterable(map(crosswalk_fields, crosswalks))])
     schema = schema.with_metadata(dict(metadata))
     columns = ", ".join(name for name in scored_schema.names if name != "classifier")

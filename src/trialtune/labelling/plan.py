@@ -48,6 +48,7 @@ class Plan:
     distinct: int
     reused: int
     shards: int
+    evidence: bool = False  # whether the words that made each label are found, too
 
     @property
     def labelled(self) -> int:
@@ -98,6 +99,7 @@ def make_plan(
     key: str,
     shard_rows: int,
     known: set[int],
+    evidence: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Plan:
     """Read `snapshot` once, on all cores when it is large, and write the plan into `folder`.
@@ -132,7 +134,7 @@ def make_plan(
             f"{snapshot}: none of its {trials:,} trials has a text for the task {task.name}"
             f" ({', '.join(fields)}); check that it is the right snapshot"
         )
-    plan = Plan(folder, key, trials, without, len(texts.seen), texts.reused, texts.shards)
+    plan = Plan(folder, key, trials, without, len(texts.seen), texts.reused, texts.shards, evidence)
     write_json(folder / "plan.json", {k: v for k, v in asdict(plan).items() if k != "folder"})
     return plan
 

@@ -1,6 +1,7 @@
 """Scoring the shards of a plan, here or on a Ray cluster: the same shards, the same results."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trialtune.classifier.classifier import Classifier
-from trialtune.classifier.prediction import DIGITS, PREDICTION_SCHEMA
+from trialtune.classifier.prediction import DIGITS, EVIDENCE, PREDICTION_SCHEMA
 from trialtune.dataset.label_arrays import label_lists
 from trialtune.errors import UsageError
 from trialtune.evaluation.decision import Decided
@@ -30,6 +31,11 @@ def arrow_schema(labels: Sequence[str], columns: Sequence[str] = PREDICTION_SCHE
         # A struct: probabilities.Negative in DuckDB, a dict in pandas.
         "probabilities": pa.struct([(label, pa.float32()) for label in labels]),
         "needs_review": pa.bool_(),
+        EVIDENCE: pa.list_(
+            pa.struct(
+                [("label", pa.string()), ("text", pa.string()), ("start", pa.int32()), ("end", pa.int32())]
+            )
+        ),
     }
     return pa.schema([(name, types.get(name, pa.string())) for name in columns])
 
@@ -50,8 +56,16 @@ class Scorer:
     def score(self, shard: int, progress: Callable[[int], None] | None = None) -> int:
         """Write the scores of a shard, whole or not at all; returns how many texts it has."""
         table = self.plan.texts(shard)
-        decided = self.classifier.decide(table.column("text").to_pylist(), progress=progress)
-        scores = _scores(table, self.classifier.labels, decided)
+        texts, ask = table.column("text").to_pylist(), self.classifier
+        if self.plan.evidence:
+            decided, evidence = ask.decide_with_evidence(texts, progress=progress)
+        else:
+            decided, evidence = ask.decide(texts, progress=progress), None
+        scores = _scores(table, ask.labels, decided)
+        if evidence is not None:
+            said = [[asdict(words) for words in row] for row in evidence]
+            field = arrow_schema(ask.labels, (EVIDENCE,)).field(0)
+            scores = scores.append_column(field, pa.array(said, type=field.type))
         with atomic_file(self.plan.scores_file(shard)) as temporary:
             pq.write_table(scores, temporary, compression="zstd")
         return int(table.num_rows)

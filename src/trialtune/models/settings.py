@@ -25,9 +25,7 @@ class LoraSettings(Settings):
 class ShrinkSettings(Settings):
     """What is kept of an encoder that is cut down."""
 
-    layers: tuple[int, ...] | None = Field(
-        None, min_length=1, description="Layers kept, from 0; all if not given."
-    )
+    layers: tuple[int, ...] = Field((), description="Layers kept, from 0; all if not given.")
     intermediate_size: int | None = Field(
         None,
         ge=8,

@@ -53,7 +53,7 @@ def shrink(
     model, new = encoder.load_telling(AutoModel)
     tensors = {name: value for name, value in model.state_dict().items() if name not in new}
     before = config.vocab_size, _parameters(tensors)
-    if settings.layers is not None:
+    if settings.layers:
         tensors = _keep_layers(tensors, settings.layers, config)
     if settings.intermediate_size is not None:
         tensors = _narrow(tensors, settings.intermediate_size, config)

@@ -16,6 +16,8 @@ from trialtune import __version__
 from trialtune.classifier.classifier import Classifier, open_folder
 from trialtune.classifier.crosswalk_columns import crosswalks_for
 from trialtune.classifier.folder import ClassifierFolder
+from trialtune.classifier.prediction import EVIDENCE
+from trialtune.classifier.shipped import shipped_version
 from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
@@ -50,9 +52,11 @@ class LabelSettings(Settings):
     crosswalks: tuple[str | Path, ...] = Field(
         (), description="names or .yaml files of crosswalks, whose columns follow those of the labels"
     )
+    evidence: bool = Field(False, description="also find the words that made each label")
 
 
-_NAMED = ("version", "task", "kind", "classifier", "snapshot", "crosswalks")  # what apply.json repeats
+# What apply.json repeats.
+_NAMED = ("version", "task", "kind", "classifier", "snapshot", "crosswalks")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class _Job:
     snapshot: Path
     earlier: Labelled | None
     shard_rows: int
+    evidence: bool
     crosswalks: tuple[Crosswalk, ...]  # in no key: they follow from the scores
 
     @property
@@ -70,7 +75,8 @@ class _Job:
         """Equal for work that may be gone on with."""
         earlier = self.earlier and self.earlier.record
         data = sha256_of(snapshot_file(self.snapshot))
-        return fingerprint(__version__, self.classifier.fingerprint, data, self.shard_rows, earlier)
+        rows, evidence = self.shard_rows, self.evidence
+        return fingerprint(__version__, self.classifier.fingerprint, data, rows, evidence, earlier)
 
     def plan(self, folder: Path, key: str, progress: Callable[[int], None] | None) -> Plan:
         return make_plan(
@@ -80,6 +86,7 @@ class _Job:
             key=key,
             shard_rows=self.shard_rows,
             known=self.earlier.known() if self.earlier else set(),
+            evidence=self.evidence,
             progress=progress,
         )
 
@@ -119,12 +126,13 @@ def label_registry(
 ) -> LabellingSummary:
     """Label the trials of a snapshot.
 
-    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA` and of crosswalks; a row a
-    trial, in the order of NCT ids, with nulls where the trial has no text of the task), `apply.json`,
-    `summary.json` and `summary.html`, all at one stroke. Until then the work lies in `.<out>.work` beside
-    it, and the same call goes on with it after a kill at any moment, to labels of the same bytes. A text
-    is scored once however many trials have it; texts that an earlier output of the same classifier has
-    (`settings.since`, else `out` itself) are not scored again, also where other crosswalks are asked for.
+    `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`, with `settings.evidence` one
+    of that name, then those of crosswalks; a row a trial, in the order of NCT ids, with nulls where the
+    trial has no text of the task), `apply.json`, `summary.json` and `summary.html`, all at one stroke.
+    Until then the work lies in `.<out>.work` beside it, and the same call goes on with it after a kill at
+    any moment, to labels of the same bytes. A text is scored once however many trials have it; texts that
+    an earlier output of the same classifier has (`settings.since`, else `out` itself), with evidence if
+    that is wanted, are not scored again, also where other crosswalks are asked for.
 
     Args:
         classifier: A classifier, its folder, or its id on the Hugging Face Hub.
@@ -219,7 +227,12 @@ def _job(
                 f" {classifier.fingerprint}): every text is scored again"
             )
             earlier = None
-    return _Job(classifier, snapshot, earlier, settings.shard_rows, crosswalks)
+        elif settings.evidence and not earlier.evidence:
+            tell(f"{earlier.folder} has no evidence: every text is scored again")
+            earlier = None
+        elif earlier.evidence and not settings.evidence:
+            tell(f"{earlier.folder} has evidence, which is left out; keep it with --evidence")
+    return _Job(classifier, snapshot, earlier, settings.shard_rows, settings.evidence, crosswalks)
 
 
 def _tell_of_columns(
@@ -258,7 +271,10 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
         "trialtune.version": __version__,
         "trialtune.task": summary.task,
         "trialtune.classifier": mark,
+        "trialtune.labels": json.dumps(labels),
+        **({"trialtune.models": version} if (version := shipped_version(job.classifier.path)) else {}),
         "trialtune.data_timestamp": summary.snapshot.data_timestamp or "",
+        **({"trialtune.evidence": "true"} if plan.evidence else {}),
     }
     if job.crosswalks:
         metadata["trialtune.crosswalks"] = json.dumps(described["crosswalks"])
@@ -275,7 +291,10 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
             shard_rows=job.shard_rows,
         )
         named = {name: described[name] for name in _NAMED}
-        write_json(folder / RECORD, {"format": 1, **named, "labels": labels, "parts": rows})
+        write_json(
+            folder / RECORD,
+            {"format": 1, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
+        )
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))
         write_labels_page(summary, folder / "summary.html")

@@ -19,6 +19,7 @@ from trialtune.classifier.torch_backend import predictor_of
 from trialtune.dataset.extra_texts import ExtraTexts
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.dataset.label_arrays import multi_hot
+from trialtune.dataset.overlap import check_no_overlap
 from trialtune.dataset.seen import add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import split_examples
 from trialtune.evaluation.decision import Decision
@@ -62,6 +63,7 @@ def finetune(
     adapter: Path | str | None = None,
     teachers: Sequence[Path] = (),
     extra: ExtraTexts | None = None,
+    calibration: pl.DataFrame | None = None,
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
@@ -82,7 +84,9 @@ def finetune(
         teachers: Classifier folders of the same task, or Parquet files that `predict` or `cross_validate`
             wrote with them; the targets are then a mixture of the labels and of the mean of their
             probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
-        extra: Texts without labels to train on, too.
+        extra: Texts without labels to train on, too. Those that say what a calibration row says make the
+            classifier look better there than it is: give `calibration` rows that they do not.
+        calibration: Rows like `examples` that tune the decision, instead of a share of them.
         max_train: Train on so many rows at most, drawn evenly over the labels (see `draw_evenly`).
         report: Takes the progress after each step.
 
@@ -90,8 +94,8 @@ def finetune(
         What `out/training.json` holds.
 
     Raises:
-        DataError: The rows are too few to be divided, a teacher has other labels, or none answers a
-            text that has no label.
+        DataError: Calibration rows are among the examples or the extra texts, the rows are too few to be
+            divided, a teacher has other labels, or none answers a text that has no label.
         UsageError: The encoder reads fewer tokens than asked for, or `out` holds other things.
 
     Example:
@@ -107,7 +111,13 @@ def finetune(
     encoder.check_length(settings.max_length or task.max_length)
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
-    train_rows, calibration_rows = keep_aside(task, examples, settings)
+    if calibration is None:
+        train_rows, calibration_rows = keep_aside(task, examples, settings)
+    else:
+        check_no_overlap(examples, calibration, names=("the rows", "the calibration rows"))
+        train_rows, calibration_rows = examples, calibration
+        examples = pl.concat([examples, calibration], how="diagonal")
+    check_no_overlap(extra.rows(), calibration_rows, names=("the extra texts", "the calibration rows"))
     _, known = drop_seen(calibration_rows, encoder.folder)
     if len(known):
         log.warning(
@@ -133,6 +143,7 @@ def finetune(
         examples.write_ndjson(),
         extra.unlabelled,
         extra.outliers,
+        len(train_rows),
     )
     outcome = making.fit(teachers, Checkpoints(out / "checkpoints", fingerprint=key), report)
     decision, scores = making.tune()
