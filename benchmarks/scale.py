@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from turns import peak_mb, print_machine
 
-from trialtune.classifier.classifier import open_folder
+from trialtune.classifier.named import open_folder
 from trialtune.experiment.environment import machine, versions
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 from trialtune.registry.snapshot.build import import_trials

@@ -30,7 +30,8 @@ from rich.table import Table
 from services import Service, infinity, naive, running, trialtune
 from turns import print_machine
 
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.named import open_folder
 
 
 class Pace(NamedTuple):

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
+from trialtune.classifier.named import open_folder
 from trialtune.classifier.prediction import probabilities_of
 from trialtune.dataset.seen import write_seen
 from trialtune.dataset.tables import write_table

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from trialtune.classifier import shipped
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
+from trialtune.classifier.named import open_folder
 from trialtune.classifier.shipped import list_shipped, shipped_folder, shipped_names
 from trialtune.dataset.seen import drop_seen
 from trialtune.errors import DataError

@@ -17,8 +17,9 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.crosswalk_columns import crosswalks_for, with_crosswalks
+from trialtune.classifier.named import open_folder
 from trialtune.errors import DataError, UsageError
 from trialtune.labelling import plan, shards
 from trialtune.labelling.summary import LabellingSummary

@@ -13,15 +13,14 @@ from trialtune.classifier.crosswalk_columns import Named, crosswalks_for, with_c
 from trialtune.classifier.evidence import Evidence, find_evidence
 from trialtune.classifier.explain import Question, Span, occlude
 from trialtune.classifier.folder import FILES, ClassifierFolder
-from trialtune.classifier.hub import fetch_classifier, upload_classifier
+from trialtune.classifier.hub import upload_classifier
+from trialtune.classifier.named import open_folder
 from trialtune.classifier.prediction import NO_TEXT, Prediction, prediction_frame
 from trialtune.classifier.predictor import Predictor
-from trialtune.classifier.shipped import shipped_folder, shipped_names
-from trialtune.errors import DataError, UsageError
+from trialtune.errors import UsageError
 from trialtune.evaluation.decision import Decided, Decision
 from trialtune.extras import needing_extras
 from trialtune.files import atomic_folder, check_replaceable
-from trialtune.models.hub import is_repository
 from trialtune.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -337,24 +336,3 @@ def _share(progress: Report | None, items: int, texts: int) -> Report | None:
         told = now
 
     return report
-
-
-def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierFolder:
-    """The facts of a classifier, without reading its weights: a shipped one's name, a folder, a Hub id.
-
-    In that order, where a `Path` is always a folder. Raises DataError.
-    """
-    if isinstance(name, str) and (shipped := shipped_folder(name)):
-        return ClassifierFolder.open(shipped)
-    path = Path(name)
-    if path.is_dir():
-        return ClassifierFolder.open(path)
-    if path.is_file():
-        raise DataError(f"{name}: is a file; give the folder of a classifier")
-    if is_repository(str(name)):
-        return ClassifierFolder.open(fetch_classifier(str(name), revision=revision))
-    raise DataError(
-        f"{name}: no such classifier; give one that comes with trialtune"
-        f" ({', '.join(shipped_names()) or 'none is installed'}), the folder of one that `trialtune finetune`"
-        " made, or OWNER/NAME of the Hugging Face Hub"
-    )

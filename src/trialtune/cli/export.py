@@ -26,7 +26,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a classifier for use elsewhere; a folder that every command takes, and other tools open."""
-    from trialtune.classifier.classifier import open_folder
+    from trialtune.classifier.named import open_folder
     from trialtune.console import bar
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.scores import parity_to_rich

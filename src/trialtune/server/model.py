@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.explain import Question, Span, occlude
+from trialtune.classifier.named import open_folder
 from trialtune.classifier.windows import MOST_WINDOWS
 from trialtune.errors import UsageError
 from trialtune.server.batcher import Answer, Batcher

@@ -13,9 +13,10 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from trialtune import __version__
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.crosswalk_columns import crosswalks_for
 from trialtune.classifier.folder import ClassifierFolder
+from trialtune.classifier.named import open_folder
 from trialtune.classifier.prediction import EVIDENCE
 from trialtune.classifier.shipped import shipped_version
 from trialtune.errors import UsageError

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from trialtune import __version__
-from trialtune.classifier.classifier import Classifier, open_folder
+from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.folder import CARD_FILE, GRAPH_FILE, TRAINING_FILE, ClassifierFolder
+from trialtune.classifier.named import open_folder
 from trialtune.classifier.onnx_backend import seal
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import drop_seen

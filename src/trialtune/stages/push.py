@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trialtune.classifier.classifier import open_folder
 from trialtune.classifier.hub import upload_classifier
+from trialtune.classifier.named import open_folder
 from trialtune.errors import UsageError
 from trialtune.labelling.output import RECORD, Labelled
 from trialtune.models.hub import ADAPTER_CONFIG, ADAPTER_FILES, Upload
