@@ -61,8 +61,8 @@ def no_classifiers(folder: Path, made: Path, encoder: str) -> Iterator[tuple[Pat
         (made / "adapter" / name).write_text("{}")
     yield made / "adapter", r"no task\.json.*trialtune finetune"
     yield folder / "model.onnx", "is a file; give the folder"
-    yield made / "missing", "no such classifier folder.*trialtune finetune"
-    yield made / "two" / "missing", "no such classifier folder.*trialtune finetune"
+    yield made / "missing", "no such classifier.*trialtune finetune"
+    yield made / "two" / "missing", "no such classifier.*trialtune finetune"
 
 
 def test_paths_that_are_no_classifier(folder, tiny_encoder, tmp_path) -> None:
