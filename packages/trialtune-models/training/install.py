@@ -13,8 +13,8 @@ from trialtune.classifier.shipped import write_sums
 from trialtune.files import read_json, write_json
 
 PACKAGE = Path(__file__).parents[1] / "src" / "trialtune_models"
-# `transformers` reads the tokenizer of these two; the words alone are in tokenizer.json already.
-LEFT_OUT = {"vocab.txt"}
+# The words are in tokenizer.json already; the other marks a folder that trialtune may replace.
+LEFT_OUT = {"vocab.txt", ".trialtune"}
 
 
 def main() -> None:
