@@ -78,9 +78,15 @@ def test_plain_reasons_are_read(reasons, text, label) -> None:
     assert label in found.labels
 
 
-def test_plain_criteria_are_read(sex) -> None:
-    texts = ["Inclusion: pregnant women aged 18 to 40", "Men with prostate cancer", "Adults with asthma"]
-    assert [one.labels for one in sex.predict(texts)] == [("FEMALE",), ("MALE",), ("ALL",)]
+def test_plain_criteria_are_read_and_what_tells_nothing_is_for_review(sex) -> None:
+    texts = [
+        "Healthy male volunteers",
+        "Safety of metformin in adults with type 2 diabetes. Diabetes.",
+        "Asthma",
+    ]
+    men, both, unclear = sex.predict(texts)
+    assert (men.labels, both.labels) == (("MALE",), ("ALL",)) and not (men.needs_review or both.needs_review)
+    assert unclear.needs_review
 
 
 @pytest.mark.parametrize(("file", "least"), [("foreign_reasons.txt", 0.9), ("no_reasons.txt", 0.9)])

@@ -10,6 +10,7 @@ from trialtune.evaluation.calibration import effective_weights, fit_calibration
 from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import check_shapes
 
+_UNSURE = 0.75  # an answer less probable than this is wrong too often to be taken for sure
 _LOWEST = 0.15  # a class that the fold hardly knows is not given away more cheaply
 
 
@@ -43,7 +44,8 @@ def tune_decision(
 
     Review: as few rows as leave at least `review_accuracy` of the others (weighted) with exactly
     the right labels, and no more than the share `most_reviewed` (selective classification: Geifman
-    and El-Yaniv, 2017, arXiv:1705.08500).
+    and El-Yaniv, 2017, arXiv:1705.08500). However good the rest is, a row whose answer is less probable
+    than 0.75 is reviewed, if these are no more than that share.
     """
     check_shapes(labels, probabilities=probabilities, gold=gold)
     if kind == "multi_class" and not (gold.sum(axis=1) == 1).all():
@@ -84,7 +86,7 @@ def _thresholds(calibrated: np.ndarray, weights: np.ndarray) -> tuple[float, ...
 def _review_below(
     confidence: np.ndarray, right: np.ndarray, weights: np.ndarray, *, accuracy: float, most: float
 ) -> float:
-    """The least confidence at which a row is accepted; 0 when all are."""
+    """The least confidence at which a row is accepted; 0 when any is."""
     order = np.argsort(-confidence, kind="stable")
     accepted = np.cumsum(weights[order])
     reached = np.cumsum((weights * right)[order]) / accepted >= accuracy
@@ -93,4 +95,5 @@ def _review_below(
     good = np.flatnonzero(reached & last)
     if not len(good):
         return float(confidence.max())
-    return 0.0 if good[-1] == len(order) - 1 else float(confidence[order][good[-1]])
+    unsure = _UNSURE if weights[confidence < _UNSURE].sum() <= most * accepted[-1] else 0.0
+    return max(unsure, 0.0 if good[-1] == len(order) - 1 else float(confidence[order][good[-1]]))
