@@ -52,12 +52,12 @@ def exported(name: str, folder: Path) -> Path:
 
 
 def first_label(name: str) -> dict[str, float]:
-    """CPU-seconds and peak MB of a process that labels one text."""
+    """CPU-seconds of a process that labels one text (memory: `startup.py`)."""
     command = [sys.executable, "-m", "trialtune", "predict", name, "Slow accrual, funding ended"]
     done = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(done.pid, 0)
     assert status == 0, f"{command} failed"
-    return {"first_cpu_s": used.ru_utime + used.ru_stime, "first_mb": used.ru_maxrss / 1024}
+    return {"first_cpu_s": used.ru_utime + used.ru_stime}
 
 
 def halving(classifier: Classifier, dev: pl.DataFrame) -> dict[str, float]:
@@ -102,13 +102,13 @@ def main() -> None:
         flag = halving(opened["shipped"], dev)
     rows["shipped"] |= {"micro_f1": scores.micro_f1, "macro_f1": scores.macro_f1, "ece": scores.ece, **flag}
     table = Table(box=box.MARKDOWN)
-    for header in ("row", "texts/s", "ratio", "MB", "first label, CPU s", "peak MB", "micro-F1", "macro-F1"):
+    for header in ("row", "texts/s", "ratio", "MB", "first label, CPU s", "micro-F1", "macro-F1"):
         table.add_column(header, justify="left" if header == "row" else "right", no_wrap=True)
     for name, row in rows.items():
         told = [f"{row[key]:.3f}" if key in row else "" for key in ("micro_f1", "macro_f1")]
         ratio = rows["shipped"]["texts_per_s"] / row["texts_per_s"]
         cells = [f"{row['texts_per_s']:,.0f}", f"{ratio:.2f}", f"{row['megabytes']:.1f}"]
-        table.add_row(name, *cells, f"{row['first_cpu_s']:.2f}", f"{row['first_mb']:,.0f}", *told)
+        table.add_row(name, *cells, f"{row['first_cpu_s']:.2f}", *told)
     console = Console(width=110)
     console.print(table)
     shipped = rows["shipped"]
