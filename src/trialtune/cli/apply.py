@@ -9,7 +9,7 @@ from trialtune.cli.app import AsJson, Out, app, emit, example
 from trialtune.cli.tasks import ClassifierName, Crosswalks
 
 
-@app.command(epilog=example("trialtune apply clf/ snapshot.parquet --out labelled/"))
+@app.command(epilog=example("trialtune apply stop-reasons snapshot.parquet --out labelled/"))
 def apply(
     classifier: ClassifierName,
     snapshot: Annotated[Path, typer.Argument(help="A snapshot, or the folder of a sync.")],

@@ -114,7 +114,7 @@ def split(
 
 
 @app.command(
-    epilog=example("trialtune predict clf/ 'Too few people joined and the money ran out' --evidence")
+    epilog=example("trialtune predict stop-reasons 'Too few people joined, funding ended' --evidence")
 )
 def predict(
     classifier: ClassifierName,

@@ -8,9 +8,11 @@ import typer
 from trialtune.cli.app import app, example
 
 
-@app.command(epilog=example("trialtune serve stop-reasons-clf/ sex-clf/ --port 8000"))
+@app.command(epilog=example("trialtune serve stop-reasons sex --port 8000"))
 def serve(
-    classifiers: Annotated[list[str], typer.Argument(help="Classifier folders or Hub ids, one a task.")],
+    classifiers: Annotated[
+        list[str], typer.Argument(help="stop-reasons, sex, classifier folders or Hub ids, one a task.")
+    ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")
