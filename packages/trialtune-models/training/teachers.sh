@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train the teachers and let them answer: MPNet, five-fold cross-validation for the labelled texts, three
-# seeds for the others. Some 8 minutes on an H200, most of a night on two CPU cores. The answers that
-# are kept beside this file come from a GPU: another machine gives others in the last digits.
+# seeds for the others. Hours on two CPU cores. The answers that are
+# kept beside this file were made with these settings on a GPU (see ../README.md): others differ slightly.
 #     teachers.sh runs/models answers/     (what rows.py wrote; `trialtune` must be on the PATH)
 set -euo pipefail
 rows=$1 answers=$2 here=$(dirname "$0")
