@@ -8,7 +8,6 @@ python benchmarks/shipped.py --data ../shared/data [--larger embedded:mpnet-base
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -28,6 +27,7 @@ from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.folder import write_classifier_folder
 from trialtune.evaluation.decision import Decision
 from trialtune.experiment.environment import machine, versions
+from trialtune.files import write_json
 from trialtune.interop.open_targets import predict_trial_stop_reasons
 from trialtune.models.encoders import EMBEDDED, Encoder
 from trialtune.models.sequence_classifier import build_classifier
@@ -120,7 +120,7 @@ def main() -> None:
     print_machine(console, 0)
     if options.json:
         told = {"rows": rows, "machine": machine().model_dump(), "versions": versions()}
-        options.json.write_text(json.dumps(told, indent=2) + "\n")
+        write_json(options.json, told)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,6 @@ from trialtune.corpus.masking import IGNORE
 from trialtune.errors import DataError, UsageError
 from trialtune.models.mlm import MaskedLM, head_parameters, load_head, save_head, start_head_bias
 
-SMALL = {
-    "vocab_size": 99,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "pad_token_id": 0,
-}
-
 
 def test_equals_the_dense_path_in_loss_and_every_gradient(config, build, batch) -> None:
     input_ids, labels, attention = batch
@@ -119,27 +110,28 @@ def test_documents_are_kept_apart_or_it_is_refused(family, small_config, build) 
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("family", "more"),
     [
-        ConvBertConfig(**SMALL, embedding_size=16),
-        MobileBertConfig(**SMALL, embedding_size=16, intra_bottleneck_size=32),
-        FNetConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, intermediate_size=48, pad_token_id=0),
-        EsmConfig(**SMALL, mask_token_id=4, max_position_embeddings=128),
+        (ConvBertConfig, {"embedding_size": 16}),
+        (MobileBertConfig, {"embedding_size": 16, "intra_bottleneck_size": 32}),
+        (FNetConfig, {}),
+        (EsmConfig, {"mask_token_id": 4, "max_position_embeddings": 128}),
     ],
-    ids=lambda config: config.model_type,
+    ids=["convbert", "mobilebert", "fnet", "esm"],
 )
-def test_families_that_let_the_other_document_through_are_refused(config, build) -> None:
+def test_families_that_let_the_other_document_through_are_refused(family, more, build, shape) -> None:
+    config = family(**shape, **more)
     with pytest.raises(UsageError, match=f"documents_apart: '{config.model_type}' models do not keep"):
         MaskedLM(build(config), separator=2)
 
 
 @pytest.mark.parametrize(
-    ("config", "has_bias"),
-    [(EsmConfig(**SMALL, mask_token_id=4), True), (EuroBertConfig(**SMALL, num_key_value_heads=2), False)],
+    ("family", "more", "has_bias"),
+    [(EsmConfig, {"mask_token_id": 4}, True), (EuroBertConfig, {"num_key_value_heads": 2}, False)],
     ids=["esm", "eurobert"],
 )
-def test_a_head_whose_decoder_has_no_bias(config, has_bias, build) -> None:
-    model, counts = build(config), torch.arange(99)
+def test_a_head_whose_decoder_has_no_bias(family, more, has_bias, build, shape) -> None:
+    model, counts = build(family(**shape, **more)), torch.arange(99)
     assert model.get_output_embeddings().bias is None
     before = {name: value.clone() for name, value in model.named_parameters()}
     start_head_bias(model, counts)

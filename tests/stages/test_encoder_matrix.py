@@ -19,9 +19,7 @@ from peft import PeftModel
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from trialtune.classifier.classifier import Classifier
-from trialtune.corpus.build import build_corpus
 from trialtune.corpus.masking import IGNORE, Masker
-from trialtune.corpus.settings import CorpusSettings
 from trialtune.errors import TrialtuneError
 from trialtune.models.adapters import merge_adapter
 from trialtune.models.encoders import Encoder
@@ -61,15 +59,6 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
     with torch.no_grad():
         found: torch.Tensor = model.eval()(input_ids=IDS).logits
     return found
-
-
-@pytest.fixture(scope="module")
-def corpus(tiny_tokenizer, tmp_path_factory) -> Path:
-    texts = [f"patients with cancer stopped {n} because recruitment was slow" for n in range(80)]
-    rows = pl.DataFrame({"nct_id": [f"NCT{n:08d}" for n in range(80)], "brief_summary": texts})
-    out = tmp_path_factory.mktemp("corpus") / "c"
-    build_corpus(rows, tiny_tokenizer, out, settings=CorpusSettings(block_size=32, heldout=0.2))
-    return out
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from trialtune.corpus.build import build_corpus
-from trialtune.corpus.settings import CorpusSettings
 from trialtune.dataset.seen import drop_seen, write_seen
 from trialtune.errors import DataError
 from trialtune.stages.adapt import adapt
@@ -17,15 +15,6 @@ from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
 
 STEPS = TrainSettings(steps=10, batch_size=4, learning_rate=1e-2, precision="fp32")
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory, tiny_tokenizer):
-    texts = [f"patients with cancer stopped {n} because recruitment was slow" for n in range(80)]
-    rows = pl.DataFrame({"nct_id": [f"NCT{n:08d}" for n in range(80)], "brief_summary": texts})
-    out = tmp_path_factory.mktemp("corpus") / "c"
-    build_corpus(rows, tiny_tokenizer, out, settings=CorpusSettings(block_size=32, heldout=0.2))
-    return out
 
 
 @pytest.fixture(scope="module")

@@ -1,44 +1,32 @@
-"""Put what teachers answered into one file without texts: the first file that has a text counts.
+"""Put what teachers answered into one file without texts; several teachers of a text are averaged.
 
     python answers.py FILE.parquet... --out answers/stop-reasons.parquet
 
-Files are those of `trialtune crossfit` (out_of_fold.parquet) and `trialtune predict`. Those given with
---mean are averaged first: several teachers' answers to the same texts, in the same order.
+Files are those of `trialtune crossfit` (out_of_fold.parquet) and `trialtune predict`.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
 import polars as pl
+
+from trialtune.classifier.prediction import text_hash
+from trialtune.stages.teachers import Answers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("files", type=Path, nargs="*")
-    parser.add_argument("--mean", type=Path, nargs="+", default=[])
+    parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    tables = [pl.read_parquet(file).select("text_hash", "probabilities") for file in options.files]
-    if options.mean:
-        several = [pl.read_parquet(file).drop_nulls("text") for file in options.mean]
-        values = np.mean([table["probabilities"].struct.unnest().to_numpy() for table in several], axis=0)
-        names = several[0]["probabilities"].struct.fields
-        tables.append(
-            several[0]
-            .select("text_hash")
-            .with_columns(pl.DataFrame(values, names).to_struct("probabilities"))
-        )
-    whole = pl.concat(
-        table.with_columns(
-            pl.struct(pl.col("probabilities").struct.unnest().cast(pl.Float32).round(3)).alias(
-                "probabilities"
-            )
-        )
-        for table in tables
-    ).unique("text_hash", keep="first", maintain_order=True)
+    tables = [pl.read_parquet(file, columns=["text", "probabilities"]) for file in options.files]
+    labels = tables[0]["probabilities"].struct.fields
+    texts = pl.concat(table["text"].drop_nulls() for table in tables).unique(maintain_order=True).to_list()
+    answers = Answers.of(options.files, texts, labels).probabilities.round(3)
+    stated = pl.DataFrame(answers, dict.fromkeys(labels, pl.Float32()), orient="row")
+    whole = pl.DataFrame({"text_hash": [*map(text_hash, texts)], "probabilities": stated.to_struct()})
     whole.write_parquet(options.out, compression="zstd", compression_level=19)
-    print(f"{len(whole):,} answers in {options.out}")
+    print(f"{len(texts):,} answers in {options.out}")
 
 
 if __name__ == "__main__":

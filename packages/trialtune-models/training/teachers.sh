@@ -25,6 +25,6 @@ for seed in 1 2; do
         --output "$rows/teachers/sex-$seed.parquet"
 done
 for task in stop-reasons sex; do
-    python "$here/answers.py" "$rows/teachers/$task/out_of_fold.parquet" \
-        --mean "$rows/teachers/$task"-?.parquet --out "$answers/$task.parquet"
+    python "$here/answers.py" "$rows/teachers/$task/out_of_fold.parquet" "$rows/teachers/$task"-?.parquet \
+        --out "$answers/$task.parquet"
 done

@@ -32,8 +32,7 @@ class Shipped:
 
 def shipped_names() -> list[str]:
     """The names of the classifiers that come with the installation; [] where their package is missing."""
-    home = _home()
-    return sorted(place.parent.name for place in home.glob(f"*/{TRAINING_FILE}")) if home else []
+    return sorted(_folders())
 
 
 def shipped_folder(name: str) -> Path | None:
@@ -41,26 +40,25 @@ def shipped_folder(name: str) -> Path | None:
 
     Raises DataError when a file of it is missing or damaged.
     """
-    home = _home()
-    if home is None or name not in shipped_names():
+    folder = _folders().get(name)
+    if folder is None:
         return None
     if Path(name).is_dir():
         log.warning(
             "%s: the classifier that comes with trialtune; for the folder of that name give ./%s", name, name
         )
-    folder = home / name
     check_sums(folder)
     return folder
 
 
 def list_shipped() -> list[Shipped]:
     """All of them; raises as `shipped_folder` does."""
-    found = []
-    for name in shipped_names():
-        folder = shipped_folder(name)
-        assert folder is not None
-        found.append(Shipped(name, folder, read_json(folder / "about.json")))
-    return found
+    folders = _folders()
+    for folder in folders.values():
+        check_sums(folder)
+    return [
+        Shipped(name, folder, read_json(folder / "about.json")) for name, folder in sorted(folders.items())
+    ]
 
 
 def check_sums(folder: Path) -> None:
@@ -95,6 +93,12 @@ def models_version() -> str | None:
 def shipped_version(folder: Path) -> str | None:
     """The version of the package that a classifier's folder is of; None for any other folder."""
     return models_version() if _home() in folder.resolve().parents else None
+
+
+def _folders() -> dict[str, Path]:
+    """The folders of the package, by the names of their classifiers; none where it is missing."""
+    home = _home()
+    return {file.parent.name: file.parent for file in home.glob(f"*/{TRAINING_FILE}")} if home else {}
 
 
 def _home() -> Path | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
-from trialtune.cli.tasks import ClassifierName, Crosswalks
+from trialtune.cli.tasks import ClassifierName, Crosswalks, WithEvidence
 
 
 @app.command(epilog=example("trialtune apply stop-reasons snapshot.parquet --out labelled/"))
@@ -25,9 +25,7 @@ def apply(
         int, typer.Option(min=1, help="Texts a shard: a stopped run goes on with the next one.")
     ] = 8192,
     crosswalk: Crosswalks = None,
-    evidence: Annotated[
-        bool, typer.Option("--evidence", help="Also find the words that made each label.")
-    ] = False,
+    evidence: WithEvidence = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what there is to do.")] = False,
     as_json: AsJson = False,
 ) -> None:

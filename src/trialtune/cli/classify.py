@@ -12,7 +12,17 @@ from rich.text import Text
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
 from trialtune.cli.options import settings_options
-from trialtune.cli.tasks import ClassifierName, Crosswalks, Data, Labels, TaskData, TaskName, data_of, stdout
+from trialtune.cli.tasks import (
+    ClassifierName,
+    Crosswalks,
+    Data,
+    Labels,
+    TaskData,
+    TaskName,
+    WithEvidence,
+    data_of,
+    stdout,
+)
 from trialtune.stages.settings import PartSettings
 
 if TYPE_CHECKING:
@@ -126,9 +136,7 @@ def predict(
         Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
     ] = None,
     crosswalk: Crosswalks = None,
-    evidence: Annotated[
-        bool, typer.Option("--evidence", help="Also find the words that made each label.")
-    ] = False,
+    evidence: WithEvidence = False,
     as_json: AsJson = False,
 ) -> None:
     """Label texts, or the rows of a table."""

@@ -27,6 +27,7 @@ Crosswalks = Annotated[
         show_default=False,
     ),
 ]
+WithEvidence = Annotated[bool, typer.Option("--evidence", help="Also find the words that made each label.")]
 _DATA_HELP = "A snapshot, or a .parquet/.csv/.jsonl/.json table with text and labels; also hf://datasets/OWNER/NAME/FILE."
 Data = Annotated[Path, typer.Option("--data", help=_DATA_HELP, show_default=False)]
 TaskData = Annotated[

@@ -78,7 +78,10 @@ def finetune(
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
-    aside = read_examples(chosen, calibration, None, quarantine=quarantine).trainable if calibration else None
+    aside = None
+    if calibration:
+        own = out.with_name(f"{out.name}.calibration.quarantine.jsonl")
+        aside = read_examples(chosen, calibration, None, quarantine=own).trainable
     extra = ExtraTexts(read_texts(unlabelled or (), chosen), read_texts(outliers or (), chosen))
     with training_bar(chosen.name) as report:
         summary = run(
@@ -181,7 +184,7 @@ def crossfit(
     as_json: AsJson = False,
 ) -> None:
     """Cross-validate: scores to choose settings by, and the labels that are probably mistakes."""
-    from trialtune.dataset.extra_texts import ExtraTexts, read_texts
+    from trialtune.dataset.extra_texts import read_texts
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.summary import score_text
     from trialtune.stages.cross_validate import cross_validate
@@ -200,7 +203,7 @@ def crossfit(
             settings=settings,
             folds=folds,
             adapter=adapter,
-            extra=ExtraTexts(outliers=read_texts(outliers or (), chosen)),
+            outliers=read_texts(outliers or (), chosen),
             max_train=max_train,
             report=report,
         )

@@ -1,6 +1,5 @@
 """What a classifier has seen: kept beside it, so that nobody scores it on its own training rows."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import polars as pl
 
 from trialtune.dataset.near_duplicates import NEAR, Signatures, agreement, candidates, signatures
 from trialtune.errors import DataError
-from trialtune.tasks.text import normalize_text
+from trialtune.tasks.text import normalize_text, wording_hash
 
 SEEN_FILE = "seen.parquet"
 
@@ -90,7 +89,7 @@ def _identities(examples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(normalize_text(text).encode()).hexdigest()[:16]
+    return wording_hash(text, digits=16)
 
 
 def _write(rows: pl.DataFrame, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections import Counter
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ def shrink(
         tokenizer.save(str(folder / "tokenizer.json"))
         for name in _SETTINGS_KEPT:
             if (encoder.folder / name).is_file():
-                (folder / name).write_bytes((encoder.folder / name).read_bytes())
+                shutil.copyfile(encoder.folder / name, folder / name)
     return Shrunk((before[0], config.vocab_size), (before[1], _parameters(tensors)))
 
 
@@ -123,9 +123,8 @@ def _keep_pieces(tokenizer: Tokenizer, texts: Iterable[str], name: str) -> tuple
     described: dict[str, Any] = json.loads(tokenizer.to_str())
     if not isinstance(tokenizer.model, WordPiece):
         raise UsageError(f"encoder {name!r}: only vocabularies of word pieces can be cut; give no texts")
-    used: Counter[int] = Counter()
-    for encoded in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
-        used.update(encoded.ids)
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    used = {piece for encoding in encodings for piece in encoding.ids}
     vocabulary: dict[str, int] = described["model"]["vocab"]
     special = {token["id"] for token in described["added_tokens"]}
     kept = [
@@ -138,16 +137,16 @@ def _keep_pieces(tokenizer: Tokenizer, texts: Iterable[str], name: str) -> tuple
     for token in described["added_tokens"]:
         token["id"] = number[token["id"]]
     described["truncation"] = described["padding"] = None
-    _renumber_template(described.get("post_processor"), number)
+    _renumber_template(described.get("post_processor") or {}, number)
     return Tokenizer.from_str(json.dumps(described)), kept
 
 
-def _renumber_template(processor: Any, number: dict[int, int]) -> None:
+def _renumber_template(processor: dict[str, Any], number: dict[int, int]) -> None:
     """Give the special tokens that are set around a text their new ids."""
-    for token in ((processor or {}).get("special_tokens") or {}).values():
+    for token in processor.get("special_tokens", {}).values():
         token["ids"] = [number[old] for old in token["ids"]]
     for side in ("sep", "cls"):  # of BERT's and RoBERTa's own processors
-        if processor and isinstance(processor.get(side), list):
+        if isinstance(processor.get(side), list):
             processor[side][1] = number[processor[side][1]]
 
 

@@ -1,7 +1,7 @@
 """Probabilities for every labelled row from a classifier that was trained on the others."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -34,7 +34,7 @@ def cross_validate(
     settings: FinetuneSettings | None = None,
     folds: int = 5,
     adapter: Path | str | None = None,
-    extra: ExtraTexts | None = None,
+    outliers: Sequence[str] = (),
     max_train: int | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> CrossValidation:
@@ -53,7 +53,7 @@ def cross_validate(
         settings: How each classifier is trained.
         folds: Parts of the rows.
         adapter: An adapter folder or its Hub id, merged in first.
-        extra: Outliers that every fold's classifier is trained on, too.
+        outliers: Texts that no label fits, which every fold's classifier is trained on, too.
         max_train: Only so many rows count, drawn evenly over the labels.
         report: Takes the progress after each step.
 
@@ -70,7 +70,7 @@ def cross_validate(
         True
     """
     out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
-    extra = extra or ExtraTexts()
+    extra = ExtraTexts(outliers=tuple(outliers))
     adapter = find_adapter(adapter) if adapter else None
     check_unseen(examples, encoder.folder, name=encoder.name)
     if max_train:

@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Mapping
 
 
-def wording_hash(text: str) -> str:
-    """12 hex digits of the SHA-256 of the normalized text: same wording, same hash."""
-    return hashlib.sha256(normalize_text(text).encode()).hexdigest()[:12]
+def wording_hash(text: str, *, digits: int = 12) -> str:
+    """Hex digits of the SHA-256 of the normalized text: same wording, same hash."""
+    return hashlib.sha256(normalize_text(text).encode()).hexdigest()[:digits]
 
 
 Rules = Mapping[str, re.Pattern[str]]  # label -> what its texts say
