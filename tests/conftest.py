@@ -137,7 +137,7 @@ def make_classifier(tiny_encoder: str, tiny_tokenizer: PreTrainedTokenizerFast) 
         task = load_task(task) if isinstance(task, str) else task
         labels = tuple(task.labels)
         model = build_classifier(Encoder.open(tiny_encoder), labels, kind=task.kind, seed=seed)
-        torch.nn.init.normal_(model.classifier.weight, std=2.0)
+        torch.nn.init.normal_(model.classifier.weight, std=2.0, generator=torch.Generator().manual_seed(seed))
         thresholds = (0.6,) * len(labels) if task.kind == "multi_label" else ()
         rule = decision or Decision(task.kind, labels, thresholds, review_below=0.6)
         folder.mkdir(parents=True)

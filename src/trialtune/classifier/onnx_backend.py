@@ -83,6 +83,6 @@ def _open(graph: Path | bytes) -> Any:
         return onnxruntime.InferenceSession(held, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # it has a dozen kinds, which share no base
         raise DataError(
-            f"{_name(graph)}: onnxruntime {onnxruntime.__version__} cannot open it ({str(error)[:200]}); {_MEND}, or"
-            " install a newer onnxruntime"
+            f"{_name(graph)}: onnxruntime {onnxruntime.__version__} cannot open it ({str(error)[:200]});"
+            f" {_MEND}, or install a newer onnxruntime"
         ) from error
