@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from trialtune.classifier.frozen_features import FrozenFeatures
+from trialtune.classifier.frozen_features import FrozenFeatures, last_layers
 from trialtune.errors import DataError
 from trialtune.stages.export import export
 
@@ -36,15 +36,17 @@ def states(folder, texts: list[str], layer: int) -> np.ndarray:
     return np.stack(found)
 
 
-def test_features_are_the_mean_states_of_the_last_layers(folder) -> None:
-    features = FrozenFeatures.of_classifier(folder / "graph", layers=2)
-    assert features.width == 64
-    expected = np.hstack([states(folder / "plain", TEXTS, layer) for layer in (2, 1)])
+def test_features_are_the_mean_states_of_layers(folder) -> None:
+    features = FrozenFeatures.of_classifier(folder / "graph", layers=last_layers)
+    assert features.width == 96
+    expected = np.hstack([states(folder / "plain", TEXTS, layer) for layer in (2, 1, 0)])
     np.testing.assert_allclose(features.of(TEXTS), expected, atol=1e-5)
 
 
 def test_a_long_text_counts_every_token_alike(folder) -> None:
-    features = FrozenFeatures.of_classifier(folder / "graph", layers=1, max_length=7)  # 5 of the text
+    features = FrozenFeatures.of_classifier(
+        folder / "graph", layers=last_layers, max_length=7
+    )  # 5 of the text
     long = "the study of patients with cancer and diabetes in adults"
     parts = [" ".join(long.split()[:5]), " ".join(long.split()[5:])]
     first, second = features.of(parts)

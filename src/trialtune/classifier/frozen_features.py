@@ -14,10 +14,18 @@ from trialtune.classifier.named import open_folder
 from trialtune.classifier.onnx_backend import OnnxBackend
 from trialtune.classifier.predictor import Predictor
 from trialtune.errors import DataError
-from trialtune.models.onnx_features import features_width, pooled_graph
+from trialtune.models.onnx_features import FeatureGraph
 from trialtune.models.onnx_signature import FEATURES
 
-LAYERS = 4  # the last ones: see benchmarks/few_labels.py
+
+def all_depths(depth: int) -> list[int]:
+    """The last two layers, the middle and the embeddings: what a text means, and which words it has."""
+    return sorted({depth, max(depth - 1, 0), depth // 2, 0}, reverse=True)
+
+
+def last_layers(depth: int) -> list[int]:
+    """The last four layers."""
+    return list(range(depth, max(depth - 4, -1), -1))
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,15 @@ class FrozenFeatures:
 
     @classmethod
     def of_classifier(
-        cls, name: str | Path = "stop-reasons", *, layers: int = LAYERS, max_length: int | None = None
+        cls,
+        name: str | Path = "stop-reasons",
+        *,
+        layers: Callable[[int], Sequence[int]] = all_depths,
+        max_length: int | None = None,
     ) -> "FrozenFeatures":
-        """The mean-pooled states of the last `layers` layers of a classifier that is an ONNX graph.
+        """The mean-pooled states of some layers of a classifier that is an ONNX graph.
+
+        `layers` chooses them by their number, 0 being the embeddings: see `all_depths`.
 
         `name` is what `Classifier.from_pretrained` takes. Texts are read in windows of `max_length` tokens,
         else of as many as the classifier reads. Raises DataError when it is no classifier or no graph.
@@ -48,13 +62,15 @@ class FrozenFeatures:
         if not (opened.path / GRAPH_FILE).is_file():
             raise DataError(f"{name}: has no {GRAPH_FILE}; write one with `trialtune export --format onnx`")
         tokenizer, pad_id = opened.tokenizer()
-        graph = pooled_graph(opened.path / GRAPH_FILE, layers=layers)
-        return cls(graph, tokenizer, pad_id, max_length or opened.task.max_length)
+        graph = FeatureGraph(opened.path / GRAPH_FILE)
+        graph.add_states(layers(graph.depth))
+        return cls(graph.features(), tokenizer, pad_id, max_length or opened.task.max_length)
 
     @property
     def width(self) -> int:
         """How many features a text has."""
-        return features_width(self.graph)
+        [output] = self.graph.graph.output
+        return int(output.type.tensor_type.shape.dim[1].dim_value)
 
     def of(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> np.ndarray:
         """The features, float32 [texts, width]; of a text of several windows their mean, token by token.
