@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trialtune.classifier.backends import Backend
-from trialtune.classifier.windows import MOST_WINDOWS, Windows, token_batches
+from trialtune.classifier.windows import MOST_WINDOWS, Windows, cut_into_windows, token_batches
 from trialtune.evaluation.decision import to_probabilities
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ class Predictor:
         max_length: int,
     ) -> None:
         """Takes the tokenizer as its own: sets how it truncates."""
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
-        tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
-        self.backend, self.tokenizer, self.max_length = backend, tokenizer, max_length
+        self.tokenizer = cut_into_windows(tokenizer, max_length)
+        self.backend, self.max_length = backend, max_length
         self.labels, self.kind, self._pad_id = list(labels), kind, pad_id
 
     def probabilities(

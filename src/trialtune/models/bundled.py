@@ -12,6 +12,7 @@ from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_folder, sha256_of
 
 PREFIX = "embedded:"
+EMBEDDED = f"{PREFIX}minilm-l6"
 
 
 @dataclass(frozen=True)

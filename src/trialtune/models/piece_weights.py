@@ -30,7 +30,11 @@ class PieceWeights:
             {gram for row in rows for gram in _grams(row, longest)}, key=lambda one: (len(one), one)
         )
         vectorizer = TfidfVectorizer(
-            analyzer=lambda row: _grams(row, longest), sublinear_tf=True, dtype=np.float32, vocabulary=grams
+            analyzer=lambda row: _grams(row, longest),
+            lowercase=False,  # else it looks for capitals in the vocabulary, which is none of strings
+            sublinear_tf=True,
+            dtype=np.float32,
+            vocabulary=grams,
         )
         counts = vectorizer.fit_transform(rows)
         if longest > 1 and (common := np.asarray((counts > 0).sum(axis=0)).ravel() > 1).any():
