@@ -15,6 +15,7 @@ import polars as pl
 
 from trialtune.classifier.folder import TRAINING_FILE, ClassifierFolder
 from trialtune.classifier.graph_folder import write_graph_folder
+from trialtune.console import is_first_process
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.seen import add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import fold_numbers, group_rows
@@ -67,7 +68,7 @@ def finetune_linear(
         if settings.method == "auto" and choice.weights_fit():
             trained = train_weights(settings.of_weights())
             other = _scores_of(trained)
-            if merit(other) > merit(choice.scores[id(best)]):
+            if merit(other) > merit(choice.scores_of(best)):
                 return _told(trained, (other, *choice.table(None)), out)
             choice.others.append(other.model_copy(update={"chosen": False}))
         made = _Made(rows, examples, choice, best)
@@ -121,7 +122,7 @@ class _Made:
         for note in notes:
             log.warning("%s: %s", rows.task.name, note)
         seconds, tokens = time.perf_counter() - start, self.choice.tokens
-        chosen = self.choice.scores[id(best)]
+        chosen = self.choice.scores_of(best)
         summary = TrainingResult(
             task=rows.task.name,
             method=best.method,
@@ -134,13 +135,15 @@ class _Made:
             tokens_per_s=tokens / seconds,
             seconds=seconds,
             kept_step=0,
-            calibration=best.tried.scores(rows),
+            calibration=best.tried.scores(rows)[0],
             folds=rows.folds if rows.folds > 1 else 0,
             choice=self.choice.table(best),
             notes=tuple(notes),
             settings=self.choice.settings.model_dump(mode="json"),
         )
         foundation = best.material.foundation
+        if not is_first_process():
+            return summary
         with atomic_folder(out) as folder:
             write_graph_folder(
                 folder,

@@ -62,6 +62,7 @@ def inputs_of(foundation: Foundation, method: str) -> list[Inputs]:
         return [Inputs("word pieces", longest=1), Inputs("word pieces and pairs of them", longest=2)]
     every, last = tuple(all_depths(foundation.depth)), tuple(last_layers(foundation.depth))
     return [
+        Inputs("its last layer", last[:1]),
         Inputs("its last four layers", last),
         Inputs("its layers at all depths", every),
         Inputs("its layers at all depths, and word pieces", every, 1),

@@ -74,11 +74,8 @@ class Tried:
     seconds: float
     strength: float | None = None
 
-    def log_loss(self, rows: LabelledRows) -> float:
-        return log_loss(self.probabilities, rows.gold[rows.scored])
-
-    def scores(self, rows: LabelledRows) -> Metrics:
-        """With the decision for each fold tuned on the others; of one fold on itself."""
+    def scores(self, rows: LabelledRows) -> tuple[Metrics, float]:
+        """Scores and log loss, with the decision for each fold tuned on the others; of one fold on itself."""
         gold, fold = rows.gold[rows.scored], rows.fold[rows.scored]
         weights = None if rows.weights is None else rows.weights[rows.scored]
         kind, labels = rows.task.kind, rows.labels
@@ -96,7 +93,7 @@ class Tried:
             )
             decided: Decided = decision.apply(self.probabilities[here])
             said[here], stated[here] = decided.labels, decided.probabilities
-        return score(gold, said, labels, kind=kind, probabilities=stated)
+        return score(gold, said, labels, kind=kind, probabilities=stated), log_loss(stated, gold)
 
 
 def cross_fit(
