@@ -1,10 +1,10 @@
 """Do intervals of `trialtune estimate` hold, how wide are they, are forecasts right, how long does it take?
 
-Truth: the hand labels of 25,167 stopped trials (stop_reasons_silver.parquet). Predictions: each FILE that
-`trialtune crossfit` (or a teacher) answered without having seen the row, by wording; and the labels published
-in 2021. For each of --draws draws of gold rows every share is estimated, of all trials and of years and phases
-with at least 1,000 trials; `holds` counts how often an interval covers the true share. Widths are over those of
-Wilson's interval of as many hand labels alone, drawn uniformly.
+Truth: the hand labels of 25,167 stopped trials (stop_reasons_silver.parquet). Predictions: each FILE of
+`trialtune crossfit`, or of a teacher, that answered rows it had not seen, by wording; and the labels
+published in 2021. For each of --draws draws of gold rows every share is estimated, of all trials and of years and phases
+with at least 1,000 trials; `holds` counts how often an interval covers the true share. Widths are over those
+of Wilson's interval of as many hand labels alone, drawn uniformly.
 
 python benchmarks/estimate.py --data ../shared/data --predictions minilm=out_of_fold.parquet ... [--json FILE]
 """
@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +25,7 @@ import polars as pl
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from turns import peak_mb, print_machine
+from turns import print_machine
 
 from trialtune.classifier.prediction import text_hash
 from trialtune.dataset.label_arrays import label_lists, multi_hot
@@ -300,6 +299,8 @@ def main() -> None:
     parser.add_argument("--rows", default="300,500,1000")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        cost = timed(Path(folder))
     trials = pl.read_parquet(chosen.data / "stop_reasons_silver.parquet").filter(
         pl.col("labels").is_not_null()
     )
@@ -319,8 +320,6 @@ def main() -> None:
                 by_hand = lines[-1].pop("by_hand")
         if predicted.stated is not None:
             forecasts[predicted.name] = forecast(world, "stratified", max(chosen.draws // 10, 20))
-    with tempfile.TemporaryDirectory() as folder:
-        cost = timed(Path(folder))
     console = Console(width=170)
     print_machine(console, 0)
     console.print(coverage_table(lines, "auto"), coverage_table(lines, "ppi, normal"))

@@ -42,7 +42,7 @@ class Classes:
         return np.stack(columns, axis=1)
 
     def probabilities(self, labels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The probability of each class [rows, classes], from those of the labels; see `joint_probability`."""
+        """The probability of each class [rows, classes] from those of the labels: `joint_probability`."""
         columns = [_probability(labels[:, self._places(one)], one, self.task.kind) for one in self.listed]
         return np.stack(columns, axis=1).astype(np.float32)
 
@@ -52,7 +52,7 @@ class Classes:
 
 
 def classes_of(task: Task, combined: Iterable[str] = (), crosswalks: Iterable[Crosswalk] = ()) -> Classes:
-    """A task's labels, then combinations written `NAME=A|B` (any) or `NAME=A&B` (all), then crosswalks' classes.
+    """A task's labels, combinations written `NAME=A|B` (any) or `NAME=A&B` (all), classes of crosswalks.
 
     Raises UsageError for a combination that cannot be read, an unknown label or a name that is taken.
     """

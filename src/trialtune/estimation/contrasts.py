@@ -69,7 +69,7 @@ def ratios(groups: Shares, others: Shares, tail: float) -> tuple[Array, Array, A
 
 
 def yearly_change(shares: Shares, years: Array, rows: Array) -> Contrast:
-    """The slope of the shares over `years` [groups], each year counting by its rows: share a year [1, classes].
+    """The slope of the shares over `years` [groups], each counting by its rows: share a year [1, classes].
 
     A least-squares line through the shares; its bounds follow from those of each year's share.
     """

@@ -55,8 +55,9 @@ def read_gold(
     the rows of a stratum that are stand for all of it. In a multi-label task `-` says that no label holds.
 
     Raises:
-        DataError: A row is no row of the population, stands twice, has an unknown label or no probability; the
-            probabilities do not stand for the population; or there are none and `assume_random` is not set.
+        DataError: A row is no row of the population, stands twice, has an unknown label or no probability;
+            the probabilities do not stand for the population; or there are none, and `assume_random` is not
+            set.
     """
     table = prepared(read_table(path)).with_row_index("row", offset=2 if path.suffix.lower() == ".csv" else 1)
     for name in ("nct_id", "labels"):

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trialtune.estimation.result import ALL, Difference, EstimateResult, PlanResult, Share, Trend
+from trialtune.evaluation.verdict import p_text
 from trialtune.files import atomic_file
 from trialtune.reports.groups import heading
 from trialtune.reports.pages import plots_of, write_page
-from trialtune.reports.summary import p_text
 from trialtune.results import Result
 
 _NOTHING = "–"
@@ -72,13 +72,12 @@ def estimate_to_rich(result: EstimateResult) -> RenderableType:
             Text(f"{len(clear):,} of {len(result.differences):,} differences are clear (p < .05, Holm)"),
         ]
     parts += [Text(f"  {difference_text(one)}") for one in clear[:10]]
-    for one in [trend for trend in result.trends if trend.p_holm < 0.05]:
-        parts.append(
-            Text(
-                f"  {one.label} by {heading(one.group)}, {one.first} to {one.last}: {100 * one.per_year:+.2f} points"
-                f" a year ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
-            )
-        )
+    for trend in result.trends:
+        if trend.p_holm >= 0.05:
+            continue
+        change = f"{100 * trend.per_year:+.2f} points a year ({100 * trend.low:+.2f} to {100 * trend.high:+.2f})"
+        when = f"by {heading(trend.group)}, {trend.first} to {trend.last}"
+        parts.append(Text(f"  {trend.label} {when}: {change}"))
     parts += [Text(f"note: {note}") for note in result.notes]
     return Group(*parts)
 
@@ -102,8 +101,8 @@ def plan_to_rich(plan: PlanResult) -> RenderableType:
         for group, value in groups:
             lines = [one for one in plan.expected if (one.group, one.value) == (group, value)]
             widths = [one.half_width for one in lines if one.half_width is not None]
-            needed = [one.rows_needed for one in lines]
-            most = None if None in needed else max(rows or 0 for rows in needed)
+            takes = [one.rows_needed for one in lines]
+            most = None if None in takes else max(rows or 0 for rows in takes)
             small.add_row(
                 Text(f"{heading(group)} {value}"),
                 f"{lines[0].trials:,}",

@@ -63,7 +63,7 @@ def forest(result: EstimateResult) -> Plot:
 
 def differences(result: EstimateResult) -> list[Plot]:
     """For each group that was compared: the differences of the classes that differ most clearly."""
-    drawn = []
+    drawn: list[Plot] = []
     for group in dict.fromkeys(one.group for one in result.differences):
         rows = sorted((one for one in result.differences if one.group == group), key=lambda one: one.p_holm)
         rows = sorted(rows[:_MOST_GROUPS], key=lambda one: -one.difference)
@@ -95,7 +95,7 @@ def differences(result: EstimateResult) -> list[Plot]:
 
 def trends(result: EstimateResult) -> list[Plot]:
     """For each group of years: the shares of the classes that changed most clearly, with their intervals."""
-    drawn = []
+    drawn: list[Plot] = []
     for group in dict.fromkeys(one.group for one in result.trends):
         clearest = sorted((one for one in result.trends if one.group == group), key=lambda one: one.p)
         labels = [one.label for one in clearest[:_LINES]]
