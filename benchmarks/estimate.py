@@ -1,10 +1,10 @@
 """Do intervals of `trialtune estimate` hold, how wide are they, are forecasts right, how long does it take?
 
 Truth: the hand labels of 25,167 stopped trials (stop_reasons_silver.parquet). Predictions: each FILE of
-`trialtune crossfit`, or of a teacher, that answered rows it had not seen, by wording; and the labels
-published in 2021. For each of --draws draws of gold rows every share is estimated, of all trials and of years and phases
-with at least 1,000 trials; `holds` counts how often an interval covers the true share. Widths are over those
-of Wilson's interval of as many hand labels alone, drawn uniformly.
+`trialtune crossfit`, or of a teacher, that answered rows it had not seen, by wording; and the labels of 2021.
+For each of --draws draws of gold rows every share is estimated, of all trials and of years and phases with at
+least 1,000 trials; `holds` counts how often an interval covers the true share. Widths are over those of
+Wilson's interval of as many hand labels alone, drawn uniformly.
 
 python benchmarks/estimate.py --data ../shared/data --predictions minilm=out_of_fold.parquet ... [--json FILE]
 """

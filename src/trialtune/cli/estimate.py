@@ -49,8 +49,8 @@ KnownLabels = Annotated[
     str | None,
     typer.Option(
         "--known",
-        help="Trials whose labels are known without a draw: shipped (those that come with the task), or a table"
-        " of nct_id and labels.",
+        help="Trials whose labels are known without a draw: shipped (those that come with the task), or a"
+        " table of nct_id and labels.",
         show_default=False,
     ),
 ]

@@ -21,8 +21,8 @@ _FEWEST, _GROWTH = 50, 2.0  # the numbers of rows that are tried; between them w
 class Forecast:
     """Draws played through: rows of the population, drawn and labelled as the classifier thinks they are.
 
-    `predicted` and `stated` are truth values and probabilities [rows, classes], `tally` counts the groups of
-    `cells`. Each row's classes hold with their stated probabilities, so that a forecast is as right as these are.
+    `predicted` and `stated` are truth values and probabilities [rows, classes]; `tally` counts the groups of
+    `cells`. Each row's classes hold with their stated probabilities: a forecast is as right as these are.
     """
 
     predicted: Truths
@@ -33,7 +33,7 @@ class Forecast:
     measured: bool  # whether the classifier states probabilities: without, PPI++ is not to be had
 
     def half_widths(self, rows: int, tail: float, *, min_gold: int = 2) -> tuple[Array, Array]:
-        """Half the mean width of intervals [groups, classes] after `rows` hand labels, and gold rows [groups].
+        """Half the mean width of intervals [groups, classes], and gold rows [groups], of so many `rows`.
 
         NaN for a group that gets too few gold rows in most draws.
         """
@@ -75,7 +75,7 @@ class Forecast:
 
 
 def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total: int) -> Array:
-    """The fewest hand labels with which Wilson's interval of `share` is narrow enough: no predictions.
+    """The fewest hand labels with which Wilson's interval of `share` is narrow enough.
 
     `part` is a group's share of the rows, which are `total`.
     """
@@ -88,7 +88,7 @@ def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total
 
 
 def _reached(tried: Array, widths: Array, precision: float) -> Array:
-    """The number of rows [...] at which widths [tried, ...] fall to `precision`; infinite where they do not."""
+    """The rows [...] at which widths [tried, ...] fall to `precision`; infinite where they do not."""
     enough = widths <= precision
     first = enough.argmax(axis=0)
     before = np.maximum(first - 1, 0)

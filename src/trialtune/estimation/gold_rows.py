@@ -12,6 +12,7 @@ from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
 from trialtune.estimation.intervals import Array
 from trialtune.estimation.population import Population, memberships
+from trialtune.estimation.result import GoldCounts
 from trialtune.tasks.text import normalize_text
 
 CHANCE, STRATUM = "drawing_probability", "stratum"
@@ -44,6 +45,20 @@ class GoldRows:
     def labelled(self) -> int:
         return len(self.places)
 
+    @property
+    def counts(self) -> GoldCounts:
+        """The numbers, for a result."""
+        return GoldCounts(
+            drawn=self.drawn,
+            labelled=self.labelled,
+            later=self.later,
+            skipped=self.skipped,
+            changed=self.changed,
+            aside=self.aside,
+            strata=self.strata,
+            assumed_random=self.assumed,
+        )
+
 
 def read_gold(
     path: Path, population: Population, *, others: NDArray[np.bool_], assume_random: bool = False
@@ -59,7 +74,8 @@ def read_gold(
             the probabilities do not stand for the population; or there are none, and `assume_random` is not
             set.
     """
-    table = prepared(read_table(path)).with_row_index("row", offset=2 if path.suffix.lower() == ".csv" else 1)
+    first = 2 if path.suffix.lower() == ".csv" else 1
+    table = prepared(read_table(path)).with_row_index("row", offset=first)
     for name in ("nct_id", "labels"):
         if name not in table.columns:
             raise DataError(
@@ -119,13 +135,15 @@ def _placed(
     foreign = table.filter(pl.col("place").is_null())
     if len(foreign):
         raise DataError(
-            f"{path}, row {foreign['row'][0]}: {foreign['nct_id'][0] or 'an empty NCT id'} is not among the"
-            f" labelled trials ({len(foreign):,} such rows); give the labels that the rows were drawn from"
+            f"{path}, row {foreign['row'][0]}: {foreign['nct_id'][0] or 'an empty NCT id'} is not among"
+            f" the labelled trials ({len(foreign):,} such rows); give the labels that the rows were drawn"
+            " from"
         )
     taken = table.filter(~pl.col("open"))
     if len(taken):
         raise DataError(
-            f"{path}, row {taken['row'][0]}: {taken['nct_id'][0]} has a known label already ({len(taken):,} such"
+            f"{path}, row {taken['row'][0]}: {taken['nct_id'][0]} has a known label already ({len(taken):,}"
+            " such"
             " rows); draw with `trialtune estimate plan --known`, which leaves such rows out"
         )
     changed = pl.lit(False)
@@ -160,7 +178,8 @@ def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArra
         wrong = np.flatnonzero(holds.sum(axis=1) != 1)
         if len(wrong):
             raise DataError(
-                f"{path}, row {labelled['row'][int(wrong[0])]}: {labelled['labels'][int(wrong[0])]!r} is not one"
+                f"{path}, row {labelled['row'][int(wrong[0])]}: {labelled['labels'][int(wrong[0])]!r} is"
+                " not one"
                 f" label; {task.name} takes one of {', '.join(task.labels)}"
             )
     return holds
@@ -183,13 +202,14 @@ def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path:
     if len(mixed):
         raise DataError(f"{path}: stratum {mixed[STRATUM][0]} has several drawing probabilities; give it one")
     strata = strata.with_columns((pl.col("drawn") / pl.col(CHANCE)).alias("stands_for"))
-    _check_size(strata["stands_for"].sum(), population, _OFF * population, path)
+    _check_size(float(strata["stands_for"].sum()), population, _OFF * population, path)
     answered = labelled.group_by(STRATUM).agg(pl.len().alias("labelled"))
     strata = strata.join(answered, on=STRATUM, how="left")
     bare = strata.filter(pl.col("labelled").is_null())
     if len(bare):
         raise DataError(
-            f"{path}: no row of stratum {bare[STRATUM][0]} is labelled ({len(bare)} of {len(strata)} strata are"
+            f"{path}: no row of stratum {bare[STRATUM][0]} is labelled ({len(bare)} of {len(strata)} strata"
+            " are"
             " without); label the sheet's rows in their order, and some more of them"
         )
     weights = {
@@ -206,7 +226,8 @@ def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         place = int(wrong[0])
         what = "no" if written[place] is None else f"{written[place]!r} as"
         raise DataError(
-            f"{path}, row {table['row'][place]}: {table['nct_id'][place]} has {what} {CHANCE} ({len(wrong):,} such"
+            f"{path}, row {table['row'][place]}: {table['nct_id'][place]} has {what} {CHANCE}"
+            f" ({len(wrong):,} such"
             " rows); it is a number above 0, at most 1: keep the sheet's own"
         )
     return table.with_columns(chances)
@@ -215,6 +236,7 @@ def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
 def _check_size(stood: float, population: int, off: float, path: Path) -> None:
     if abs(stood - population) > off:
         raise DataError(
-            f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {population:,} are to be stood"
+            f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {population:,} are to be"
+            " stood"
             " for; give the labels that were drawn from, and the sheet with all its rows, labelled or not"
         )

@@ -42,9 +42,9 @@ def check_independent(population: Population, gold: GoldRows, folder: Path) -> N
     """Raise DataError when the classifier was trained on gold rows because they are gold rows.
 
     A classifier that was there before the draw may have been trained on any rows of the population: gold
-    rows are a random part of them, and show how it does on all. One that was trained on the gold rows shows
-    on them what it does nowhere else. So the share of its training rows among the gold rows is compared with
-    that among all (one-sided binomial test, p < 0.001).
+    rows are a random part of these, and show how it does on all. One that was trained on the gold rows
+    shows on them what it does nowhere else. So the share of its training rows among the gold rows is
+    compared with that among all (one-sided binomial test, p < 0.001).
     """
     others = np.random.default_rng(0).permutation(len(population))[:_COMPARED]
     seen_gold, seen_others = (_seen(population, places, folder) for places in (gold.places, others))
@@ -52,8 +52,10 @@ def check_independent(population: Population, gold: GoldRows, folder: Path) -> N
     if binom.sf(seen_gold - 1, gold.labelled, usual) < _CHANCE:
         raise DataError(
             f"{folder}: was trained on {seen_gold:,} of the {gold.labelled:,} gold rows (of all rows:"
-            f" {seen_others / len(others):.1%}), on which it errs less than elsewhere; give --out-of-fold, the"
-            " out_of_fold.parquet of `trialtune crossfit` on these rows, or gold rows drawn after the training"
+            f" {seen_others / len(others):.1%}), on which it errs less than elsewhere; give --out-of-fold,"
+            " the"
+            " out_of_fold.parquet of `trialtune crossfit` on these rows, or gold rows drawn after the"
+            " training"
         )
 
 

@@ -5,13 +5,17 @@ from trialtune.estimation.settings import EstimateSettings
 from trialtune.tasks.task import Task
 
 _SOURCES = {
-    "stratified": "post-stratified by the predicted label, with Wilson score intervals of the strata's effective"
-    " sample sizes (Brown, Cai and DasGupta, 2001; Korn and Graubard, 1998) combined by the method of variance"
+    "stratified": "post-stratified by the predicted label, with Wilson score intervals of the strata's"
+    " effective"
+    " sample sizes (Brown, Cai and DasGupta, 2001; Korn and Graubard, 1998) combined by the method of"
+    " variance"
     " estimates recovery (Donner and Zou, 2012)",
-    "ppi": "prediction-powered with power tuning (PPI++; Angelopoulos, Duchi and Zrnic, 2023) with Wilson score"
+    "ppi": "prediction-powered with power tuning (PPI++; Angelopoulos, Duchi and Zrnic, 2023) with Wilson"
+    " score"
     " intervals of the effective sample size",
     "hand": "from the hand labels alone, with Wilson score intervals (Brown, Cai and DasGupta, 2001)",
-    "exact": "from the hand labels alone, with Clopper-Pearson intervals of the effective sample size (Korn and"
+    "exact": "from the hand labels alone, with Clopper-Pearson intervals of the effective sample size (Korn"
+    " and"
     " Graubard, 1998)",
     "known": "by counting, as all labels are known",
 }
@@ -25,15 +29,18 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
         notes.append(f"{result.without_text:,} trials have no text of this task: shares are of the others.")
     if result.outside:
         notes.append(
-            f"{result.outside:,} trials are left out: they have no known label, and no random draw covers them."
+            f"{result.outside:,} trials are left out: they have no known label, and no random draw covers"
+            " them."
         )
     if gold and gold.assumed_random:
         notes.append(
-            "That the gold rows are a random draw is assumed, not known: if they are not, the intervals mislead."
+            "That the gold rows are a random draw is assumed, not known: if they are not, the intervals"
+            " mislead."
         )
     if gold and gold.later:
         notes.append(
-            f"{gold.later:,} of {gold.drawn:,} drawn rows are not labelled yet; those before them stand for all."
+            f"{gold.later:,} of {gold.drawn:,} drawn rows are not labelled yet; those before them stand for"
+            " all."
         )
     if gold and gold.skipped:
         notes.append(
@@ -48,7 +55,8 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
         notes.append(f"{gold.aside:,} labelled rows are left out: they were not drawn by chance.")
     if result.noise:
         notes.append(
-            f"Known labels come from one pass over the texts: intervals are wider by {result.noise:.1%} of what"
+            f"Known labels come from one pass over the texts: intervals are wider by {result.noise:.1%} of"
+            " what"
             " rests on them, the upper bound of that pass's errors."
         )
     bare = {(one.group, one.value): one for one in result.shares if one.method == "none"}
@@ -56,7 +64,8 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
         lacking = [f"{value} ({one.gold}, {one.more} more)" for (_, value), one in list(bare.items())[:5]]
         others = f" and {len(bare) - 5} others" if len(bare) > 5 else ""
         notes.append(
-            f"No shares for groups with fewer than {settings.min_gold} gold rows: {', '.join(lacking)}{others}."
+            f"No shares for groups with fewer than {settings.min_gold} gold rows:"
+            f" {', '.join(lacking)}{others}."
         )
     return tuple(notes)
 
@@ -107,7 +116,8 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
         sentences.append("Trends are weighted least-squares slopes of the yearly shares.")
     if result.noise:
         sentences.append(
-            f"To allow for errors of the known labels, which were assigned in one pass, intervals were widened"
+            "To allow for errors of the known labels, which were assigned in one pass, intervals were"
+            " widened"
             f" by {result.noise:.1%} of the share that rests on them."
         )
     return " ".join(sentences)

@@ -101,7 +101,7 @@ def read_population(
         where: A condition in SQL over the columns of both.
 
     Raises:
-        DataError: A row has no NCT id, one that another row has, or an unknown label; or a file cannot be read.
+        DataError: A row has no NCT id, one of another row's, or an unknown label; or a file cannot be read.
         UsageError: There is no such column, the condition is wrong, or the task cannot be told.
     """
     rows, columns = _joined(labels, trials, by, where)
@@ -114,10 +114,13 @@ def read_population(
     if not len(rows):
         raise DataError(f"{labels}: no row has labels")
     known = {normalize_text(label): label for label in task.labels}
-    classifiers = rows["classifier"].drop_nulls().unique() if "classifier" in rows.columns else []
+    classifiers: list[str] = []
+    if "classifier" in rows.columns:
+        classifiers = rows["classifier"].drop_nulls().unique().to_list()
     if len(classifiers) > 1:
         raise DataError(
-            f"{labels}: holds labels of {len(classifiers)} classifiers ({', '.join(sorted(classifiers)[:3])}...);"
+            f"{labels}: holds labels of {len(classifiers)} classifiers"
+            f" ({', '.join(sorted(classifiers)[:3])}...);"
             " label all rows with one"
         )
     return Population(
@@ -210,7 +213,8 @@ def _labels_view(db: duckdb.DuckDBPyConnection, labels: Path) -> str:
     for name in ("nct_id", "labels"):
         if name not in columns:
             raise DataError(
-                f"{labels}: has no column {name} (it has {', '.join(columns)}); give what `trialtune apply` or"
+                f"{labels}: has no column {name} (it has {', '.join(columns)}); give what `trialtune apply`"
+                " or"
                 " `predict` wrote, or a table of nct_id and labels"
             )
     return source
@@ -317,7 +321,8 @@ def _check_ids(ids: pl.Series, labels: Path) -> None:
     twice = ids.filter(ids.is_duplicated())
     if len(twice):
         raise DataError(
-            f"{labels}: {len(twice.unique()):,} NCT ids stand in several rows ({twice[0]} is one); keep a row a trial"
+            f"{labels}: {len(twice.unique()):,} NCT ids stand in several rows ({twice[0]} is one); keep a"
+            " row a trial"
         )
 
 

@@ -49,7 +49,8 @@ class Design:
         """How many rows each stratum gives, two at least, when `rows` are drawn."""
         base, over = divmod(rows, len(self.sizes))
         wanted = base + (np.arange(len(self.sizes)) >= len(self.sizes) - over)
-        return np.minimum(np.maximum(wanted, 2), self.sizes)
+        found: NDArray[np.int64] = np.minimum(np.maximum(wanted, 2), self.sizes)
+        return found
 
     def draw(self, rows: int, seed: int) -> tuple[NDArray[np.int64], Array]:
         """Rows without replacement in a random order, and the chance that each of them had."""

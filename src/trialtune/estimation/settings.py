@@ -35,7 +35,8 @@ class PlanSettings(Settings):
     rows: int | None = Field(None, ge=20, description="So many rows, instead of as many as precision needs.")
     design: Literal["stratified", "uniform"] = Field(
         "stratified",
-        description="stratified: doubtful rows and those of rare labels more often, with known probabilities.",
+        description="stratified: doubtful rows and those of rare labels more often, with known"
+        " probabilities.",
     )
     level: float = Field(0.95, gt=0.5, lt=1, description="How often intervals shall hold the true share.")
     seed: int = Field(1, description="Seed of the draw.")

@@ -56,7 +56,7 @@ def write_estimate(result: EstimateResult, out: Path) -> None:
 def estimate_to_rich(result: EstimateResult) -> RenderableType:
     """The shares of all trials, the clearest differences and trends, and the notes, for the terminal."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    _columns(table, "label", "share", f"{result.level:.0%} interval", "predicted", "gold rows", "method")
+    _columns(table, "label", "share", f"{result.level:.0%} interval", "predicted", "gold", "method")
     for one in result.shares:
         if one.group == ALL:
             predicted = f"{one.predicted / one.trials:.1%}" if one.method != "known" else _NOTHING
@@ -75,7 +75,9 @@ def estimate_to_rich(result: EstimateResult) -> RenderableType:
     for trend in result.trends:
         if trend.p_holm >= 0.05:
             continue
-        change = f"{100 * trend.per_year:+.2f} points a year ({100 * trend.low:+.2f} to {100 * trend.high:+.2f})"
+        change = (
+            f"{100 * trend.per_year:+.2f} points a year ({100 * trend.low:+.2f} to {100 * trend.high:+.2f})"
+        )
         when = f"by {heading(trend.group)}, {trend.first} to {trend.last}"
         parts.append(Text(f"  {trend.label} {when}: {change}"))
     parts += [Text(f"note: {note}") for note in result.notes]

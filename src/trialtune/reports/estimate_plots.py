@@ -28,13 +28,18 @@ def forest(result: EstimateResult) -> Plot:
         places = range(len(rows))
         axes.hlines(
             places,
-            [one.low for one in rows],
-            [one.high for one in rows],
+            [one.low or 0 for one in rows],
+            [one.high or 0 for one in rows],
             color=COLORS["adapted"],
             linewidth=2.5,
         )
         axes.plot(
-            [one.share for one in rows], places, "o", color=COLORS["adapted"], markersize=6, label="estimated"
+            [one.share or 0 for one in rows],
+            places,
+            "o",
+            color=COLORS["adapted"],
+            markersize=6,
+            label="estimated",
         )
         predicted = [
             (one.predicted / one.trials, place) for place, one in enumerate(rows) if one.method != "known"
@@ -56,7 +61,8 @@ def forest(result: EstimateResult) -> Plot:
         figure.legend(loc="outside upper left", ncols=2)
     return Plot(
         "shares",
-        f"Estimated share of each class with its {result.level:.0%} interval, and the share that was predicted.",
+        f"Estimated share of each class with its {result.level:.0%} interval, and the share that was"
+        " predicted.",
         figure,
     )
 
@@ -86,7 +92,8 @@ def differences(result: EstimateResult) -> list[Plot]:
             reference = rows[0].reference or "all others"
             axes.set_xlabel(f"Difference to {reference} in percentage points")
         sentence = (
-            f"The clearest differences by {heading(group)}, with {result.level:.0%} intervals; blue: p below .05"
+            f"The clearest differences by {heading(group)}, with {result.level:.0%} intervals; blue: p"
+            " below .05"
             " after Holm's correction over the classes."
         )
         drawn.append(Plot(f"differences-{len(drawn)}", sentence, figure))
@@ -108,8 +115,8 @@ def trends(result: EstimateResult) -> list[Plot]:
                 shares = [one.share or 0 for one in rows]
                 axes.vlines(
                     years,
-                    [one.low for one in rows],
-                    [one.high for one in rows],
+                    [one.low or 0 for one in rows],
+                    [one.high or 0 for one in rows],
                     color=COLORS[color],
                     alpha=0.6,
                 )
@@ -127,7 +134,10 @@ def trends(result: EstimateResult) -> list[Plot]:
             axes.grid(axis="y")
             axes.set_xlabel(heading(group).capitalize())
             figure.legend(loc="outside upper left", ncols=2)
-        sentence = f"Shares by {heading(group)} of the classes that changed most clearly, with {result.level:.0%} intervals."
+        sentence = (
+            f"Shares by {heading(group)} of the classes that changed most clearly, with {result.level:.0%}"
+            " intervals."
+        )
         drawn.append(Plot(f"trend-{len(drawn)}", sentence, figure))
     return drawn
 

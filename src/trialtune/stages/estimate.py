@@ -10,23 +10,17 @@ from trialtune import __version__
 from trialtune.classifier.crosswalk_columns import Named, crosswalks_for
 from trialtune.errors import UsageError
 from trialtune.estimation.classes import Classes, classes_of
-from trialtune.estimation.contrasts import Contrast, differences, ratios, yearly_change
 from trialtune.estimation.gold_rows import GoldRows, read_gold
 from trialtune.estimation.independence import check_independent, classifier_of
-from trialtune.estimation.intervals import Array, tail_of
 from trialtune.estimation.known import Known, known_labels
+from trialtune.estimation.lines import Estimator, Grouped, difference_lines, share_lines, trend_lines
 from trialtune.estimation.out_of_fold import with_out_of_fold
 from trialtune.estimation.paragraph import methods_paragraph, notes_of
-from trialtune.estimation.population import Cells, Population, read_population
-from trialtune.estimation.result import ALL, Difference, EstimateResult, GoldCounts, Share, Trend
+from trialtune.estimation.population import Population, read_population
+from trialtune.estimation.result import ALL, EstimateResult
 from trialtune.estimation.settings import EstimateSettings
-from trialtune.estimation.shares import METHODS, NONE, Shares, estimate_shares
-from trialtune.estimation.tally import Counted, Gold, Tally, everything
-from trialtune.evaluation.randomization import holm
-from trialtune.settings import nearest
+from trialtune.estimation.tally import Counted, Gold, everything
 from trialtune.tasks.task import Task
-
-_FEWEST_YEARS = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ def estimate(
     """Estimate the share of each label, with intervals that hold although the classifier errs.
 
     Args:
-        labels: An output folder of `apply`, or a table of `nct_id` and `labels`, with `probabilities` or without.
+        labels: An output folder of `apply`, or a table of `nct_id` and `labels`, with `probabilities` or not.
         gold: Hand labels of rows that `plan_estimate` drew; see `read_gold`.
         task: Whose labels they are, if it is no shipped task.
         trials: A snapshot, or a table by `nct_id`, of what trials are grouped by.
@@ -115,10 +109,16 @@ def estimate(
             population = with_out_of_fold(population, rows, Path(out_of_fold))
         elif opened := classifier_of(population, classifier):
             check_independent(population, rows, opened.path)
-    asked = _Asked(
-        population, classes, labelled_before, rows, settings, covered=gold is not None or assume_random
+    covered = gold is not None or assume_random
+    asked = _Asked(population, classes, labelled_before, rows, covered)
+    estimator = Estimator(
+        asked.gold(),
+        classes.names,
+        settings,
+        labelled_before.noise,
+        from_known=gold is None and assume_random,
     )
-    return asked.answer(question, from_known=gold is None and assume_random)
+    return asked.answer(question, estimator)
 
 
 def _of_known(population: Population, known: Known, assume_random: bool) -> tuple[GoldRows, Known]:
@@ -136,7 +136,7 @@ def _of_known(population: Population, known: Known, assume_random: bool) -> tupl
         strata=1,
         assumed=True,
     )
-    return rows, known if not assume_random else Known(np.zeros_like(known.rows), known.holds, known.noise)
+    return rows, Known(np.zeros_like(known.rows), known.holds, known.noise) if assume_random else known
 
 
 @dataclass(frozen=True)
@@ -147,37 +147,35 @@ class _Asked:
     classes: Classes
     known: Known
     rows: GoldRows
-    settings: EstimateSettings
     covered: bool
 
-    def answer(self, question: Question, *, from_known: bool) -> EstimateResult:
-        """All that was asked. `from_known`: the gold rows are known labels, which may have taught the classifier."""
-        population, settings, rows = self.population, self.settings, self.rows
-        tail = tail_of(settings.level, settings.alternative)
-        method = "hand" if from_known else settings.method
-        counted, gold = self._counted(), self._gold()
+    def gold(self) -> Gold:
+        """The gold rows, by classes."""
+        population, places = self.population, self.rows.places
+        stated = population.stated
+        return Gold(
+            self.classes.members(self.rows.holds),
+            self.classes.members(population.predicted[places]),
+            None if stated is None else self.classes.probabilities(stated[places]),
+            self.rows.weights,
+        )
+
+    def answer(self, question: Question, estimator: Estimator) -> EstimateResult:
+        """All that was asked, with notes and a paragraph."""
+        population, settings = self.population, estimator.settings
+        counted = self._counted()
         cells = {ALL: everything(len(population)), **population.groups}
-        tallies = {name: counted.tally(group) for name, group in cells.items()}
-
-        def shares_of(tally: Tally) -> Shares:
-            noise = self.known.noise
-            found = estimate_shares(tally, gold, method=method, min_gold=settings.min_gold, noise=noise)
-            return found.noisy(noise) if from_known else found
-
-        shares = {name: shares_of(tally) for name, tally in tallies.items()}
+        grouped = {
+            name: Grouped.of(name, group, counted.tally(group), estimator) for name, group in cells.items()
+        }
         compared = [
-            line for text in question.compare for line in self._compare(text, cells, tallies, shares_of, tail)
-        ]
-        trends = [
-            line for name in question.by for line in self._trend(name, cells[name], tallies, shares, tail)
-        ]
-        within = population.within
-        outside = 0 if self.covered else int((within & ~self.known.rows).sum())
-        listed = [
             line
-            for name in (ALL, *question.groups)
-            for line in _listed(name, cells[name], tallies[name], shares[name], self, tail)
+            for text in question.compare
+            for name, _, reference in [text.partition("=")]
+            for line in difference_lines(grouped[name], grouped[ALL], reference or None, estimator)
         ]
+        within, known = population.within, self.known.rows
+        outside = 0 if self.covered else int((within & ~known).sum())
         result = EstimateResult(
             version=__version__,
             task=population.task.name,
@@ -186,25 +184,14 @@ class _Asked:
             alternative=settings.alternative,
             trials=int(within.sum()) - outside,
             without_text=population.without_text,
-            known=int((within & self.known.rows).sum()),
+            known=int((within & known).sum()),
             outside=outside,
             where=question.where,
             noise=self.known.noise,
-            gold=GoldCounts(
-                drawn=rows.drawn,
-                labelled=rows.labelled,
-                later=rows.later,
-                skipped=rows.skipped,
-                changed=rows.changed,
-                aside=rows.aside,
-                strata=rows.strata,
-                assumed_random=rows.assumed,
-            )
-            if rows.labelled
-            else None,
-            shares=tuple(listed),
+            gold=self.rows.counts if self.rows.labelled else None,
+            shares=tuple(line for group in grouped.values() for line in share_lines(group, estimator)),
             differences=tuple(compared),
-            trends=tuple(trends),
+            trends=tuple(line for name in question.by for line in trend_lines(grouped[name], estimator)),
         )
         result = result.model_copy(update={"notes": notes_of(result, settings)})
         return result.model_copy(update={"paragraph": methods_paragraph(result, population.task)})
@@ -220,130 +207,3 @@ class _Asked:
             self.classes.members(known.holds),
             self.rows.places,
         )
-
-    def _gold(self) -> Gold:
-        population, places = self.population, self.rows.places
-        stated = population.stated
-        return Gold(
-            self.classes.members(self.rows.holds),
-            self.classes.members(population.predicted[places]),
-            None if stated is None else self.classes.probabilities(stated[places]),
-            self.rows.weights,
-        )
-
-    def _compare(self, text, cells, tallies, shares_of, tail) -> list[Difference]:  # type: ignore[no-untyped-def]
-        name, given, reference = text.partition("=")
-        tally, names = tallies[name], cells[name].names
-        if given and reference not in names:
-            raise UsageError(
-                f"--compare {text}: {name} has no value {reference!r}{nearest(reference, names)}"
-            )
-        chosen = np.array([place for place, value in enumerate(names) if value != reference or not given])
-        groups = tally.at(chosen)
-        if given:
-            others = tally.at(np.full(len(chosen), names.index(reference)))
-            if (groups.sampled & others.sampled).any():
-                raise UsageError(
-                    f"--compare {text}: a trial may count in several values of {name}; compare each with all"
-                    f" others: --compare {name}"
-                )
-        else:
-            whole = tallies[ALL].at(np.zeros(len(chosen), dtype=np.int64))
-            others = whole.minus(groups)
-        mine, theirs = shares_of(groups), shares_of(others)
-        contrast = differences(mine, theirs)
-        p = contrast.p_values()
-        low, high = contrast.bounds(tail)
-        ratio, ratio_low, ratio_high = ratios(mine, theirs, tail)
-        corrected = np.stack([holm(row) for row in p])
-        return [
-            Difference(
-                group=name,
-                value=names[place],
-                reference=reference or None,
-                label=label,
-                difference=float(contrast.estimate[row, column]),
-                low=float(low[row, column]),
-                high=float(high[row, column]),
-                ratio=_finite(ratio[row, column]),
-                ratio_low=_finite(ratio_low[row, column]),
-                ratio_high=_finite(ratio_high[row, column]),
-                p=float(p[row, column]),
-                p_holm=float(corrected[row, column]),
-            )
-            for row, place in enumerate(chosen)
-            for column, label in enumerate(self.classes.names)
-            if np.isfinite(contrast.estimate[row, column])
-        ]
-
-    def _trend(self, name, cells, tallies, shares, tail) -> list[Trend]:  # type: ignore[no-untyped-def]
-        """The yearly change of each class, where the groups are years."""
-        numbered = [place for place, value in enumerate(cells.names) if value.isdigit() and len(value) == 4]
-        given = shares[name].at(np.array(numbered, dtype=np.int64))
-        there = np.array(
-            [place for place, row in zip(numbered, given.methods, strict=True) if (row != NONE).all()]
-        )
-        if len(there) < _FEWEST_YEARS:
-            return []
-        years = np.array([int(cells.names[place]) for place in there], dtype=float)
-        tally = tallies[name]
-        contrast: Contrast = yearly_change(
-            shares[name].at(there), years, tally.rows[there] + tally.known_rows[there]
-        )
-        p = contrast.p_values()
-        low, high = contrast.bounds(tail)
-        return [
-            Trend(
-                group=name,
-                first=int(years.min()),
-                last=int(years.max()),
-                years=len(there),
-                label=label,
-                per_year=float(contrast.estimate[0, column]),
-                low=float(low[0, column]),
-                high=float(high[0, column]),
-                p=float(p[0, column]),
-                p_holm=float(corrected),
-            )
-            for column, (label, corrected) in enumerate(zip(self.classes.names, holm(p[0]), strict=True))
-        ]
-
-
-def _listed(name: str, cells: Cells, tally: Tally, shares: Shares, asked: _Asked, tail: float) -> list[Share]:
-    estimate, (low, high) = shares.estimate, shares.bounds(tail)
-    low, high = _one_sided(low, high, asked.settings)
-    fewest = asked.settings.min_gold
-    rows = tally.rows + tally.known_rows
-    return [
-        Share(
-            group=name,
-            value=value,
-            label=label,
-            trials=int(rows[row]),
-            predicted=int(tally.predicted[row, column]),
-            known=int(tally.known_rows[row]),
-            gold=int(shares.gold[row]),
-            gold_with=int(shares.gold_with[row, column]),
-            share=_finite(estimate[row, column]),
-            low=_finite(low[row, column]),
-            high=_finite(high[row, column]),
-            method=METHODS[shares.methods[row, column]],
-            more=max(fewest - int(shares.gold[row]), 0) if shares.methods[row, column] == NONE else 0,
-        )
-        for row, value in enumerate(cells.names)
-        if rows[row]
-        for column, label in enumerate(asked.classes.names)
-    ]
-
-
-def _one_sided(low: Array, high: Array, settings: EstimateSettings) -> tuple[Array, Array]:
-    """The bounds that are wanted; the other one is the end of the scale."""
-    if settings.alternative == "larger":
-        high = np.where(np.isnan(high), high, 1.0)
-    if settings.alternative == "smaller":
-        low = np.where(np.isnan(low), low, 0.0)
-    return low, high
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

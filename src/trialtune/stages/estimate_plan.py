@@ -1,6 +1,6 @@
 """How many rows to label by hand for a wanted precision, and which: a sheet to fill in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,17 +87,17 @@ def plan_estimate(
     predicted = population.predicted[open_rows]
     assumed = population.stated is None
     stated = assumed_probabilities(predicted) if population.stated is None else population.stated[open_rows]
-    chances, members = classes.probabilities(stated), classes.members(predicted)
+    likely, members = classes.probabilities(stated), classes.members(predicted)
     uniform = Design.uniform(len(open_rows))
     design = uniform if settings.design == "uniform" else Design.by_doubt(stated)
     tail = tail_of(settings.level, "two-sided")
     nobody = np.zeros(len(open_rows), dtype=bool)
-    counted = Counted(members, chances, ~nobody, nobody, np.zeros_like(members), np.arange(0))
+    counted = Counted(members, likely, ~nobody, nobody, np.zeros_like(members), np.arange(0))
     groups = {ALL: everything(len(open_rows))}
     groups |= {name: _among(cells, open_rows, len(population)) for name, cells in population.groups.items()}
     titles = [(name, value) for name, cells in groups.items() for value in cells.names]
     cells = Cells.joined(list(groups.values()))
-    forecast = Forecast(members, chances, design, cells, counted.tally(cells), not assumed)
+    forecast = Forecast(members, likely, design, cells, counted.tally(cells), not assumed)
     asked = [classes.names.index(name) for name in of] or list(range(len(classes.names)))
     rows, needed = settings.rows or _USUAL, None
     if settings.precision is not None:
@@ -105,7 +105,8 @@ def plan_estimate(
         most = needed[0][0, asked].max()  # the first group is of all rows
         if np.isinf(most):
             raise UsageError(
-                f"--precision {settings.precision:g}: takes more than {min(MOST, len(open_rows)):,} hand labels;"
+                f"--precision {settings.precision:g}: takes more than {min(MOST, len(open_rows)):,} hand"
+                " labels;"
                 " ask for less, or of fewer classes (--of)"
             )
         rows = int(most)
@@ -114,7 +115,9 @@ def plan_estimate(
     drawn = design.allocated(rows)
     expected = _expected(titles, forecast, needed, classes.names, (rows, tail))
     if out is not None:
-        _write_sheet(population, open_rows, design, rows, settings.seed, Path(out))
+        places, chances = design.draw(rows, settings.seed)
+        strata = design.stratum[places] + 1
+        _write_sheet(population, open_rows[places], {STRATUM: strata, CHANCE: chances}, Path(out))
     return PlanResult(
         version=__version__,
         task=population.task.name,
@@ -190,27 +193,25 @@ def _expected(
 
 
 def _write_sheet(
-    population: Population, open_rows: np.ndarray, design: Design, rows: int, seed: int, out: Path
+    population: Population, places: np.ndarray, drawn: Mapping[str, np.ndarray], out: Path
 ) -> None:
+    """Write the rows at `places`, with how they were drawn."""
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out {out}: the sheet is a .csv file")
     if out.exists():
         raise UsageError(f"--out {out}: exists, perhaps with hand labels in it; choose another name")
     if population.texts is None:
         raise UsageError("the labelled rows have no column text, so that nobody could label the sheet")
-    drawn, chances = design.draw(rows, seed)
-    places = open_rows[drawn]
-    sheet = pl.DataFrame(
-        {
-            "nct_id": population.nct_ids[places],
-            "text": population.texts[places],
-            "labels": [None] * len(places),
-            "note": [None] * len(places),
-            STRATUM: design.stratum[drawn] + 1,
-            CHANCE: chances,
-            "text_hash": population.text_hashes[places] if population.text_hashes is not None else None,
-        },
-        schema_overrides={"labels": pl.String, "note": pl.String, "text_hash": pl.String},
-    )
+    hashes = population.text_hashes
+    nothing = [None] * len(places)
+    columns = {
+        "nct_id": population.nct_ids[places],
+        "text": population.texts[places],
+        "labels": nothing,
+        "note": nothing,
+        **drawn,
+        "text_hash": nothing if hashes is None else hashes[places],
+    }
+    texts = dict.fromkeys(("labels", "note", "text_hash"), pl.String())
     with atomic_file(out) as path:
-        sheet.write_csv(path)
+        pl.DataFrame(columns, schema_overrides=texts).write_csv(path)
