@@ -1,12 +1,11 @@
 """Intervals of a share from a few hundred rows, and of sums of such shares."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtri
 
-Alternative = Literal["two-sided", "larger", "smaller"]
+from trialtune.estimation.settings import Alternative
+
 Array = NDArray[np.float64]
 #: Fewer events than this: the score interval's inner bound is too near (see `score_interval`).
 _FEW = 3.0

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from trialtune.estimation.intervals import Alternative
 from trialtune.settings import Settings
 
+Alternative = Literal["two-sided", "larger", "smaller"]
 Method = Literal["auto", "hand", "exact", "stratified", "ppi"]
 
 

@@ -55,7 +55,7 @@ def write_estimate(result: EstimateResult, out: Path) -> None:
 
 def estimate_to_rich(result: EstimateResult) -> RenderableType:
     """The shares of all trials, the clearest differences and trends, and the notes, for the terminal."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     _columns(table, "label", "share", f"{result.level:.0%} interval", "predicted", "gold", "method")
     for one in result.shares:
         if one.group == ALL:
@@ -87,7 +87,7 @@ def estimate_to_rich(result: EstimateResult) -> RenderableType:
 def plan_to_rich(plan: PlanResult) -> RenderableType:
     """What a draw will bring, for the terminal: of all trials, then what groups will have."""
     wanted = plan.precision is not None
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     needed = [f"rows for ±{100 * (plan.precision or 0):g}", "by hand alone"] if wanted else []
     _columns(table, "label", "predicted", f"± of {plan.rows:,} rows", *needed)
     for one in plan.expected:
