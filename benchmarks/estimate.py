@@ -177,14 +177,14 @@ def coverage(world: World, rows: int, design: str, draws: int, by_hand: np.ndarr
         rate = held[kind] / np.maximum(given, 1)
         ratio = np.nanmedian(widths[kind], axis=0) / hand
         result[kind] = {
-            "least": rate[0].min(),
-            "mean": rate[0].mean(),
+            "least": float(rate[0].min()),
+            "mean": float(rate[0].mean()),
             "width": float(np.median(ratio[0])),
             "widest": float(ratio[0].max()),
-            "groups_least": rate[1:][often].min(),
+            "groups_least": float(rate[1:][often].min()),
             "groups_below": int((rate[1:][often] < 0.94).sum()),
             "groups_asked": int(often.sum()),
-            "groups_mean": rate[1:][often].mean(),
+            "groups_mean": float(rate[1:][often].mean()),
             "groups_width": float(np.median(ratio[1:][often])),
             "groups_widest": float(ratio[1:][often].max()),
             "by_class": dict(zip(LABELS, rate[0].round(4).tolist(), strict=True)),
@@ -332,7 +332,7 @@ def main() -> None:
         write_json(
             chosen.json,
             {
-                "machine": machine(),
+                "machine": machine().model_dump(),
                 "versions": versions(),
                 "coverage": lines,
                 "forecast": forecasts,

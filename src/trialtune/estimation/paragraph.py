@@ -95,8 +95,11 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
             else "drawn at random"
         )
         probabilities = " with known drawing probabilities" if gold.strata > 1 else ""
+        inside = max((one.gold for one in whole), default=0)
+        among = f" ({inside:,} of them among the trials above)" if inside < gold.labelled else ""
         sentences.append(
-            f"{gold.labelled:,} trials, {drawn}{probabilities}, were labelled by hand without sight of the"
+            f"{gold.labelled:,} trials, {drawn}{probabilities}{among}, were labelled by hand without sight"
+            " of the"
             " predictions."
         )
     methods = {name: sum(one.method == name for one in whole) for name in _SOURCES}

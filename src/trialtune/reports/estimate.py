@@ -17,7 +17,7 @@ from trialtune.reports.pages import plots_of, write_page
 from trialtune.results import Result
 
 _NOTHING = "–"
-_MOST = 200  # rows of comparisons on the page; the tables beside it have all
+_MOST = 40  # rows of comparisons on the page; the tables beside it have all
 
 
 def write_estimate(result: EstimateResult, out: Path) -> None:

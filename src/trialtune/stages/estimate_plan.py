@@ -52,7 +52,8 @@ def plan_estimate(
         by: Groups whose expected precision, and what they would need for the wanted one, is told, too.
         where: A condition in SQL on the trials to draw from; give `estimate` the same.
         combine: Classes more; see `estimate`.
-        of: The classes whose shares of all rows shall have the precision; all classes without it.
+        of: The classes whose shares of all rows shall have the precision, and whose doubtful rows are drawn
+            more often; all classes without it.
         known: Trials whose labels are known, which are not drawn; give `estimate` the same.
         settings: Precision or rows, design, seed.
 
@@ -88,8 +89,10 @@ def plan_estimate(
     assumed = population.stated is None
     stated = assumed_probabilities(predicted) if population.stated is None else population.stated[open_rows]
     likely, members = classes.probabilities(stated), classes.members(predicted)
-    uniform = Design.uniform(len(open_rows))
-    design = uniform if settings.design == "uniform" else Design.by_doubt(stated)
+    asked = [classes.names.index(name) for name in of] or list(range(len(classes.names)))
+    design = Design.uniform(len(open_rows))
+    if settings.design == "stratified":
+        design = Design.by_doubt(likely[:, asked])
     tail = tail_of(settings.level, "two-sided")
     nobody = np.zeros(len(open_rows), dtype=bool)
     counted = Counted(members, likely, ~nobody, nobody, np.zeros_like(members), np.arange(0))
@@ -98,7 +101,6 @@ def plan_estimate(
     titles = [(name, value) for name, cells in groups.items() for value in cells.names]
     cells = Cells.joined(list(groups.values()))
     forecast = Forecast(members, likely, design, cells, counted.tally(cells), not assumed)
-    asked = [classes.names.index(name) for name in of] or list(range(len(classes.names)))
     rows, needed = settings.rows or _USUAL, None
     if settings.precision is not None:
         needed = _needed(forecast, asked, settings.precision, tail)
