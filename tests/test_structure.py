@@ -25,6 +25,7 @@ ORDER = [
     {"classifier"},
     {"training"},
     {"interop", "labelling"},
+    {"estimation"},
     {"reports"},
     {"stages"},
     {"experiment", "server"},

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from trialtune.classifier.classifier import Classifier
     from trialtune.classifier.prediction import PREDICTION_SCHEMA, Prediction
+    from trialtune.estimation.settings import EstimateSettings, PlanSettings
     from trialtune.experiment.comparison import compare
     from trialtune.models.settings import LoraSettings
     from trialtune.registry.snapshot.build import import_trials
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from trialtune.stages.apply import LabelSettings, label_registry
     from trialtune.stages.cross_validate import cross_validate
     from trialtune.stages.diff import diff
+    from trialtune.stages.estimate import estimate
+    from trialtune.stages.estimate_plan import plan_estimate
     from trialtune.stages.finetune import finetune
     from trialtune.stages.push import push_to_hub
     from trialtune.stages.settings import AdaptSettings, FinetuneSettings
@@ -32,9 +35,11 @@ if TYPE_CHECKING:
 _PLACES = {
     "AdaptSettings": "stages.settings",
     "Classifier": "classifier.classifier",
+    "EstimateSettings": "estimation.settings",
     "FinetuneSettings": "stages.settings",
     "LabelSettings": "stages.apply",
     "LoraSettings": "models.settings",
+    "PlanSettings": "estimation.settings",
     "PREDICTION_SCHEMA": "classifier.prediction",
     "Prediction": "classifier.prediction",
     "Task": "tasks.task",
@@ -43,10 +48,12 @@ _PLACES = {
     "compare": "experiment.comparison",
     "cross_validate": "stages.cross_validate",
     "diff": "stages.diff",
+    "estimate": "stages.estimate",
     "finetune": "stages.finetune",
     "import_trials": "registry.snapshot.build",
     "label_registry": "stages.apply",
     "load_task": "tasks.catalog",
+    "plan_estimate": "stages.estimate_plan",
     "push_to_hub": "stages.push",
     "read_snapshot": "registry.snapshot.read",
     "sync": "registry.sync.run",
@@ -56,9 +63,11 @@ __all__ = [
     "PREDICTION_SCHEMA",
     "AdaptSettings",
     "Classifier",
+    "EstimateSettings",
     "FinetuneSettings",
     "LabelSettings",
     "LoraSettings",
+    "PlanSettings",
     "Prediction",
     "Task",
     "TrainSettings",
@@ -67,10 +76,12 @@ __all__ = [
     "compare",
     "cross_validate",
     "diff",
+    "estimate",
     "finetune",
     "import_trials",
     "label_registry",
     "load_task",
+    "plan_estimate",
     "push_to_hub",
     "read_snapshot",
     "sync",

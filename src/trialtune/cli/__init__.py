@@ -8,6 +8,7 @@ from trialtune.cli import (  # noqa: F401 - they register commands
     classifiers,
     classify,
     crosswalks,
+    estimate,
     experiment,
     export,
     inspect,

@@ -21,6 +21,27 @@ TASK_FILE, FORMAT = "task.json", 1  # of a classifier folder; another version ha
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How two independent passes over the same texts agreed: micro-F1 between them, over so many labels."""
+
+    texts: int
+    labels: int
+    micro_f1: float
+
+    @property
+    def noise(self) -> float:
+        """Errors of one pass over the labels that hold: the upper 97.5% bound, by Poisson's distribution.
+
+        Two passes that err independently disagree where either does, so that one has half of what they
+        disagree on.
+        """
+        from scipy.special import gammaincinv  # noqa: PLC0415 - nothing else of a task needs it
+
+        disagreements = 2 * (1 - self.micro_f1) * self.labels
+        return float(gammaincinv(disagreements + 1, 0.975) / 2 / self.labels)
+
+
+@dataclass(frozen=True)
 class Task:
     """One classification task over trials.
 
@@ -42,6 +63,7 @@ class Task:
     label_columns: tuple[str, ...] = ("labels", "label")
     synonyms: Mapping[str, str] = field(default_factory=dict)  # other spellings, lower case -> label
     load_gold: "Callable[[], pl.DataFrame] | None" = None  # shipped labels [nct_id, labels, split, text_hash]
+    gold_agreement: Agreement | None = None  # of two passes over some of those
     keywords: Rules | None = None  # what a reader of the definitions would search for: a baseline
     topic_of: Callable[[str], str] | None = None  # a text's topic, where topics all but give answers away
     spec: TaskSpec | None = None  # of a user's own task

@@ -1,0 +1,100 @@
+"""How wide intervals will be for a number of hand labels, and how many labels a width takes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialtune.estimation.intervals import Array, score_interval
+from trialtune.estimation.population import Cells
+from trialtune.estimation.sampling import Design
+from trialtune.estimation.shares import estimate_shares
+from trialtune.estimation.tally import Gold, Tally, Truths
+
+MOST = 10_000  # hand labels: nobody gives more
+_DRAWN = 40_000  # gold rows in all draws of a number of rows: fewer draws of many, which differ less
+_LEAST_DRAWS, _MOST_DRAWS = 10, 100
+_FEWEST, _GROWTH = 50, 2.0  # the numbers of rows that are tried; between them widths fall as a power
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Draws played through: rows of the population, drawn and labelled as the classifier thinks they are.
+
+    `predicted` and `stated` are truth values and probabilities [rows, classes]; `tally` counts the groups of
+    `cells`. Each row's classes hold with their stated probabilities: a forecast is as right as these are.
+    """
+
+    predicted: Truths
+    stated: NDArray[np.float32]
+    design: Design
+    cells: Cells
+    tally: Tally
+    measured: bool  # whether the classifier states probabilities: without, PPI++ is not to be had
+
+    def half_widths(self, rows: int, tail: float, *, min_gold: int = 2) -> tuple[Array, Array]:
+        """Half the mean width of intervals [groups, classes], and gold rows [groups], of so many `rows`.
+
+        NaN for a group that gets too few gold rows in most draws.
+        """
+        random = np.random.default_rng(0)
+        widths, gold_rows = [], []
+        for seed in range(min(max(_DRAWN // rows, _LEAST_DRAWS), _MOST_DRAWS)):
+            places, chances = self.design.draw(rows, seed)
+            stated = self.stated[places]
+            holds = random.random(stated.shape) < stated
+            gold = Gold(holds, self.predicted[places], stated if self.measured else None, 1 / chances)
+            drawn = replace(self.tally, sampled=self.cells.members(places))
+            found = estimate_shares(drawn, gold, min_gold=min_gold)
+            low, high = found.bounds(tail)
+            widths.append((high - low) / 2)
+            gold_rows.append(found.gold)
+        often = np.isfinite(widths).mean(axis=0) > 0.5
+        with np.errstate(invalid="ignore"):
+            mean = np.nansum(widths, axis=0) / np.isfinite(widths).sum(axis=0)
+        return np.where(often, mean, np.nan), np.mean(gold_rows, axis=0)
+
+    def rows_for(self, precision: float, tail: float, wanted: Truths) -> Array:
+        """The fewest hand labels whose mean half width is at most `precision` [groups, classes].
+
+        Numbers are tried until the shares in `wanted` [groups, classes] have it, up to 10,000; infinite where
+        others then have not.
+        """
+        total = min(int(self.design.sizes.sum()), MOST)
+        tried: list[int] = []
+        widths: list[Array] = []
+        rows = min(_FEWEST, total)
+        while True:
+            tried.append(rows)
+            found, _ = self.half_widths(rows, tail)
+            widths.append(np.nan_to_num(found, nan=np.inf))
+            if rows == total or (widths[-1][wanted] <= precision).all():
+                break
+            rows = min(int(rows * _GROWTH), total)
+        return _reached(np.array(tried, dtype=float), np.minimum.accumulate(widths), precision)
+
+
+def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total: int) -> Array:
+    """The fewest hand labels with which Wilson's interval of `share` is narrow enough.
+
+    `part` is a group's share of the rows, which are `total`.
+    """
+    tried = np.unique(np.geomspace(min(_FEWEST, total), total, 200).round())
+    widths = []
+    for rows in tried:
+        low, high = score_interval(share, rows * part / (1 - rows / (total + 1)), tail=tail)
+        widths.append((high - low) / 2)
+    return _reached(tried, np.minimum.accumulate(widths), precision)
+
+
+def _reached(tried: Array, widths: Array, precision: float) -> Array:
+    """The rows [...] at which widths [tried, ...] fall to `precision`; infinite where they do not."""
+    enough = widths <= precision
+    first = enough.argmax(axis=0)
+    before = np.maximum(first - 1, 0)
+    wide, narrow = (np.take_along_axis(widths, place[None], axis=0)[0] for place in (before, first))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        way = np.log(wide / precision) / np.log(wide / narrow)
+    way = np.where((first > 0) & np.isfinite(way), np.clip(way, 0, 1), 1.0)
+    found = np.exp(np.log(tried[before]) * (1 - way) + np.log(tried[first]) * way)
+    return np.where(enough.any(axis=0), np.ceil(found - 1e-6), np.inf)

@@ -1,0 +1,242 @@
+"""Hand-labelled rows, checked: which rows of the population they are, and for how many each stands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trialtune.dataset.columns import prepared
+from trialtune.dataset.tables import read_table
+from trialtune.errors import DataError
+from trialtune.estimation.intervals import Array
+from trialtune.estimation.population import Population, memberships
+from trialtune.estimation.result import GoldCounts
+from trialtune.tasks.text import normalize_text
+
+CHANCE, STRATUM = "drawing_probability", "stratum"
+NONE_HOLDS = "-"  # written where no label of a multi-label task holds: an empty cell is not labelled yet
+_OFF = 0.005  # by how much strata may miss the population's size
+_CHANCE_OFF = 5  # standard errors by which other designs may
+
+
+@dataclass(frozen=True)
+class GoldRows:
+    """Gold rows: their places in the population, their labels [rows, labels], and for how many each stands.
+
+    `drawn` rows were to be labelled: so many are `labelled`, `later` come after the last labelled one and
+    are not reached yet, `skipped` stand between labelled ones, `changed` have another text by now; `aside`
+    were chosen otherwise than by chance. `assumed`: that they are a random draw is the user's word.
+    """
+
+    places: NDArray[np.int64]
+    holds: NDArray[np.bool_]
+    weights: Array
+    drawn: int
+    later: int
+    skipped: int
+    changed: int
+    aside: int
+    strata: int
+    assumed: bool
+
+    @property
+    def labelled(self) -> int:
+        return len(self.places)
+
+    @property
+    def counts(self) -> GoldCounts:
+        """The numbers, for a result."""
+        return GoldCounts(
+            drawn=self.drawn,
+            labelled=self.labelled,
+            later=self.later,
+            skipped=self.skipped,
+            changed=self.changed,
+            aside=self.aside,
+            strata=self.strata,
+            assumed_random=self.assumed,
+        )
+
+
+def read_gold(
+    path: Path, population: Population, *, others: NDArray[np.bool_], assume_random: bool = False
+) -> GoldRows:
+    """Read hand labels of a random draw from the rows of the population that are among `others` [rows].
+
+    `path` is a table of `nct_id`, `labels` (names divided by `|`, or a list) and `drawing_probability`, as
+    `trialtune estimate plan` makes it, with or without `stratum`. An empty cell is a row not labelled yet:
+    the rows of a stratum that are stand for all of it. In a multi-label task `-` says that no label holds.
+
+    Raises:
+        DataError: A row is no row of the population, stands twice, has an unknown label or no probability;
+            the probabilities do not stand for the population; or there are none, and `assume_random` is not
+            set.
+    """
+    first = 2 if path.suffix.lower() == ".csv" else 1
+    table = prepared(read_table(path)).with_row_index("row", offset=first)
+    for name in ("nct_id", "labels"):
+        if name not in table.columns:
+            raise DataError(
+                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
+            )
+    table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
+    table, aside = _by_chance(table)
+    table = _placed(table, population, others, path)
+    there = _labelled(table, population)
+    labelled = table.filter(there & ~table["changed"])
+    if not len(labelled):
+        raise DataError(f"{path}: no row has labels yet; fill in the column labels")
+    holds = _holds(labelled, population, path)
+    last = int(there.arg_true()[-1])
+    changed = int((there & table["changed"]).sum())
+    assumed = CHANCE not in table.columns and "drawn" not in table.columns
+    if assumed and not assume_random:
+        raise DataError(
+            f"{path}: has no column {CHANCE}, so that nothing says how its rows were chosen; draw rows with"
+            " `trialtune estimate plan`, or say --assume-random if each row had the same chance"
+        )
+    weights, strata = _weights(table, labelled, int(others.sum()), path)
+    return GoldRows(
+        labelled["place"].to_numpy().astype(np.int64),
+        holds,
+        weights,
+        drawn=len(table),
+        later=len(table) - 1 - last,
+        skipped=int((~there).sum()) - (len(table) - 1 - last),
+        changed=changed,
+        aside=aside,
+        strata=strata,
+        assumed=assumed,
+    )
+
+
+def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The rows that chance has drawn; `annotate` marks others, which it chose for what they teach."""
+    if "drawn" not in table.columns or CHANCE in table.columns:
+        return table, 0
+    kept = table.filter(pl.col("drawn").cast(pl.String).str.to_lowercase().is_in(["random", "listed"]))
+    return kept, len(table) - len(kept)
+
+
+def _placed(
+    table: pl.DataFrame, population: Population, others: NDArray[np.bool_], path: Path
+) -> pl.DataFrame:
+    """With `place`, the row of the population, and `changed`, whether its text is another by now."""
+    twice = table.filter(pl.col("nct_id").is_duplicated())
+    if len(twice):
+        first = twice["nct_id"][0]
+        rows = ", ".join(map(str, twice.filter(nct_id=first)["row"]))
+        raise DataError(f"{path}: {first} stands in rows {rows}; keep one row a trial")
+    facts = {"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)}
+    known = pl.DataFrame({**facts, "open": others, "hash_now": population.text_hashes})
+    table = table.join(known, on="nct_id", how="left", maintain_order="left")
+    foreign = table.filter(pl.col("place").is_null())
+    if len(foreign):
+        raise DataError(
+            f"{path}, row {foreign['row'][0]}: {foreign['nct_id'][0] or 'an empty NCT id'} is not among"
+            f" the labelled trials ({len(foreign):,} such rows); give the labels that the rows were drawn"
+            " from"
+        )
+    taken = table.filter(~pl.col("open"))
+    if len(taken):
+        raise DataError(
+            f"{path}, row {taken['row'][0]}: {taken['nct_id'][0]} has a known label already ({len(taken):,}"
+            " such"
+            " rows); draw with `trialtune estimate plan --known`, which leaves such rows out"
+        )
+    changed = pl.lit(False)
+    if "text_hash" in table.columns and population.text_hashes is not None:
+        changed = (pl.col("text_hash") != pl.col("hash_now")).fill_null(False)
+    return table.with_columns(changed.alias("changed"))
+
+
+def _labelled(table: pl.DataFrame, population: Population) -> pl.Series:
+    """Which rows somebody has labelled."""
+    column = table["labels"]
+    if isinstance(column.dtype, pl.List):
+        filled = column.list.len() > 0
+    else:
+        filled = column.cast(pl.String).str.strip_chars() != ""
+    if "status" in table.columns:  # of `annotate`: an answer without a label says that none holds
+        answered = table["status"].cast(pl.String) == "labelled"
+        filled = answered & (filled | (population.task.kind == "multi_label"))
+    return filled.fill_null(False)
+
+
+def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
+    task = population.task
+    column = labelled["labels"]
+    if column.dtype == pl.String:
+        none = column.str.strip_chars() == NONE_HOLDS
+        column = pl.select(pl.when(none).then(pl.lit("")).otherwise(column)).to_series()
+    known = {normalize_text(label): label for label in task.labels}
+    known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
+    holds = memberships(column, task, known, str(path), labelled["row"].to_list())
+    if task.kind == "multi_class":
+        wrong = np.flatnonzero(holds.sum(axis=1) != 1)
+        if len(wrong):
+            raise DataError(
+                f"{path}, row {labelled['row'][int(wrong[0])]}: {labelled['labels'][int(wrong[0])]!r} is"
+                " not one"
+                f" label; {task.name} takes one of {', '.join(task.labels)}"
+            )
+    return holds
+
+
+def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path: Path) -> tuple[Array, int]:
+    """For how many rows each labelled row stands, and how many strata there are."""
+    if CHANCE not in table.columns:
+        return np.full(len(labelled), population / len(labelled)), 1
+    table, labelled = (_with_chances(frame, path) for frame in (table, labelled))
+    if STRATUM not in table.columns:
+        chances = table[CHANCE].to_numpy()
+        stood, error = (1 / chances).sum(), np.sqrt(((1 - chances) / chances**2).sum())
+        _check_size(stood, population, max(_OFF * population, _CHANCE_OFF * error), path)
+        return population / stood * len(table) / len(labelled) / labelled[CHANCE].to_numpy(), 1
+    strata = table.group_by(STRATUM).agg(
+        pl.len().alias("drawn"), pl.col(CHANCE).mean(), pl.col(CHANCE).n_unique().alias("chances")
+    )
+    mixed = strata.filter(pl.col("chances") > 1)
+    if len(mixed):
+        raise DataError(f"{path}: stratum {mixed[STRATUM][0]} has several drawing probabilities; give it one")
+    strata = strata.with_columns((pl.col("drawn") / pl.col(CHANCE)).alias("stands_for"))
+    _check_size(float(strata["stands_for"].sum()), population, _OFF * population, path)
+    answered = labelled.group_by(STRATUM).agg(pl.len().alias("labelled"))
+    strata = strata.join(answered, on=STRATUM, how="left")
+    bare = strata.filter(pl.col("labelled").is_null())
+    if len(bare):
+        raise DataError(
+            f"{path}: no row of stratum {bare[STRATUM][0]} is labelled ({len(bare)} of {len(strata)} strata"
+            " are"
+            " without); label the sheet's rows in their order, and some more of them"
+        )
+    weights = {
+        name: stands / count for name, stands, count in strata[[STRATUM, "stands_for", "labelled"]].rows()
+    }
+    return np.array([weights[name] for name in labelled[STRATUM]], dtype=float), len(strata)
+
+
+def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    written = table[CHANCE]
+    chances = written.cast(pl.Float64, strict=False)
+    wrong = (chances.is_null() | ~chances.is_between(0, 1, closed="right")).arg_true()
+    if len(wrong):
+        place = int(wrong[0])
+        what = "no" if written[place] is None else f"{written[place]!r} as"
+        raise DataError(
+            f"{path}, row {table['row'][place]}: {table['nct_id'][place]} has {what} {CHANCE}"
+            f" ({len(wrong):,} such"
+            " rows); it is a number above 0, at most 1: keep the sheet's own"
+        )
+    return table.with_columns(chances)
+
+
+def _check_size(stood: float, population: int, off: float, path: Path) -> None:
+    if abs(stood - population) > off:
+        raise DataError(
+            f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {population:,} are to be"
+            " stood"
+            " for; give the labels that were drawn from, and the sheet with all its rows, labelled or not"
+        )

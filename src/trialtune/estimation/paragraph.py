@@ -1,0 +1,126 @@
+"""An estimate in words: what a reader must know of it, and a paragraph for a methods section."""
+
+from trialtune.estimation.result import ALL, EstimateResult
+from trialtune.estimation.settings import EstimateSettings
+from trialtune.tasks.task import Task
+
+_SOURCES = {
+    "stratified": "post-stratified by the predicted label, with Wilson score intervals of the strata's"
+    " effective"
+    " sample sizes (Brown, Cai and DasGupta, 2001; Korn and Graubard, 1998) combined by the method of"
+    " variance"
+    " estimates recovery (Donner and Zou, 2012)",
+    "ppi": "prediction-powered with power tuning (PPI++; Angelopoulos, Duchi and Zrnic, 2023) with Wilson"
+    " score"
+    " intervals of the effective sample size",
+    "hand": "from the hand labels alone, with Wilson score intervals (Brown, Cai and DasGupta, 2001)",
+    "exact": "from the hand labels alone, with Clopper-Pearson intervals of the effective sample size (Korn"
+    " and"
+    " Graubard, 1998)",
+    "known": "by counting, as all labels are known",
+}
+
+
+def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, ...]:
+    """What a reader must know: what was left out, assumed or skipped, with counts."""
+    notes = []
+    gold = result.gold
+    if result.without_text:
+        notes.append(f"{result.without_text:,} trials have no text of this task: shares are of the others.")
+    if result.outside:
+        notes.append(
+            f"{result.outside:,} trials are left out: they have no known label, and no random draw covers"
+            " them."
+        )
+    if gold and gold.assumed_random:
+        notes.append(
+            "That the gold rows are a random draw is assumed, not known: if they are not, the intervals"
+            " mislead."
+        )
+    if gold and gold.later:
+        notes.append(
+            f"{gold.later:,} of {gold.drawn:,} drawn rows are not labelled yet; those before them stand for"
+            " all."
+        )
+    if gold and gold.skipped:
+        notes.append(
+            f"{gold.skipped:,} drawn rows were skipped: they are taken to be like the labelled rows of their"
+            " stratum. If they were skipped for being hard, shares may be off by more than the intervals say."
+        )
+    if gold and gold.changed:
+        notes.append(
+            f"{gold.changed:,} labelled rows are left out: their text has changed since they were drawn."
+        )
+    if gold and gold.aside:
+        notes.append(f"{gold.aside:,} labelled rows are left out: they were not drawn by chance.")
+    if result.noise:
+        notes.append(
+            f"Known labels come from one pass over the texts: intervals are wider by {result.noise:.1%} of"
+            " what"
+            " rests on them, the upper bound of that pass's errors."
+        )
+    bare = {(one.group, one.value): one for one in result.shares if one.method == "none"}
+    if bare:
+        lacking = [f"{value} ({one.gold}, {one.more} more)" for (_, value), one in list(bare.items())[:5]]
+        others = f" and {len(bare) - 5} others" if len(bare) > 5 else ""
+        notes.append(
+            f"No shares for groups with fewer than {settings.min_gold} gold rows:"
+            f" {', '.join(lacking)}{others}."
+        )
+    return tuple(notes)
+
+
+def methods_paragraph(result: EstimateResult, task: Task) -> str:
+    """What was done, with every number filled in, for a paper's methods section."""
+    whole = [one for one in result.shares if one.group == ALL]
+    gold = result.gold
+    by = (
+        f"classifier {result.classifier} of trialtune {result.version}"
+        if result.classifier
+        else "a classifier"
+    )
+    sentences = [
+        f"Each of {result.trials:,} trials was labelled for {task.name} ({len(task.labels)} labels) by {by}."
+    ]
+    if result.where:
+        sentences[0] = sentences[0].replace(" trials was", f" trials ({result.where}) was")
+    if result.known:
+        sentences.append(f"The labels of {result.known:,} of them were known from hand labelling.")
+    if gold:
+        drawn = (
+            "taken for a random draw"
+            if gold.assumed_random
+            else f"drawn at random from {gold.strata} strata"
+            if gold.strata > 1
+            else "drawn at random"
+        )
+        probabilities = " with known drawing probabilities" if gold.strata > 1 else ""
+        inside = max((one.gold for one in whole), default=0)
+        among = f" ({inside:,} of them among the trials above)" if inside < gold.labelled else ""
+        sentences.append(
+            f"{gold.labelled:,} trials, {drawn}{probabilities}{among}, were labelled by hand without sight"
+            " of the"
+            " predictions."
+        )
+    methods = {name: sum(one.method == name for one in whole) for name in _SOURCES}
+    used = [f"{_SOURCES[name]} ({count} of {len(whole)} classes)" for name, count in methods.items() if count]
+    sided = {"two-sided": "two-sided", "larger": "one-sided lower", "smaller": "one-sided upper"}
+    if used:
+        sentences.append(
+            f"Shares were estimated {'; '.join(used)}. Intervals are {sided[result.alternative]} at the"
+            f" {result.level:.0%} level."
+        )
+    if result.differences:
+        sentences.append(
+            "Groups were compared by differences and ratios of shares with intervals from those of the shares"
+            " (Zou and Donner, 2008), and p-values corrected over the classes by Holm's method (1979)."
+        )
+    if result.trends:
+        sentences.append("Trends are weighted least-squares slopes of the yearly shares.")
+    if result.noise:
+        sentences.append(
+            "To allow for errors of the known labels, which were assigned in one pass, intervals were"
+            " widened"
+            f" by {result.noise:.1%} of the share that rests on them."
+        )
+    return " ".join(sentences)
