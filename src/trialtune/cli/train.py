@@ -9,7 +9,9 @@ from rich.table import Table
 from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
 from trialtune.cli.options import described, from_sets
 from trialtune.cli.tasks import Labels, TaskData, TaskName, data_of, stdout
+from trialtune.errors import UsageError
 from trialtune.models.bundled import EMBEDDED
+from trialtune.settings import validated
 from trialtune.stages.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -39,6 +41,13 @@ Outliers = Annotated[
         help="A table of texts that no label fits (.txt: one a line): it learns to be unsure there."
     ),
 ]
+
+
+def _sizes(text: str) -> list[int | None]:
+    try:
+        return [None if size.strip() == "all" else int(size) for size in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--train-sizes {text!r}: write numbers of rows, and all: 50,100,all") from error
 
 
 def _seeds(text: str) -> list[int]:
@@ -149,18 +158,35 @@ def finetune(
 @app.command(
     epilog=example(
         "trialtune compare stop-reasons --data train.parquet --test dev.parquet "
-        "--encoder base/ --adapter adapter/ --set epochs=3 --out comparison/"
+        "--encoder base/ --adapter adapter/ --set epochs=3 --out comparison/",
+        "trialtune compare stop-reasons --data train.parquet --test dev.parquet --encoder base/ "
+        "--adapter adapter/ --train-sizes 50,100,200,500,1000,all --out sizes/",
     )
 )
 def compare(
     task: TaskName,
     encoder: Encoder,
-    adapter: Annotated[
-        str, typer.Option(help="The adapter whose worth is asked: a folder or a Hub id.", show_default=False)
-    ],
     out: Out,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="The adapter whose worth is asked: a folder or a Hub id.", show_default=False),
+    ] = None,
     data: TaskData = None,
     test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
+    train_sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<int,...>",
+            help="Compare on nested training sets of these sizes, `all` for all rows, with the shipped"
+            " classifier"
+            " and TF-IDF beside: 50,100,200,500,1000,all.",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Training sets of each size.")] = 5,
+    task_adapt_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --train-sizes: also adapt to the training texts, by so many steps."),
+    ] = None,
     labels: Labels = None,
     seeds: Annotated[
         str, typer.Option(parser=_seeds, metavar="<int,...>", help="Each trains two classifiers.")
@@ -180,6 +206,26 @@ def compare(
     from trialtune.tasks.catalog import load_task
 
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
+    if train_sizes:
+        from trialtune.experiment.sizes import SizeSettings, compare_sizes
+        from trialtune.reports.sizes import sizes_to_rich
+
+        wanted = {"sizes": _sizes(train_sizes), "draws": draws, "task_adapt_steps": task_adapt_steps}
+        by_size = compare_sizes(
+            chosen,
+            data_of(chosen, data),
+            encoder,
+            out,
+            adapter=adapter,
+            sizes=validated(SizeSettings, wanted, where="--train-sizes"),
+            settings=settings,
+            test=test,
+            labels=labels,
+        )
+        emit(by_size, as_json, lambda _: stdout().print(sizes_to_rich(by_size)))
+        return
+    if adapter is None:
+        raise UsageError("--adapter is missing: the adapter whose worth is asked; or give --train-sizes")
     result = run(
         chosen,
         data_of(chosen, data),
