@@ -207,7 +207,8 @@ def compare(
 
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
     if train_sizes:
-        from trialtune.experiment.sizes import SizeSettings, compare_sizes
+        from trialtune.experiment.size_settings import SizeSettings
+        from trialtune.experiment.sizes import compare_sizes
         from trialtune.reports.sizes import sizes_to_rich
 
         wanted = {"sizes": _sizes(train_sizes), "draws": draws, "task_adapt_steps": task_adapt_steps}

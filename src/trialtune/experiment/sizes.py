@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import Field, field_validator
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
@@ -33,13 +32,13 @@ from trialtune.evaluation.size_result import (
     size_verdict,
 )
 from trialtune.experiment.comparison import Bar
+from trialtune.experiment.size_settings import SizeSettings
 from trialtune.experiment.step import RECORD, Step
 from trialtune.experiment.task_adaptation import TaskAdaptation
 from trialtune.files import atomic_file, folder_digest, read_json, sha256_of
 from trialtune.models.adapters import find_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.reports.sizes import write_sizes
-from trialtune.settings import Settings
 from trialtune.stages.finetune import finetune
 from trialtune.stages.foundations import SHIPPED
 from trialtune.stages.settings import FinetuneSettings, Method
@@ -48,7 +47,6 @@ from trialtune.training.progress import training_bar
 
 BASE, RESULT = "base", "sizes.json"
 _MOST_SEEN = 0.05  # of the test rows
-FEWEST = 20  # rows: fewer cannot be divided into training and calibration
 TITLES = {
     BASE: "Base, fine-tuned",
     "adapted": "Adapted, fine-tuned",
@@ -57,29 +55,6 @@ TITLES = {
     "read-out": "Base, linear read-out",
     "tf-idf": "TF-IDF + logistic regression",
 }
-
-
-class SizeSettings(Settings):
-    """Which training sizes are compared, and how often each is drawn."""
-
-    sizes: tuple[int | None, ...] = Field(
-        (50, 100, 200, 500, 1000, 2000, None), min_length=1, description="training rows; null: all of them"
-    )
-    draws: int = Field(5, ge=1, description="training sets of each size")
-    min_steps: int = Field(
-        100, ge=1, description="steps of fine-tuning at the least, so that few rows are read often enough"
-    )
-    task_adapt_steps: int | None = Field(
-        None, ge=1, description="masked-language-model steps on the training texts: one more system"
-    )
-
-    @field_validator("sizes")
-    @classmethod
-    def _large_enough(cls, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        for size in sizes:
-            if size is not None and size < FEWEST:
-                raise ValueError(f"{size}: fewer than {FEWEST} rows cannot be divided for training")
-        return sizes
 
 
 @dataclass(frozen=True)
@@ -168,11 +143,21 @@ class SizeStudy:
             test=len(gold),
             titles={name: TITLES[name] for name in self.systems},
             points=tuple(points),
-            verdicts={name: size_verdict(name, TITLES[name], points) for name in others},
+            verdicts={name: self._verdict(name, points) for name in others},
         )
         result.save(self.out / "result" / RESULT)
         write_sizes(result, self.out / "result")
         return result
+
+    def _verdict(self, name: str, points: Sequence[SizePoint]) -> str:
+        """A sentence on a system; of the shipped classifier also what it was itself trained on."""
+        sentence, folder = size_verdict(name, TITLES[name], points), shipped_folder(SHIPPED)
+        if name != "shipped" or folder is None:
+            return sentence
+        train = pl.read_parquet(self.train)
+        seen = len(drop_seen(train, folder)[1])
+        told = f" It was itself trained on {seen:,} of the {len(train):,} training texts."
+        return sentence + told if seen else sentence
 
     def _point(self, rows: int, gold: np.ndarray) -> SizePoint:
         labels, draws = list(self.task.labels), range(1, self.sizes.draws + 1)
@@ -287,9 +272,11 @@ def compare_sizes(
         systems["shipped"] = SizedSystem("shipped")
     systems |= {"read-out": SizedSystem("read-out"), "tf-idf": SizedSystem("tf-idf")}
     study = SizeStudy(task, train_file, test_file, opened.name, out, settings, sizes, systems)
+    there = len(pl.read_parquet(train_file, columns=["text"]))
     if not study.rows:
-        there = len(pl.read_parquet(train_file, columns=["text"]))
         raise UsageError(f"--train-sizes: there are {there:,} training rows; ask for fewer")
+    if large := [size for size in sizes.sizes if size and size > there]:
+        tell(f"there are {there:,} training rows: no sets of {', '.join(f'{size:,}' for size in large)}")
     inputs = (opened.digest, sha256_of(train_file), sha256_of(test_file), task.describe())
     if own:
         own.step(task.name, *inputs, bar=bar).run(tell)
@@ -298,7 +285,7 @@ def compare_sizes(
 
 
 def _shipped_fits(test_file: Path, tell: Callable[[str], None]) -> bool:
-    """Whether the shipped classifier can be scored: the few test rows that it has seen are dropped for all."""
+    """Whether the shipped classifier can be scored: the few test rows that it has seen are dropped."""
     folder = shipped_folder(SHIPPED)
     if folder is None:
         return False
