@@ -28,9 +28,9 @@ FOLDED = 2_000  # rows up to which all are scored, in folds
 # Estimates, so that a choice does not hang on how busy the machine is.
 _LEAST_S, _SECONDS_A_ROW = 60.0, 0.2
 _START_S = 12.0  # PyTorch, and a graph written
-_SPEED = 1e11  # multiplications and additions a second, on two cores
-_CLEAR = 0.05  # of F1: what a general encoder's layers have never made up for
-_PASS, _TRAINING = 2, 6  # of each for a weight and token
+_SPEED = 2e11  # multiplications and additions a second, on two cores
+CLEAR = 0.05  # of F1: what a general encoder has never made up for
+_PASS = 2  # of them for a weight and token
 
 
 @dataclass(frozen=True)
@@ -74,27 +74,14 @@ class Choice:
             return
         for method in ("shipped", "tf-idf"):
             self._try_if_there(method)
-        if self._lead("shipped", over="tf-idf") > _CLEAR:
+        if self.lead("shipped", over="tf-idf") > CLEAR:
             self.leave_out("read-out", "the shipped classifier knows these texts: it is far ahead of TF-IDF")
             return
-        seconds = _START_S + self.tokens * encoder_weights(self.encoder) * _PASS / _SPEED
+        seconds = self.seconds(encoder_weights(self.encoder), _PASS)
         if seconds > self.budget:
-            self.leave_out("read-out", self._too_long(seconds))
+            self.leave_out("read-out", self.too_long(seconds))
         else:
             self._try_if_there("read-out")
-
-    def weights_fit(self) -> bool:
-        """Whether training an encoder's weights is to be tried, too; says so where it is not."""
-        if self.rows.folds > 1:
-            reason = f"on fewer than {FOLDED:,} rows a linear layer was never behind it"
-        else:
-            passes = self.settings.epochs * _TRAINING
-            seconds = _START_S + self.tokens * encoder_weights(self.encoder) * passes / _SPEED
-            if seconds <= self.budget:
-                return True
-            reason = self._too_long(seconds)
-        self.leave_out("full", f"{reason}; --method full trains it")
-        return False
 
     def best(self) -> Option:
         """The linear classifier with the least log loss, calibrated.
@@ -144,7 +131,7 @@ class Choice:
             return sum(len(windows.distinct[one]) for one in windows.used)
         return sum(len(text.split()) * 2 for text in self.rows.texts)
 
-    def _lead(self, method: str, *, over: str) -> float:
+    def lead(self, method: str, *, over: str) -> float:
         """By how much the best of one method is ahead of the best of another; 0 where one is missing."""
         best = {
             name: max(merit(self.scores_of(option)) for option in self.options if option.method == name)
@@ -152,8 +139,13 @@ class Choice:
         }
         return best[method] - best[over] if method in best and over in best else 0.0
 
-    def _too_long(self, seconds: float) -> str:
+    def too_long(self, seconds: float) -> str:
+        """Why something is not tried that takes so long."""
         return f"about {seconds:,.0f} s, more than the {self.budget:,.0f} s of --set budget_s"
+
+    def seconds(self, weights: float, operations: float) -> float:
+        """How long all texts take, with so many operations for each of an encoder's weights and tokens."""
+        return _START_S + self.tokens * weights * operations / _SPEED
 
     def _try_if_there(self, method: str) -> None:
         try:

@@ -21,19 +21,21 @@ from trialtune.dataset.seen import add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import fold_numbers, group_rows
 from trialtune.errors import DataError
 from trialtune.evaluation.thresholds import tune_decision
-from trialtune.evaluation.training_result import MethodScore, TrainingResult, TrainingRows
+from trialtune.evaluation.training_result import TrainingResult, TrainingRows
 from trialtune.files import atomic_folder
 from trialtune.reports.card import write_card
 from trialtune.stages.aside import keep_aside
-from trialtune.stages.choice import FOLDED, Choice, Option, merit
+from trialtune.stages.choice import FOLDED, Choice, Option
 from trialtune.stages.foundations import SHIPPED
 from trialtune.stages.settings import FinetuneSettings
+from trialtune.stages.weighed import Weights
 from trialtune.tasks.task import TASK_FILE, Task
 from trialtune.tasks.text import normalize_text
 from trialtune.training.cross_fit import LabelledRows, fitted
 
 if TYPE_CHECKING:
     from trialtune.models.encoders import Encoder
+    from trialtune.training.loop import Progress
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +51,13 @@ def finetune_linear(
     out: Path,
     *,
     settings: FinetuneSettings,
-    train_weights: Callable[[FinetuneSettings], TrainingResult],
+    report: "Callable[[Progress], None] | None" = None,
 ) -> TrainingResult:
     """What `finetune` does by the linear methods, and by "auto".
 
     All rows are scored in folds, up to `FOLDED` of them, and the decision is tuned on what classifiers
-    said that had not seen them; of more rows a share is kept aside, and weights are trained, too, by
-    `train_weights`, where the settings allow the time.
+    said that had not seen them; of more rows a share is kept aside. Where "auto" has the time, weights are
+    trained, too, and scored on as many folds as there is time for.
     """
     start = time.perf_counter()
     gold = multi_hot(examples["labels"], list(task.labels))
@@ -65,12 +67,10 @@ def finetune_linear(
         choice = Choice(rows, settings, encoder, opened)
         choice.try_all()
         best = choice.best()
-        if settings.method == "auto" and choice.weights_fit():
-            trained = train_weights(settings.of_weights())
-            other = _scores_of(trained)
-            if merit(other) > merit(choice.scores_of(best)):
-                return _told(trained, (other, *choice.table(None)), out)
-            choice.others.append(other.model_copy(update={"chosen": False}))
+        if settings.method == "auto":
+            trained = Weights(choice, examples, out, report).ahead_of(best)
+            if trained:
+                return trained
         made = _Made(rows, examples, choice, best)
         return made.write(out, [*notes, *made.notes()], start)
 
@@ -216,23 +216,3 @@ def _contradictions(task: Task, examples: pl.DataFrame) -> list[str]:
     return (
         [f"{several:,} texts have different labels in different rows: all rows are kept"] if several else []
     )
-
-
-def _scores_of(trained: TrainingResult) -> MethodScore:
-    found = trained.calibration
-    return MethodScore(
-        method=trained.method,
-        reads=trained.encoder,
-        micro_f1=found.micro_f1,
-        macro_f1=found.macro_f1,
-        seconds=round(trained.seconds, 2),
-        chosen=True,
-    )
-
-
-def _told(trained: TrainingResult, choice: Sequence[MethodScore], out: Path) -> TrainingResult:
-    """Add to a folder of trained weights what they were chosen from."""
-    summary = trained.model_copy(update={"choice": tuple(choice)})
-    summary.save(out / TRAINING_FILE)
-    write_card(out)
-    return summary

@@ -10,7 +10,7 @@ import polars as pl
 from trialtune.dataset.extra_texts import ExtraTexts
 from trialtune.dataset.holdout import draw_evenly
 from trialtune.errors import UsageError
-from trialtune.evaluation.training_result import MethodScore, TrainingResult
+from trialtune.evaluation.training_result import TrainingResult
 from trialtune.files import check_replaceable
 from trialtune.stages.few_labels import finetune_linear
 from trialtune.stages.settings import FinetuneSettings
@@ -90,26 +90,22 @@ def finetune(
         log.warning("%s: method full", told)
         settings = settings.of_weights()
 
-    def train(settings: FinetuneSettings, choice: Sequence[MethodScore] = ()) -> TrainingResult:
-        from trialtune.stages.weights import train_weights  # noqa: PLC0415 - PyTorch takes seconds
+    if not settings.trains_weights:
+        return finetune_linear(task, examples, encoder, out, settings=settings, report=report)
+    from trialtune.stages.weights import train_weights  # noqa: PLC0415 - PyTorch takes seconds
 
-        return train_weights(
-            task,
-            examples,
-            encoder,
-            out,
-            settings=settings,
-            adapter=adapter,
-            teachers=teachers,
-            extra=extra,
-            calibration=calibration,
-            choice=choice,
-            report=report,
-        )
-
-    if settings.trains_weights:
-        return train(settings)
-    return finetune_linear(task, examples, encoder, out, settings=settings, train_weights=train)
+    return train_weights(
+        task,
+        examples,
+        encoder,
+        out,
+        settings=settings,
+        adapter=adapter,
+        teachers=teachers,
+        extra=extra,
+        calibration=calibration,
+        report=report,
+    )
 
 
 def _there(value: object) -> bool:

@@ -27,6 +27,7 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.evaluation.training_result import MethodScore, TrainingResult, TrainingRows
 from trialtune.files import atomic_folder, fingerprint
 from trialtune.models.adapters import find_adapter
+from trialtune.models.bundled import SHIPPED
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import masters_kept, prepare_training
 from trialtune.models.lora import add_lora
@@ -139,7 +140,10 @@ def train_weights(
             max_length=making.max_length,
         )
         write_seen(examples, folder, extra=(*extra.unlabelled, *extra.outliers))
-        for source in (encoder.folder, *teachers):
+        knowing = list(teachers)
+        if encoder.name != SHIPPED or [*encoder.config.id2label.values()] == making.labels:
+            knowing.append(encoder.folder)  # of other people's labels the shipped classifier knows nothing
+        for source in knowing:
             add_seen(source, folder)
         summary.save(folder / TRAINING_FILE)
         write_card(folder)
