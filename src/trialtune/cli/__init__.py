@@ -3,6 +3,7 @@
 import sys
 
 from trialtune.cli import (  # noqa: F401 - they register commands
+    annotate,
     apply,
     audit,
     classifiers,
