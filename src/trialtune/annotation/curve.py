@@ -105,7 +105,7 @@ def _answers(
 
 
 def decided(probabilities: np.ndarray, kind: str) -> np.ndarray:
-    """Labels [rows, labels] of a model of few rows: the likeliest one, and for multi-label who reaches 0.3."""
+    """Labels [rows, labels] of a model of few rows: the likeliest, and of several all from 0.3 on."""
     answers: np.ndarray = (probabilities >= _CUT) & (kind == "multi_label")
     answers[np.arange(len(answers)), probabilities.argmax(axis=1)] = True
     return answers
@@ -145,9 +145,8 @@ def _advice(gain: Expected, gold: np.ndarray, labels: Sequence[str]) -> str:
     """What to do, in a sentence or two."""
     poor = [label for label, rows in zip(labels, gold.sum(axis=0), strict=True) if rows < _POOR]
     few = f" Fewer than {_POOR} rows have {', '.join(poor)}." if poor else ""
-    told = (
-        f"{STEP} more labels would bring about {gain.f1:+.3f} macro-F1 ({gain.low:+.3f} to {gain.high:+.3f})"
-    )
+    interval = f"{gain.low:+.3f} to {gain.high:+.3f}"
+    told = f"{STEP} more labels would bring about {gain.f1:+.3f} macro-F1 ({interval})"
     if gain.high < _WORTH:
         return f"You may stop: {told}.{few}"
     if gain.f1 < _WORTH:

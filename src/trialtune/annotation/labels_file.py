@@ -40,7 +40,7 @@ class LabelsFile:
             self._lock.acquire()
         except Timeout as error:
             raise UsageError(
-                f"--out {path}: another trialtune process writes it; stop that one, or give each annotator a file"
+                f"--out {path}: another process writes it; stop that one, or give each annotator a file"
             ) from error
         try:
             self.columns = self._prepare([*ANSWER_COLUMNS, *passed], tell)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -75,11 +75,11 @@ def build_annotate_app(session: Session, *, suggest: bool) -> FastAPI:
         }
 
     @app.get("/v1/answered/{back}")
-    def answered(back: int) -> dict[str, Any]:
-        """The text that was answered so many texts ago, with the answer."""
+    def answered(back: int) -> dict[str, Any] | None:
+        """The text that was answered so many texts ago, with the answer; null before the first."""
         found = session.answered(back)
         if found is None:
-            raise HTTPException(404, "there is no earlier text")
+            return None
         item, before = found
         suggestion = session.suggestion(item) if shown else None
         return {**_item(item, before.drawn, suggestion), "answer": _answer(before)}

@@ -109,7 +109,7 @@ async function working(work) {
   busy = true;
   $("form").setAttribute("aria-busy", "true");
   try { await work(); } catch (error) {
-    say((error.status === 404 ? "" : "Error: ") + error.message + ".", error.status !== 404);
+    say(`Error: ${error.message}.`, true);
   }
   busy = false;
   $("form").removeAttribute("aria-busy");
@@ -139,7 +139,9 @@ const save = (status) => working(async () => {
 });
 
 const goBack = () => working(async () => {
-  const { answer, ...before } = await call("/v1/answered/" + (back + 1));
+  const found = await call("/v1/answered/" + (back + 1));
+  if (!found) { say("There is no earlier text."); return; }
+  const { answer, ...before } = found;
   back += 1;
   say(`You said: ${answer.status === "unsure" || answer.status === "skipped" ? answer.status : names(answer.labels)}.`);
   show(before, answer);
