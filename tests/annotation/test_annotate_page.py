@@ -15,7 +15,7 @@ KEYS = {"money": "1", "people": "2", "safety": "3"}
 
 
 def read(out: Path) -> pl.DataFrame:
-    return pl.read_csv(out, infer_schema=False)
+    return pl.read_csv(out, infer_schema=False).fill_null("")
 
 
 def ready(page) -> str:
@@ -182,4 +182,4 @@ def test_predictions_are_reviewed(labelling, browser, task, pool_file) -> None:
         press(page, "1", "Enter")
         assert "Every text is answered" in press(page, "s")
     rows = read(running.out)
-    assert rows["labels"].to_list() == ["money", "people", None] and set(rows["reviewed"]) == {"true"}
+    assert rows["labels"].to_list() == ["money", "people", ""] and set(rows["reviewed"]) == {"true"}
