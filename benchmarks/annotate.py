@@ -1,4 +1,4 @@
-"""What labelling by `trialtune annotate` brings, simulated with hand labels; and how long the next text takes.
+"""What labelling by `trialtune annotate` brings, simulated with hand labels; and how long a text takes.
 
     python benchmarks/annotate.py labels --data DATA      # labels needed: the mix against random draws
     python benchmarks/annotate.py forecast --data DATA    # the forecast at twice the labels against what came
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -121,7 +122,9 @@ def labels_needed(options: argparse.Namespace) -> list[dict[str, Any]]:
             runs.append([scores(data, rows[:size], features, gold) for size in sizes])
         micro, macro = np.mean(runs, axis=0).T
         row: dict[str, Any] = {"mix": name}
-        row |= {f"macro at {size}": float(macro[sizes.index(size)]) for size in (100, 300, 1000, options.most)}
+        row |= {
+            f"macro at {size}": float(macro[sizes.index(size)]) for size in (100, 300, 1000, options.most)
+        }
         row |= {f"labels for {level}": reached(sizes, macro, level) for level in (0.5, 0.6, 0.65, 0.7)}
         row[f"micro at {options.most}"] = float(micro[-1])
         table.append(row)
@@ -166,7 +169,13 @@ def forecasts(options: argparse.Namespace) -> list[dict[str, Any]]:
                     labels=LABELS, kind=TASK.kind,
                 )  # fmt: skip
                 assert told is not None
-                truth = dict(zip(("micro", "macro"), scores(part, rows, data.features[held], data.gold[held]), strict=True))
+                truth = dict(
+                    zip(
+                        ("micro", "macro"),
+                        scores(part, rows, data.features[held], data.gold[held]),
+                        strict=True,
+                    )
+                )
                 for average, curve in (("micro", told.micro), ("macro", told.macro)):
                     later = curve.later[-1]
                     errors[average].append(later.f1 - truth[average])
@@ -189,7 +198,9 @@ def speed(options: argparse.Namespace) -> list[dict[str, Any]]:
     # Of one in two trials the text is that of another one; the others are two texts, so that they differ.
     texts = [silver[a] if a % 2 else f"{silver[a]} {silver[b]}" for a, b in again.tolist()]
     ids = [f"NCT{number:08}" for number in range(TRIALS)]
-    pl.DataFrame({"nct_id": ids, "brief_title": ids, "why_stopped": texts}).write_parquet(work / "pool.parquet")
+    pl.DataFrame({"nct_id": ids, "brief_title": ids, "why_stopped": texts}).write_parquet(
+        work / "pool.parquet"
+    )
     began = time.perf_counter()
     pool = read_pool(TASK, work / "pool.parquet")
     opened = time.perf_counter()
@@ -234,15 +245,20 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=300, help="of `speed`")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
     options = parser.parse_args()
+    busiest = psutil.cpu_percent(interval=2.0)
     rows = {"labels": labels_needed, "forecast": forecasts, "speed": speed}[options.what](options)
     table = Table(*rows[0], box=box.MARKDOWN)
     for row in rows:
-        cells = (f"{cell:.3g}" if isinstance(cell, float) else "-" if cell is None else str(cell) for cell in row.values())
+        cells = (
+            f"{cell:.3g}" if isinstance(cell, float) else "-" if cell is None else str(cell)
+            for cell in row.values()
+        )
         table.add_row(*cells)
-    Console(width=200).print(table)
+    console = Console(width=200)
+    console.print(table)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2))
-    print_machine()
+    print_machine(console, busiest)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def pool_of(texts: list[str], **more) -> Pool:
     return Pool([f"NCT{row:08}" for row in range(len(texts))], texts, [""] * len(texts), {}, **more)
 
 
-def label_all(pool: Pool, settings: DrawSettings, rankings=None, most=10**6, name="Ada") -> list[tuple[int, str]]:
+def label_all(
+    pool: Pool, settings: DrawSettings, rankings=None, most=10**6, name="Ada"
+) -> list[tuple[int, str]]:
     """Places and ways in the order in which one annotator gets them."""
     draws, given, shown = Draws(pool, settings, name), Given(), []
     while (drawn := draws.next(given, rankings or {})).item is not None and len(shown) < most:
@@ -38,13 +40,17 @@ def test_the_mix_is_as_stated() -> None:
     assert shares == pytest.approx({"random": 0.5, "uncertain": 0.3, "rare": 0.2}, abs=0.06)
     assert len({place for place, _ in shown}) == 600
     assert [place for place, way in shown if way == "rare"][:3] == [1, 3, 5]
-    assert shown == label_all(pool, DrawSettings(mix={"random": 0.5, "uncertain": 0.3, "rare": 0.2}), rankings, 600)
+    assert shown == label_all(
+        pool, DrawSettings(mix={"random": 0.5, "uncertain": 0.3, "rare": 0.2}), rankings, 600
+    )
 
 
 def test_annotators_share_a_part_and_no_more() -> None:
     pool = pool_of([f"text {n}" for n in range(5000)])
     settings = DrawSettings(mix={"random": 1.0}, double=0.2)
-    ada, grace = ({place for place, _ in label_all(pool, settings, most=500, name=n)} for n in ("Ada", "Grace"))
+    ada, grace = (
+        {place for place, _ in label_all(pool, settings, most=500, name=n)} for n in ("Ada", "Grace")
+    )
     assert 60 < len(ada & grace) < 180  # 100 of everybody's, some 30 by chance
     alone = DrawSettings(mix={"random": 1.0}, double=0)
     ada, grace = ({place for place, _ in label_all(pool, alone, most=500, name=n)} for n in ("Ada", "Grace"))
@@ -97,7 +103,7 @@ def test_pools_of_several_kinds(task, pool_file, tmp_path) -> None:
         "nct_id": ["NCT00000001", "NCT00000002"],
         "text": ["a", "b"],
         "labels": [["money"], ["people", "safety"]],
-        "probabilities": [{"money": 0.7, "people": 0.1, "safety": 0.1}, {"money": 0.2, "people": 0.6, "safety": 0.5}],
+        "probabilities": [dict(zip(task.labels, row, strict=True)) for row in ((0.7, 0.1, 0.1), (0.2, 0.6, 0.5))],
         "needs_review": [False, True],
     })  # fmt: skip
     (tmp_path / "out" / "labels").mkdir(parents=True)

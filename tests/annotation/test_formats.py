@@ -64,7 +64,9 @@ def run(*arguments: Any) -> Any:
 
 @pytest.fixture
 def own(tmp_path, task):
-    (tmp_path / "own.yaml").write_text(json.dumps({"name": "own", "kind": task.kind, "labels": dict(task.labels)}))
+    (tmp_path / "own.yaml").write_text(
+        json.dumps({"name": "own", "kind": task.kind, "labels": dict(task.labels)})
+    )
     return tmp_path / "own.yaml"
 
 
@@ -73,7 +75,10 @@ def test_out_and_in_again(own, task, tmp_path, program) -> None:
     out, again = tmp_path / "labels.csv", tmp_path / "again.csv"
     first = run("annotations", "import", FILES / "label_studio.json", "--task", own, "--out", out)
     assert (first["appended"], first["already_there"]) == (5, 0)
-    assert run("annotations", "import", FILES / "label_studio.json", "--task", own, "--out", out)["appended"] == 0
+    assert (
+        run("annotations", "import", FILES / "label_studio.json", "--task", own, "--out", out)["appended"]
+        == 0
+    )
     there = tmp_path / {"doccano": "all.jsonl", "csv": "all.csv"}.get(program, "all.json")
     told = run("annotations", "export", out, "--task", own, "--to", program, "--out", there)
     back = run("annotations", "import", there, "--task", own, "--out", again)
@@ -83,7 +88,9 @@ def test_out_and_in_again(own, task, tmp_path, program) -> None:
         assert [(one.text, one.labels) for one in after] == [("no money", ("money",))]
         assert sum(back["left_out"].values()) == 1
         return
-    said = [{(one.key, one.annotator, one.status, one.labels) for one in answers} for answers in (before, after)]
+    said = [
+        {(one.key, one.annotator, one.status, one.labels) for one in answers} for answers in (before, after)
+    ]
     assert said[0] == said[1]
 
 
@@ -102,8 +109,14 @@ def test_labels_files_are_put_together(own, task, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('[{"annotation_id": 1, "annotator": "a", "text": "t", "why": "x"}]', "which of text, why has the labels"),
-        ('[{"data": {"text": "t"}, "annotations": [{"result": [{"value": {"choices": ["monye"]}}]}]}]', "'monye' is no"),
+        (
+            '[{"annotation_id": 1, "annotator": "a", "text": "t", "why": "x"}]',
+            "which of text, why has the labels",
+        ),
+        (
+            '[{"data": {"text": "t"}, "annotations": [{"result": [{"value": {"choices": ["monye"]}}]}]}]',
+            "'monye' is no",
+        ),
         ('[{"fields": {"text": "t"}, "responses": {"q": [], "r": []}}]', "which of q, r has the labels"),
         ('[{"some": "thing"}]', "of no known program"),
         ("[1]", "no rows with named fields"),
@@ -117,7 +130,11 @@ def test_files_that_cannot_be_read(task, tmp_path, content, said) -> None:
 
 
 def test_json_with_labels_that_are_text_and_lists(task, tmp_path) -> None:
-    rows = [{"text": "a", "labels": "money"}, {"text": "b", "labels": ["money", "people"]}, {"text": "c", "labels": None}]
+    rows = [
+        {"text": "a", "labels": "money"},
+        {"text": "b", "labels": ["money", "people"]},
+        {"text": "c", "labels": None},
+    ]
     (tmp_path / "t.json").write_text(json.dumps(rows))
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert read_table(tmp_path / "t.json").equals(read_table(tmp_path / "t.jsonl"))

@@ -15,6 +15,7 @@ STEP = 50  # labels: what an hour or two brings
 _FOLDS = 5
 _SHARES = (0.3, 0.45, 0.65, 1.0)  # of the rows that a fold leaves
 _FEWEST = 20  # rows to score
+_SURE = 60  # rows, from which on a word on stopping is worth something
 _DRAWS = 300  # of the bootstrap
 _CUT = 0.3  # about where the thresholds of a model of few rows stand
 _WORTH = 0.005  # of F1, by STEP more labels: less is hardly worth the work
@@ -84,7 +85,7 @@ def forecast(
         at_random=enough,
         micro=micro,
         macro=macro,
-        advice=_advice(macro.gain, gold, labels),
+        advice=_advice(macro.gain, gold, labels, scored=int(scored.sum())),
     )
 
 
@@ -141,12 +142,14 @@ def _expected(labels: int, values: np.ndarray) -> Expected:
     return Expected(labels=labels, f1=float(values[0]), low=float(low), high=float(high))
 
 
-def _advice(gain: Expected, gold: np.ndarray, labels: Sequence[str]) -> str:
+def _advice(gain: Expected, gold: np.ndarray, labels: Sequence[str], *, scored: int) -> str:
     """What to do, in a sentence or two."""
     poor = [label for label, rows in zip(labels, gold.sum(axis=0), strict=True) if rows < _POOR]
     few = f" Fewer than {_POOR} rows have {', '.join(poor)}." if poor else ""
     interval = f"{gain.low:+.3f} to {gain.high:+.3f}"
     told = f"{STEP} more labels would bring about {gain.f1:+.3f} macro-F1 ({interval})"
+    if scored < _SURE:
+        return f"Go on: {scored} scored texts are too few to say when to stop.{few}"
     if gain.high < _WORTH:
         return f"You may stop: {told}.{few}"
     if gain.f1 < _WORTH:
