@@ -14,10 +14,10 @@ from playwright.sync_api import sync_playwright
 from trialtune import import_trials, load_task
 from trialtune.annotation.candidates import Candidates
 from trialtune.annotation.labels_file import LabelsFile
-from trialtune.annotation.learner import TfIdfLearner
 from trialtune.annotation.pool import read_pool
 from trialtune.annotation.session import Said, Session
 from trialtune.annotation.settings import DrawSettings
+from trialtune.annotation.tf_idf_learner import TfIdfLearner
 from trialtune.annotation.trainer import Trainer
 from trialtune.registry.sample import SampleSettings, generate_studies, write_sample
 from trialtune.server.annotate import TIMEOUT, build_annotate_app

@@ -99,11 +99,12 @@ def test_pools_of_several_kinds(task, pool_file, tmp_path) -> None:
         read_pool(task, pool_file(2, text=["", ""]))
     with pytest.raises(UsageError, match="--review"):
         read_pool(task, pool_file(2), review=True)
+    stated = [(0.7, 0.1, 0.1), (0.2, 0.6, 0.5)]
     rows = pl.DataFrame({
         "nct_id": ["NCT00000001", "NCT00000002"],
         "text": ["a", "b"],
         "labels": [["money"], ["people", "safety"]],
-        "probabilities": [dict(zip(task.labels, row, strict=True)) for row in ((0.7, 0.1, 0.1), (0.2, 0.6, 0.5))],
+        "probabilities": [dict(zip(task.labels, row, strict=True)) for row in stated],
         "needs_review": [False, True],
     })  # fmt: skip
     (tmp_path / "out" / "labels").mkdir(parents=True)

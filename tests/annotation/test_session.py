@@ -6,11 +6,11 @@ import pytest
 from trialtune.annotation.candidates import Candidates
 from trialtune.annotation.curve import forecast
 from trialtune.annotation.labels_file import LabelsFile, read_labels_file
-from trialtune.annotation.learner import TfIdfLearner
 from trialtune.annotation.pool import Pool, read_pool
 from trialtune.annotation.power_law import fit_power_laws
 from trialtune.annotation.session import GoneError, Said, Session
 from trialtune.annotation.settings import DrawSettings
+from trialtune.annotation.tf_idf_learner import TfIdfLearner
 from trialtune.annotation.trainer import Trainer
 from trialtune.errors import UsageError
 

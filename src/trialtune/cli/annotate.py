@@ -120,7 +120,7 @@ def _trainer(task: "Task", pool: "Pool", settings: DrawSettings, *, suggest: boo
     if not (settings.learns or suggest):
         return None
     from trialtune.annotation.candidates import Candidates
-    from trialtune.annotation.learner import TfIdfLearner
+    from trialtune.annotation.tf_idf_learner import TfIdfLearner
     from trialtune.annotation.trainer import Trainer
 
     candidates = Candidates(pool, most=settings.candidates, seed=settings.seed)
