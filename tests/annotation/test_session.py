@@ -72,6 +72,16 @@ def test_a_new_session_goes_on_where_the_last_one_ended(opened, task, pool_file)
     assert again.next().item is None and again.answered(30)[0].text == first[0] and again.answered(31) is None
 
 
+def test_going_back_over_answers_that_the_pool_lacks(opened, task, pool_file) -> None:
+    session = opened(read_pool(task, pool_file(30)))
+    shown = [say(session, "money") for _ in range(12)]
+    session = opened(read_pool(task, pool_file(15)))  # half of the data
+    left = [text for text in shown if int(text.split()[-1]) < 15]
+    assert 0 < len(left) < 12
+    found = [session.answered(back) for back in range(1, len(left) + 2)]
+    assert [one and one[0].text for one in found] == [*left[::-1], None]
+
+
 def test_what_is_refused(opened, task, one_of_many, pool_file) -> None:
     session = opened(read_pool(task, pool_file(5)))
     item = session.next().item

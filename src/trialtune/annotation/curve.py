@@ -101,14 +101,15 @@ def _answers(
         for place, share in enumerate(_SHARES):
             rows = others[: max(2, round(share * len(others)))]
             stated = learner.fit(features[rows], gold[rows]).probabilities(features[held])
-            answers[place, held] = decided(stated, kind)
+            answers[place, held] = decided(stated, kind, at_least_one=bool(gold.any(axis=1).all()))
     return np.array(_SHARES) * len(gold) * (1 - 1 / _FOLDS), answers
 
 
-def decided(probabilities: np.ndarray, kind: str) -> np.ndarray:
-    """Labels [rows, labels] of a model of few rows: the likeliest, and of several all from 0.3 on."""
+def decided(probabilities: np.ndarray, kind: str, *, at_least_one: bool = True) -> np.ndarray:
+    """Labels [rows, labels] of a model of few rows: the likeliest, and where several may hold all from 0.3."""
     answers: np.ndarray = (probabilities >= _CUT) & (kind == "multi_label")
-    answers[np.arange(len(answers)), probabilities.argmax(axis=1)] = True
+    if at_least_one or kind == "multi_class":
+        answers[np.arange(len(answers)), probabilities.argmax(axis=1)] = True
     return answers
 
 

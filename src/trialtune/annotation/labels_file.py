@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -94,6 +95,7 @@ class LabelsFile:
                 handle.write(_line(columns).encode())
                 handle.flush()
                 os.fsync(handle.fileno())
+            _sync_folder(self.path.parent)
             found = [*columns]
         else:
             found = _mend(self.path, tell)
@@ -194,6 +196,14 @@ def _line(cells: Iterable[str | None]) -> str:
     plain = [(cell or "").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "") for cell in cells]
     csv.writer(made, lineterminator="\n").writerow(plain)
     return made.getvalue()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new file's name on the disk, too, where folders can be opened."""
+    with suppress(PermissionError):
+        opened = os.open(folder, os.O_RDONLY)
+        os.fsync(opened)
+        os.close(opened)
 
 
 def _write(out: int, content: bytes) -> None:

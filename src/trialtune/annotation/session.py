@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from trialtune.annotation.draws import Drawn, Draws, Given
 from trialtune.annotation.labels_file import LabelsFile, NotSavedError
 from trialtune.annotation.pool import Item, Pool, Suggestion
 from trialtune.annotation.settings import RANDOM, DrawSettings
 from trialtune.annotation.trainer import Trainer
-from trialtune.dataset.answers import ADJUDICATED, LABELLED, SKIPPED, STATUSES, UNSURE, Answer, now
+from trialtune.dataset.answers import ADJUDICATED, LABELLED, SKIPPED, STATUSES, UNSURE, Answer, Key, now
 from trialtune.errors import UsageError
 from trialtune.settings import nearest
 from trialtune.tasks.task import Task
@@ -61,6 +62,7 @@ class Session:
         self._draws, self._given = Draws(pool, settings, annotator), Given()
         self._lock = threading.Lock()
         self._drawn: Drawn | None = None
+        self._places: dict[Key, int] = {}  # of answered texts; -1: not in this pool
         for answer in file.answers:
             if answer.annotator == annotator and (answer.status == ADJUDICATED) == self.adjudicates:
                 self._given.add(answer)
@@ -82,6 +84,7 @@ class Session:
         with self._lock:
             if not 0 <= place < len(self.pool) or (item := self.pool[place]).key[1] != text_hash:
                 raise GoneError("the data are others than those this text came from; load the page again")
+            self._places[item.key] = place
             drawn, before = self._next(), self._given.by_key.get(item.key)
             suggestion = self.suggestion(item)
             if drawn.item and drawn.item.key == item.key:
@@ -102,11 +105,8 @@ class Session:
         """The text answered so many texts ago (1: the last one), and what was said; None before the first."""
         with self._lock:
             shown = {answer.key[1]: answer for answer in self._given.by_key.values()}
-        if not 0 < back <= len(shown):
-            return None
-        answer = [*shown.values()][-back]
-        item = self.pool.find(answer.nct_id, answer.text)
-        return (item, answer) if item else self.answered(back + 1)
+            here = ((item, answer) for answer in [*shown.values()][::-1] if (item := self._find(answer)))
+            return next(islice(here, max(back, 1) - 1, None), None)
 
     def suggestion(self, item: Item) -> Suggestion | None:
         """What a classifier says of a text; of a sample that was drawn beforehand, nothing."""
@@ -126,6 +126,14 @@ class Session:
         with self._lock:
             found = Counter(label for answer in self._given.by_key.values() for label in answer.labels)
         return {label: found[label] for label in self.task.labels}
+
+    def _find(self, answer: Answer) -> Item | None:
+        """The text of an answer, where the pool has it; that of a million is looked for once."""
+        if answer.key not in self._places:
+            item = self.pool.find(answer.nct_id, answer.text)
+            self._places[answer.key] = item.place if item else -1
+        place = self._places[answer.key]
+        return self.pool[place] if place >= 0 else None
 
     def _next(self) -> Drawn:
         if self._drawn is None:

@@ -80,9 +80,15 @@ class Trainer:
             log.exception("training failed")
             self.problem = f"the model could not be trained: {type(error).__name__}: {error}"
 
+    def _learnt_from(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers that count, one for each wording: or a fold would know the words of another."""
+        by_wording = {answer.key[1]: answer for answer in settle(answers).chosen}
+        none_may_hold = self._task.kind == "multi_label"
+        return [answer for answer in by_wording.values() if answer.labels or none_may_hold]
+
     def _learn(self, answers: Sequence[Answer]) -> None:
         began = time.monotonic()
-        chosen = settle(answers).chosen
+        chosen = self._learnt_from(answers)
         gold = multi_hot([answer.labels for answer in chosen], [*self._task.labels])
         if not gold.any():
             return
