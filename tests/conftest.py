@@ -61,6 +61,12 @@ def hub_server() -> ModuleType:
     return _support("hub_server")
 
 
+@pytest.fixture(scope="session")
+def browser() -> ModuleType:
+    """A real browser: `opened(address, scheme)` yields a page."""
+    return _support("browser")
+
+
 def _support(name: str) -> ModuleType:
     path = Path(__file__).parent / "support" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -40,9 +40,12 @@ def apply_rules(
     return found
 
 
-def tf_idf() -> FeatureUnion:
-    """TF-IDF of words and word pairs, and of 3 to 5 characters inside words, to be fitted."""
-    frequent: dict[str, Any] = {"sublinear_tf": True, "min_df": 2, "dtype": np.float32}
+def tf_idf(*, min_df: int = 2) -> FeatureUnion:
+    """TF-IDF of words and word pairs, and of 3 to 5 characters inside words, to be fitted.
+
+    What stands in fewer than `min_df` texts is left out.
+    """
+    frequent: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "dtype": np.float32}
     return make_union(
         TfidfVectorizer(ngram_range=(1, 2), **frequent),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), **frequent),
@@ -88,7 +91,7 @@ def fit_linear(
     the `calibration` rows.
     """
     features, gold = train
-    fitted = {strength: _fit(features, gold, kind, strength) for strength in strengths}
+    fitted = {strength: fit_logistic(features, gold, kind=kind, strength=strength) for strength in strengths}
     losses = {
         strength: log_loss(model.probabilities(calibration[0]), calibration[1])
         for strength, model in fitted.items()
@@ -97,7 +100,9 @@ def fit_linear(
     return fitted[best], best
 
 
-def _fit(features: Any, gold: np.ndarray, kind: str, strength: float) -> Linear:
+def fit_logistic(features: Any, gold: np.ndarray, *, kind: str, strength: float) -> Linear:
+    """Fit one model: `features` [rows, any], boolean `gold` [rows, labels], C = `strength`."""
+
     def model(target: np.ndarray) -> LogisticRegression | float:
         if target.min() == target.max():
             return float(target[0])
