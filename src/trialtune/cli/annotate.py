@@ -120,11 +120,11 @@ def _trainer(task: "Task", pool: "Pool", settings: DrawSettings, *, suggest: boo
     if not (settings.learns or suggest):
         return None
     from trialtune.annotation.candidates import Candidates
-    from trialtune.annotation.tf_idf_learner import TfIdfLearner
+    from trialtune.annotation.learners import learner_for
     from trialtune.annotation.trainer import Trainer
 
     candidates = Candidates(pool, most=settings.candidates, seed=settings.seed)
-    return Trainer(task, TfIdfLearner(task, candidates.texts), candidates, settings)
+    return Trainer(task, learner_for(task, candidates.texts), candidates, settings)
 
 
 def _classifier(name: str | None) -> Any:
