@@ -23,7 +23,7 @@ class World:
 
     @classmethod
     def of(cls, rows: int, shares: list[float], *, seed: int = 0, sharp: float = 1.2) -> "World":
-        """Classes that hold in such shares; a classifier that is the sharper, the less their scores overlap."""
+        """Classes that hold in such shares; the sharper the classifier, the less their scores overlap."""
         random = np.random.default_rng(seed)
         usual = np.array(shares)
         holds = random.random((rows, len(shares))) < usual
@@ -57,7 +57,7 @@ def make_world() -> Callable[..., World]:
 
 @dataclass(frozen=True)
 class Registry:
-    """Labelled trials in a folder: `labels.parquet` as `predict` writes it, `trials.parquet`; what is true."""
+    """Labelled trials: `labels.parquet` as `predict` writes it, `trials.parquet`; what is true."""
 
     folder: Path
     true: dict[str, str]

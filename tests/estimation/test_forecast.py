@@ -73,9 +73,11 @@ def test_without_probabilities_of_its_own_the_classifier_is_not_taken_at_its_wor
     expected, _ = forecast_of(world, design, measured=False).half_widths(1000, 0.025)
     widths = []
     for seed in range(40):
-        low, high = estimate_shares(*world.drawn(design.draw(1000, seed)[0]), method="stratified").bounds(0.025)
+        low, high = estimate_shares(*world.drawn(design.draw(1000, seed)[0]), method="stratified").bounds(
+            0.025
+        )
         widths.append((high - low)[0] / 2)
-    np.testing.assert_allclose(expected[0], np.mean(widths, axis=0), rtol=0.03)
+    np.testing.assert_allclose(expected[0], np.mean(widths, axis=0), rtol=0.06)
 
 
 def test_a_group_that_gets_too_few_rows_has_no_width(world) -> None:

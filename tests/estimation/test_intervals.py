@@ -86,7 +86,7 @@ def coverage(interval, n: int, share: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("n", [20, 50, 100, 300, 1000])
 def test_how_often_the_intervals_hold(n) -> None:
-    """The exact one always. The score interval falls below .94 where a count falls out of it, never under .915.
+    """The exact one always. The score interval falls below .94 where a count leaves it, never under .915.
 
     It is least just beyond a bound. Over all shares the score interval holds as often as it says.
     """

@@ -30,7 +30,7 @@ def test_the_sheet_stands_for_the_population(stated, share, seed) -> None:
     rows = max(int(share * len(stated)), 1)
     places, chances = design.draw(rows, seed)
     assert len(set(places.tolist())) == len(places) == design.allocated(rows).sum()
-    assert ((0 < chances) & (chances <= 1)).all()
+    assert ((chances > 0) & (chances <= 1)).all()
     assert (1 / chances).sum() == pytest.approx(len(stated))
     again, _ = design.draw(rows, seed)
     assert (places == again).all()
@@ -98,7 +98,7 @@ def test_labels_without_probabilities_get_some_that_keep_their_share() -> None:
     predicted = np.random.default_rng(0).random((1000, 3)) < [0.3, 0.01, 0.9]
     predicted[:, 1] &= False
     stated = assumed_probabilities(predicted)
-    assert ((0 <= stated) & (stated <= 1)).all()
+    assert ((stated >= 0) & (stated <= 1)).all()
     np.testing.assert_allclose(stated.mean(axis=0), predicted.mean(axis=0), atol=1e-6)
     assert stated[predicted[:, 0], 0] == pytest.approx(0.8)
     assert stated[~predicted[:, 2], 2] == pytest.approx(0.2)  # most rows have it: the few without may err

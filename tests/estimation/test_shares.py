@@ -65,7 +65,7 @@ def test_bounds_hold_the_share_and_stay_within_0_and_1(world, method, rows) -> N
         places, chances = Design.by_doubt(world.stated).draw(rows, seed)
         found = estimate_shares(*world.drawn(places, 1 / chances), method=method, min_gold=2)
         low, high = found.bounds(0.025)
-        assert ((0 <= low) & (high <= 1) & (low < high)).all()
+        assert ((low >= 0) & (high <= 1) & (low < high)).all()
         assert (low <= found.estimate).all() and (found.estimate <= high).all()
 
 

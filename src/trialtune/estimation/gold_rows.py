@@ -1,5 +1,6 @@
 """Hand-labelled rows, checked: which rows of the population they are, and for how many each stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from trialtune.tasks.text import normalize_text
 
 CHANCE, STRATUM = "drawing_probability", "stratum"
 NONE_HOLDS = "-"  # written where no label of a multi-label task holds: an empty cell is not labelled yet
+_HASH = "^[0-9a-f]{16}$"
 _OFF = 0.005  # by how much strata may miss the population's size
 _CHANCE_OFF = 5  # standard errors by which other designs may
 
@@ -76,6 +78,7 @@ def read_gold(
     """
     first = 2 if path.suffix.lower() == ".csv" else 1
     table = prepared(read_table(path)).with_row_index("row", offset=first)
+    table = table.filter(~pl.all_horizontal(pl.exclude("row").is_null()))  # spreadsheets add empty rows
     for name in ("nct_id", "labels"):
         if name not in table.columns:
             raise DataError(
@@ -97,7 +100,11 @@ def read_gold(
             f"{path}: has no column {CHANCE}, so that nothing says how its rows were chosen; draw rows with"
             " `trialtune estimate plan`, or say --assume-random if each row had the same chance"
         )
-    weights, strata = _weights(table, labelled, int(others.sum()), path)
+    # Rows may have been drawn from all of the population, or from those that are asked about.
+    sizes = [int(others.sum())]
+    if table["within"].all():
+        sizes.append(int((others & population.within).sum()))
+    weights, strata = _weights(table, labelled, sizes, path)
     return GoldRows(
         labelled["place"].to_numpy().astype(np.int64),
         holds,
@@ -124,13 +131,15 @@ def _placed(
     table: pl.DataFrame, population: Population, others: NDArray[np.bool_], path: Path
 ) -> pl.DataFrame:
     """With `place`, the row of the population, and `changed`, whether its text is another by now."""
-    twice = table.filter(pl.col("nct_id").is_duplicated())
+    twice = table.filter(pl.col("nct_id").is_duplicated() & pl.col("nct_id").is_not_null())
     if len(twice):
         first = twice["nct_id"][0]
         rows = ", ".join(map(str, twice.filter(nct_id=first)["row"]))
         raise DataError(f"{path}: {first} stands in rows {rows}; keep one row a trial")
     facts = {"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)}
-    known = pl.DataFrame({**facts, "open": others, "hash_now": population.text_hashes})
+    known = pl.DataFrame(
+        {**facts, "open": others, "within": population.within, "hash_now": population.text_hashes}
+    )
     table = table.join(known, on="nct_id", how="left", maintain_order="left")
     foreign = table.filter(pl.col("place").is_null())
     if len(foreign):
@@ -148,7 +157,9 @@ def _placed(
         )
     changed = pl.lit(False)
     if "text_hash" in table.columns and population.text_hashes is not None:
-        changed = (pl.col("text_hash") != pl.col("hash_now")).fill_null(False)
+        # A spreadsheet may have taken a hash for a number.
+        whole = pl.col("text_hash").cast(pl.String).str.contains(_HASH)
+        changed = (whole & (pl.col("text_hash") != pl.col("hash_now"))).fill_null(False)
     return table.with_columns(changed.alias("changed"))
 
 
@@ -185,16 +196,26 @@ def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArra
     return holds
 
 
-def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path: Path) -> tuple[Array, int]:
-    """For how many rows each labelled row stands, and how many strata there are."""
+def _weights(
+    table: pl.DataFrame, labelled: pl.DataFrame, sizes: Sequence[int], path: Path
+) -> tuple[Array, int]:
+    """For how many rows each labelled row stands, and how many strata there are.
+
+    `sizes` are the numbers of rows that all of them may stand for.
+    """
     if CHANCE not in table.columns:
-        return np.full(len(labelled), population / len(labelled)), 1
+        return np.full(len(labelled), sizes[-1] / len(labelled)), 1
     table, labelled = (_with_chances(frame, path) for frame in (table, labelled))
     if STRATUM not in table.columns:
         chances = table[CHANCE].to_numpy()
         stood, error = (1 / chances).sum(), np.sqrt(((1 - chances) / chances**2).sum())
-        _check_size(stood, population, max(_OFF * population, _CHANCE_OFF * error), path)
-        return population / stood * len(table) / len(labelled) / labelled[CHANCE].to_numpy(), 1
+        size = _size(stood, sizes, _CHANCE_OFF * error, path)
+        return size / stood * len(table) / len(labelled) / labelled[CHANCE].to_numpy(), 1
+    if len(bare := table.filter(pl.col(STRATUM).is_null())):
+        raise DataError(
+            f"{path}, row {bare['row'][0]}: {bare['nct_id'][0]} has no {STRATUM} ({len(bare):,} such rows);"
+            " keep the sheet's own"
+        )
     strata = table.group_by(STRATUM).agg(
         pl.len().alias("drawn"), pl.col(CHANCE).mean(), pl.col(CHANCE).n_unique().alias("chances")
     )
@@ -202,7 +223,7 @@ def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path:
     if len(mixed):
         raise DataError(f"{path}: stratum {mixed[STRATUM][0]} has several drawing probabilities; give it one")
     strata = strata.with_columns((pl.col("drawn") / pl.col(CHANCE)).alias("stands_for"))
-    _check_size(float(strata["stands_for"].sum()), population, _OFF * population, path)
+    _size(float(strata["stands_for"].sum()), sizes, 0.0, path)
     answered = labelled.group_by(STRATUM).agg(pl.len().alias("labelled"))
     strata = strata.join(answered, on=STRATUM, how="left")
     bare = strata.filter(pl.col("labelled").is_null())
@@ -220,7 +241,8 @@ def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path:
 
 def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     written = table[CHANCE]
-    chances = written.cast(pl.Float64, strict=False)
+    plain = written.str.replace(r"^\s*(\d),", "$1.") if written.dtype == pl.String else written
+    chances = plain.cast(pl.Float64, strict=False)
     wrong = (chances.is_null() | ~chances.is_between(0, 1, closed="right")).arg_true()
     if len(wrong):
         place = int(wrong[0])
@@ -233,10 +255,14 @@ def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     return table.with_columns(chances)
 
 
-def _check_size(stood: float, population: int, off: float, path: Path) -> None:
-    if abs(stood - population) > off:
-        raise DataError(
-            f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {population:,} are to be"
-            " stood"
-            " for; give the labels that were drawn from, and the sheet with all its rows, labelled or not"
-        )
+def _size(stood: float, sizes: Sequence[int], off: float, path: Path) -> int:
+    """The one of `sizes` that the rows stand for, which may be `off` at least."""
+    for size in sizes:
+        if abs(stood - size) <= max(_OFF * size, off):
+            return size
+    rows = " or ".join(f"{size:,}" for size in dict.fromkeys(sizes))
+    raise DataError(
+        f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {rows} are to be stood for; give"
+        " the labels that were drawn from (with the same --where), and the sheet with all its rows, labelled"
+        " or not"
+    )

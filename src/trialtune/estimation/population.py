@@ -113,6 +113,8 @@ def read_population(
     rows = rows.filter(there)
     if not len(rows):
         raise DataError(f"{labels}: no row has labels")
+    if where and not rows["is_within"].any():
+        raise UsageError(f"--where {where!r}: no labelled trial meets it")
     known = {normalize_text(label): label for label in task.labels}
     classifiers: list[str] = []
     if "classifier" in rows.columns:
@@ -185,7 +187,7 @@ def _joined(
         wanted = {name: f"group_{place}" for place, name in enumerate(by)}
         expressions = [f"{_group(name, groups)} as {column}" for name, column in wanted.items()]
         kept = [_quoted(name) for name in has if name in _OWN or name.startswith(_CELL)]
-        condition = f"({where})" if where else "true"
+        condition = f"cast(({where}) as boolean)" if where else "true"
         sql = f"select {', '.join([*kept, *expressions])}, {condition} as is_within from {joined}"
         try:
             return db.sql(sql).pl(), wanted
@@ -224,7 +226,10 @@ def _trials_view(db: duckdb.DuckDBPyConnection, trials: Path) -> list[str]:
     """Make the view `trials`, and name its columns."""
     if trials.is_dir() or trials.suffix.lower() == ".parquet":
         file = snapshot_file(trials) if trials.is_dir() else trials
-        db.execute(f"create view trials as select * from read_parquet({quoted(str(file))})")
+        try:
+            db.execute(f"create view trials as select * from read_parquet({quoted(str(file))})")
+        except duckdb.Error as error:
+            raise DataError(f"{trials}: cannot be read ({str(error).splitlines()[0]})") from error
     else:
         db.register("trials", prepared(read_table(trials)).to_arrow())
     columns = list(db.sql("select * from trials limit 0").columns)
@@ -302,6 +307,8 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
         raise DataError(
             f"{labels}: {rows['nct_id'][row]} has labels, but lacks a probability; label it again"
         )
+    if len(wrong := np.flatnonzero(((array < 0) | (array > 1)).any(axis=1))):
+        raise DataError(f"{labels}: {rows['nct_id'][int(wrong[0])]} has a probability outside 0 to 1")
     return array
 
 

@@ -53,7 +53,8 @@ class Design:
             found[free] += base
             found[free[len(free) - over :]] += 1
             found = np.minimum(found, self.sizes)  # what a small stratum lacks, the others give
-        return np.maximum(found, np.minimum(self.sizes, 2))
+        least: NDArray[np.int64] = np.maximum(found, np.minimum(self.sizes, 2))
+        return least
 
     def draw(self, rows: int, seed: int) -> tuple[NDArray[np.int64], Array]:
         """Rows without replacement in a random order, and the chance that each of them had."""

@@ -99,6 +99,8 @@ def estimate(
     population = read_population(
         Path(labels), task, trials=Path(trials) if trials else None, by=question.groups, where=where
     )
+    if settings.method == "ppi" and population.stated is None:
+        raise UsageError(f"--method ppi: {labels} has no probabilities; choose another method")
     classes = classes_of(population.task, combine, crosswalks_for(population.task, question.crosswalks))
     labelled_before = known_labels(known, population) if known else Known.none(population)
     if gold is None:
