@@ -19,7 +19,7 @@ from trialtune.registry.groups import NOT_GIVEN, VALUES
 from trialtune.registry.snapshot.read import snapshot_file
 from trialtune.tasks.catalog import TASKS
 from trialtune.tasks.task import Task
-from trialtune.tasks.text import normalize_text
+from trialtune.tasks.text import normalize_text, plain_name
 
 _OWN = ("nct_id", "text", "labels", "probabilities", "classifier", "text_hash")
 _CELL = "probability_"  # of a CSV file
@@ -266,7 +266,10 @@ def _one(name: str, groups: Mapping[str, str]) -> str:
 def _cells(column: pl.Series) -> Cells:
     frame = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "value": column})
     if isinstance(column.dtype, pl.List):
-        frame = frame.explode("value").unique(maintain_order=True)
+        # An empty list has no rows in some versions of Polars, and one in others.
+        several = pl.col("value").cast(pl.List(pl.String))
+        given = pl.when(several.list.len() > 0).then(several).otherwise(pl.lit([NOT_GIVEN]))
+        frame = frame.with_columns(given).explode("value").unique(maintain_order=True)
     values = frame["value"].cast(pl.String).fill_null(NOT_GIVEN)
     values = pl.select(pl.when(values == "").then(pl.lit(NOT_GIVEN)).otherwise(values)).to_series()
     names = sorted(values.unique())
@@ -275,11 +278,11 @@ def _cells(column: pl.Series) -> Cells:
 
 
 def _probability_columns(rows: pl.DataFrame) -> dict[str, str]:
-    """Label -> where its probability stands; {} without probabilities."""
+    """Label, as `plain_name` -> where its probability stands; {} without probabilities."""
     stated = rows.schema.get("probabilities")
     if isinstance(stated, pl.Struct):
-        return {field.name: field.name for field in stated.fields}
-    return {name.removeprefix(_CELL): name for name in rows.columns if name.startswith(_CELL)}
+        return {plain_name(field.name): field.name for field in stated.fields}
+    return {plain_name(name.removeprefix(_CELL)): name for name in rows.columns if name.startswith(_CELL)}
 
 
 def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np.float32] | None:
@@ -290,7 +293,7 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
     columns = _probability_columns(rows)
     if not columns:
         return None
-    missing = [label for label in task.labels if label not in columns]
+    missing = [label for label in task.labels if plain_name(label) not in columns]
     if missing:
         raise DataError(
             f"{labels}: has probabilities, but none of {', '.join(missing[:3])}, a label of {task.name};"
@@ -298,7 +301,7 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
         )
     table = rows["probabilities"].struct.unnest() if "probabilities" in rows.columns else rows
     try:
-        found = table.select(pl.col(columns[label]).cast(pl.Float32) for label in task.labels)
+        found = table.select(pl.col(columns[plain_name(label)]).cast(pl.Float32) for label in task.labels)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{labels}: a probability is no number ({str(error).splitlines()[0]})") from error
     array: NDArray[np.float32] = found.to_numpy()
@@ -313,7 +316,7 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
 
 
 def _task_of(labels: Path, probabilities: Mapping[str, str]) -> Task:
-    found = [task for task in TASKS.values() if set(task.labels) == set(probabilities)]
+    found = [task for task in TASKS.values() if set(map(plain_name, task.labels)) == set(probabilities)]
     if not found:
         raise UsageError(f"{labels}: does not say which task its labels are of; give it as --task")
     return found[0]
