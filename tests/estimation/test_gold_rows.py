@@ -55,7 +55,9 @@ def cell(column: str, place: int, value: str | None) -> Edit:
 
 
 def blank(rows: pl.Expr) -> Edit:
-    return lambda table: table.with_columns(pl.when(rows).then(None).otherwise(pl.col("labels")).alias("labels"))
+    return lambda table: table.with_columns(
+        pl.when(rows).then(None).otherwise(pl.col("labels")).alias("labels")
+    )
 
 
 def test_the_sheet_of_a_plan(read, filled, population, registry) -> None:
@@ -126,7 +128,9 @@ def decimal_commas(table: pl.DataFrame, path: Path) -> None:
         lambda table, path: table.with_columns(pl.col("nct_id").str.to_lowercase() + " ").write_csv(path),
         lambda table, path: table.rename(str.upper).write_csv(path),
         lambda table, path: table.with_columns(pl.col("labels").str.replace_all("_", " ")).write_csv(path),
-        lambda table, path: table.with_columns(pl.col("labels").str.replace("|", "; ", literal=True)).write_csv(path),
+        lambda table, path: table.with_columns(
+            pl.col("labels").str.replace("|", "; ", literal=True)
+        ).write_csv(path),
     ],
 )
 def test_sheets_as_spreadsheets_write_them_back(read, write) -> None:
@@ -161,7 +165,10 @@ def test_sheets_as_spreadsheets_write_them_back(read, write) -> None:
         (blank(pl.lit(True)), "no row has labels yet; fill in"),
         (lambda table: table.drop("labels"), "has no column labels"),
         (lambda table: table.drop("nct_id"), "has no column nct_id"),
-        (lambda table: table.drop("drawing_probability"), "has no column drawing_probability.*--assume-random"),
+        (
+            lambda table: table.drop("drawing_probability"),
+            "has no column drawing_probability.*--assume-random",
+        ),
     ],
 )
 def test_what_would_mislead_is_refused_with_its_row(read, edit, said) -> None:
@@ -225,7 +232,10 @@ def test_one_label_of_a_multi_class_task(tmp_path) -> None:
     population = read_population(tmp_path / "labels.csv")
     assert population.task.name == "sex"
     others = np.ones(40, dtype=bool)
-    for said, problem in (("ALL|MALE", "row 4: .*'ALL.MALE'"), ("-", "row 4: '-' is not one label; sex takes")):
+    for said, problem in (
+        ("ALL|MALE", "row 4: .*'ALL.MALE'"),
+        ("-", "row 4: '-' is not one label; sex takes"),
+    ):
         labels.with_columns(
             labels=pl.when(pl.int_range(pl.len()) == 2).then(pl.lit(said)).otherwise("labels")
         ).write_csv(tmp_path / "gold.csv")

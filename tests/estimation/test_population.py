@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trialtune.dataset.tables import write_table
 from trialtune.errors import DataError, UsageError
 from trialtune.estimation.population import Cells, Population, read_population
 from trialtune.tasks.catalog import load_task
@@ -42,8 +43,6 @@ def test_labels_and_probabilities(registry, labels) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_other_kinds_of_tables_say_the_same(registry, tmp_path, labels, suffix) -> None:
-    from trialtune.dataset.tables import write_table
-
     write_table(labels, tmp_path / f"labels{suffix}")
     one, other = read_population(registry.labels), read_population(tmp_path / f"labels{suffix}")
     assert (one.predicted == other.predicted).all()
@@ -84,7 +83,9 @@ def test_trials_that_the_table_of_trials_lacks_are_in_no_given_group(registry, t
 
 def test_a_condition_says_what_is_asked_about(registry, tmp_path) -> None:
     trials = pl.read_parquet(registry.trials)
-    found = read_population(registry.labels, trials=registry.trials, where="sponsor = 'NIH' and list_contains(countries, 'Peru')")
+    found = read_population(
+        registry.labels, trials=registry.trials, where="sponsor = 'NIH' and list_contains(countries, 'Peru')"
+    )
     wanted = trials.filter((pl.col("sponsor") == "NIH") & pl.col("countries").list.contains("Peru"))["nct_id"]
     assert set(found.nct_ids.filter(pl.Series(found.within))) == set(wanted) and len(found) == 90
 
@@ -110,9 +111,14 @@ def edited(name: str, value: object) -> pl.Expr:
             lambda table: table.with_columns(edited("labels", ["Safety"])),
             "row 4: no label of stop-reasons is called 'Safety'; did you mean 'Safety_Sideeffects'",
         ),
-        (lambda table: table.with_columns(edited("probabilities", None)), "NCT00000004 has labels, but lacks"),
         (
-            lambda table: table.with_columns(pl.col("probabilities").struct.with_fields(Negative=pl.lit(1.2))),
+            lambda table: table.with_columns(edited("probabilities", None)),
+            "NCT00000004 has labels, but lacks",
+        ),
+        (
+            lambda table: table.with_columns(
+                pl.col("probabilities").struct.with_fields(Negative=pl.lit(1.2))
+            ),
             "NCT00000001 has a probability outside 0 to 1",
         ),
         (lambda table: table.clear(), "no row has labels"),
@@ -132,7 +138,7 @@ def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) 
     with pytest.raises(UsageError, match="give it as --task"):
         read_population(tmp_path / "bare.parquet")
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
-    with pytest.raises(DataError, match="none of ALL, FEMALE, MALE.*--task|no label of sex"):
+    with pytest.raises(DataError, match="row 1: no label of sex is called"):
         read_population(tmp_path / "bare.parquet", load_task("sex"))
 
 

@@ -76,22 +76,13 @@ def read_gold(
             the probabilities do not stand for the population; or there are none, and `assume_random` is not
             set.
     """
-    first = 2 if path.suffix.lower() == ".csv" else 1
-    table = prepared(read_table(path)).with_row_index("row", offset=first)
-    table = table.filter(~pl.all_horizontal(pl.exclude("row").is_null()))  # spreadsheets add empty rows
-    for name in ("nct_id", "labels"):
-        if name not in table.columns:
-            raise DataError(
-                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
-            )
-    table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
-    table, aside = _by_chance(table)
+    table, aside = _by_chance(read_hand_labels(path))
     table = _placed(table, population, others, path)
-    there = _labelled(table, population)
+    there = are_labelled(table, population)
     labelled = table.filter(there & ~table["changed"])
     if not len(labelled):
         raise DataError(f"{path}: no row has labels yet; fill in the column labels")
-    holds = _holds(labelled, population, path)
+    holds = truths_of(labelled, population, path)
     last = int(there.arg_true()[-1])
     changed = int((there & table["changed"]).sum())
     assumed = CHANCE not in table.columns and "drawn" not in table.columns
@@ -119,6 +110,28 @@ def read_gold(
     )
 
 
+def read_hand_labels(path: Path) -> pl.DataFrame:
+    """A table of `nct_id` and `labels`, a trial a row, with `row`: where it stands in the file.
+
+    Raises DataError when it has no such columns, or a trial stands twice.
+    """
+    first = 2 if path.suffix.lower() == ".csv" else 1
+    table = prepared(read_table(path)).with_row_index("row", offset=first)
+    table = table.filter(~pl.all_horizontal(pl.exclude("row").is_null()))  # spreadsheets add empty rows
+    for name in ("nct_id", "labels"):
+        if name not in table.columns:
+            raise DataError(
+                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
+            )
+    table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
+    twice = table.filter(pl.col("nct_id").is_duplicated() & pl.col("nct_id").is_not_null())
+    if len(twice):
+        first_id = twice["nct_id"][0]
+        rows = ", ".join(map(str, twice.filter(nct_id=first_id)["row"]))
+        raise DataError(f"{path}: {first_id} stands in rows {rows}; keep one row a trial")
+    return table
+
+
 def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The rows that chance has drawn; `annotate` marks others, which it chose for what they teach."""
     if "drawn" not in table.columns or CHANCE in table.columns:
@@ -131,11 +144,6 @@ def _placed(
     table: pl.DataFrame, population: Population, others: NDArray[np.bool_], path: Path
 ) -> pl.DataFrame:
     """With `place`, the row of the population, and `changed`, whether its text is another by now."""
-    twice = table.filter(pl.col("nct_id").is_duplicated() & pl.col("nct_id").is_not_null())
-    if len(twice):
-        first = twice["nct_id"][0]
-        rows = ", ".join(map(str, twice.filter(nct_id=first)["row"]))
-        raise DataError(f"{path}: {first} stands in rows {rows}; keep one row a trial")
     facts = {"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)}
     known = pl.DataFrame(
         {**facts, "open": others, "within": population.within, "hash_now": population.text_hashes}
@@ -163,7 +171,7 @@ def _placed(
     return table.with_columns(changed.alias("changed"))
 
 
-def _labelled(table: pl.DataFrame, population: Population) -> pl.Series:
+def are_labelled(table: pl.DataFrame, population: Population) -> pl.Series:
     """Which rows somebody has labelled."""
     column = table["labels"]
     if isinstance(column.dtype, pl.List):
@@ -176,7 +184,8 @@ def _labelled(table: pl.DataFrame, population: Population) -> pl.Series:
     return filled.fill_null(False)
 
 
-def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
+def truths_of(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
+    """The labels of labelled rows as truth values [rows, labels]; raises DataError naming the row."""
     task = population.task
     column = labelled["labels"]
     if column.dtype == pl.String:

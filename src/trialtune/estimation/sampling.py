@@ -79,4 +79,5 @@ def assumed_probabilities(predicted: NDArray[np.bool_]) -> NDArray[np.float32]:
     wrong = (1 - _ASSUMED) * np.minimum(share, 1 - share)
     least = 1 / len(predicted)
     right, missed = 1 - wrong / np.maximum(share, least), wrong / np.maximum(1 - share, least)
-    return np.where(predicted, right, missed).astype(np.float32)
+    stated: NDArray[np.float32] = np.where(predicted, right, missed).astype(np.float32)
+    return stated
