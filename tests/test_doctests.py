@@ -41,7 +41,9 @@ def studies() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def things(make_classifier, tiny_encoder, studies, registry_server, tmp_path_factory) -> Iterator[dict]:
+def things(
+    make_classifier, tiny_encoder, studies, registry_server, make_registry, tmp_path_factory
+) -> Iterator[dict]:
     """What the examples speak of: a classifier's `folder`, a `snapshot`, labelled `examples`, ..."""
     work = tmp_path_factory.mktemp("doctests")
     (work / "studies.jsonl").write_text("\n".join(map(json.dumps, studies)))
@@ -62,6 +64,8 @@ def things(make_classifier, tiny_encoder, studies, registry_server, tmp_path_fac
     )
     short = AdaptSettings(train=TrainSettings(steps=2, batch_size=2))
     trialtune.adapt(work / "corpus", tiny_encoder, work / "adapter", settings=short)
+    registry = make_registry(work / "registry")
+    trialtune.plan_estimate(registry.labels, work / "sheet.csv")
     with registry_server.serving(studies) as (address, _):
         yield {
             "folder": make_classifier("stop-reasons", work / "clf"),
@@ -69,6 +73,8 @@ def things(make_classifier, tiny_encoder, studies, registry_server, tmp_path_fac
             "snapshot": work / "snapshot.parquet",
             "data": work / "labelled.parquet",
             "examples": examples,
+            "labelled": registry.labels,
+            "sheet": registry.fill(work / "sheet.csv"),
             "corpus": work / "corpus",
             "encoder": tiny_encoder,
             "adapter": work / "adapter",

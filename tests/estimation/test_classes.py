@@ -21,12 +21,12 @@ def test_a_tasks_own_labels_are_classes() -> None:
 
 
 def test_any_and_all_of_some_labels() -> None:
-    classes = classes_of(REASONS, ["harm = Safety_Sideeffects | Negative", "both=Negative&Success", "one=Success"])
+    classes = classes_of(
+        REASONS, ["harm = Safety_Sideeffects | Negative", "both=Negative&Success", "one=Success"]
+    )
     assert classes.names[17:] == ("harm", "both", "one")
     names = list(REASONS.labels)
-    safety, negative, success = (
-        names.index(name) for name in ("Safety_Sideeffects", "Negative", "Success")
-    )
+    safety, negative, success = (names.index(name) for name in ("Safety_Sideeffects", "Negative", "Success"))
     labels = np.random.default_rng(1).random((200, 17)) < 0.5
     harm, both, one = classes.members(labels)[:, 17:].T
     assert (harm == (labels[:, safety] | labels[:, negative])).all()

@@ -36,7 +36,9 @@ def test_shipped_labels_are_those_of_the_same_wording(shared_data, tmp_path) -> 
     known_weak = pl.col("labels").list.first().is_in([*REASONS.labels])
     table = table.with_columns(labels=pl.when(known_weak).then("labels").otherwise(pl.lit(["Success"])))
     table.write_parquet(tmp_path / "labels.parquet")
-    truth = table.select("nct_id").join(rows.unique("nct_id", keep="first"), on="nct_id", maintain_order="left")
+    truth = table.select("nct_id").join(
+        rows.unique("nct_id", keep="first"), on="nct_id", maintain_order="left"
+    )
     population = read_population(tmp_path / "labels.parquet", REASONS)
     known = known_labels("shipped", population)
     assert known.rows.mean() > 0.99

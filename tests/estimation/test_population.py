@@ -109,7 +109,7 @@ def edited(name: str, value: object) -> pl.Expr:
         (lambda table: table.with_columns(edited("classifier", "b")), r"labels of 2 classifiers \(b, f00d"),
         (
             lambda table: table.with_columns(edited("labels", ["Safety"])),
-            "row 4: no label of stop-reasons is called 'Safety'; did you mean 'Safety_Sideeffects'",
+            "NCT00000004: no label of stop-reasons is called 'Safety'; did you mean 'Safety_Sideeffects'",
         ),
         (
             lambda table: table.with_columns(edited("probabilities", None)),
@@ -122,7 +122,7 @@ def edited(name: str, value: object) -> pl.Expr:
             "NCT00000001 has a probability outside 0 to 1",
         ),
         (lambda table: table.clear(), "no row has labels"),
-        (lambda table: table.drop("labels"), "has no column labels .it has nct_id, text"),
+        (lambda table: table.drop("labels"), "has no column labels .it has nct_id, phase, text"),
         (lambda table: table.drop("nct_id"), "has no column nct_id"),
     ],
 )
@@ -138,7 +138,7 @@ def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) 
     with pytest.raises(UsageError, match="give it as --task"):
         read_population(tmp_path / "bare.parquet")
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
-    with pytest.raises(DataError, match="row 1: no label of sex is called"):
+    with pytest.raises(DataError, match="NCT0.*: no label of sex is called"):
         read_population(tmp_path / "bare.parquet", load_task("sex"))
 
 

@@ -193,7 +193,7 @@ def truths_of(labelled: pl.DataFrame, population: Population, path: Path) -> NDA
         column = pl.select(pl.when(none).then(pl.lit("")).otherwise(column)).to_series()
     known = {normalize_text(label): label for label in task.labels}
     known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
-    holds = memberships(column, task, known, str(path), labelled["row"].to_list())
+    holds = memberships(column, task, known, str(path), "row " + labelled["row"].cast(pl.String))
     if task.kind == "multi_class":
         wrong = np.flatnonzero(holds.sum(axis=1) != 1)
         if len(wrong):

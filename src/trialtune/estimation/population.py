@@ -130,7 +130,7 @@ def read_population(
         rows["nct_id"],
         rows["text"] if "text" in rows.columns else None,
         rows["text_hash"] if "text_hash" in rows.columns else None,
-        memberships(rows["labels"], task, known, str(labels)),
+        memberships(rows["labels"], task, known, str(labels), rows["nct_id"]),
         probabilities_in(rows, task, labels),
         {name: _cells(rows[column]) for name, column in columns.items()},
         rows["is_within"].fill_null(False).to_numpy(),
@@ -140,11 +140,11 @@ def read_population(
 
 
 def memberships(
-    column: pl.Series, task: Task, known: Mapping[str, str], where: str, rows: Sequence[int] | None = None
+    column: pl.Series, task: Task, known: Mapping[str, str], where: str, names: pl.Series
 ) -> NDArray[np.bool_]:
     """Label cells as truth values [rows, labels]; raises DataError naming the row of an unknown label.
 
-    `rows` are the numbers of the rows in their file, if those are not 1, 2, 3...
+    `names` are those of the rows: their NCT ids, or where they stand in a file.
     """
     labels = list(task.labels)
     if isinstance(column.dtype, pl.List) and column.dtype.inner == pl.String:
@@ -153,14 +153,14 @@ def memberships(
             return np.stack([column.list.contains(label).to_numpy() for label in labels], axis=1)
     cells = label_cells(column, known, kind=task.kind, where=where)
     resolved: list[list[str]] = []
-    for place, names in enumerate(cells):
-        unknown = [name for name in names if normalize_text(name) not in known]
+    for place, given in enumerate(cells):
+        unknown = [name for name in given if normalize_text(name) not in known]
         if unknown:
-            row = rows[place] if rows is not None else place + 1
             close = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]!r}?" if close else f"; {task.name} has {', '.join(labels)}"
-            raise DataError(f"{where}, row {row}: no label of {task.name} is called {unknown[0]!r}{hint}")
-        resolved.append([known[normalize_text(name)] for name in names])
+            said = f"no label of {task.name} is called {unknown[0]!r}{hint}"
+            raise DataError(f"{where}, {names[place]}: {said}")
+        resolved.append([known[normalize_text(name)] for name in given])
     return multi_hot(resolved, labels)
 
 

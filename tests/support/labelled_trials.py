@@ -1,12 +1,10 @@
 """Made-up populations whose truth is known, with a classifier that errs; and tables of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from trialtune.estimation.tally import Counted, Gold, Tally, everything
 from trialtune.tasks.catalog import load_task
@@ -49,12 +47,6 @@ class World:
         return World(~self.holds, 1 - self.stated)
 
 
-@pytest.fixture(scope="session")
-def make_world() -> Callable[..., World]:
-    """`make_world(rows, shares, seed=1)`."""
-    return World.of
-
-
 @dataclass(frozen=True)
 class Registry:
     """Labelled trials: `labels.parquet` as `predict` writes it, `trials.parquet`; what is true."""
@@ -79,42 +71,36 @@ class Registry:
         return sheet
 
 
-@pytest.fixture(scope="session")
-def make_registry() -> Callable[..., Registry]:
-    """`make_registry(folder, rows=600)`: three labels of stop-reasons, in years and sponsor classes."""
-
-    def make(folder: Path, rows: int = 600) -> Registry:
-        names = ["Safety_Sideeffects", "Insufficient_Enrollment", "Business_Administrative"]
-        labels = list(REASONS.labels)
-        random = np.random.default_rng(5)
-        world = World.of(rows, [0.1, 0.4, 0.25], seed=5)
-        stated = np.full((rows, len(labels)), 0.001)
-        stated[:, [labels.index(name) for name in names]] = world.stated
-        ids = [f"NCT{number:08}" for number in range(1, rows + 1)]
-        written = [[labels[place] for place in np.flatnonzero(row > 0.5)] for row in stated]
-        true = [
-            "|".join(name for name, there in zip(names, row, strict=True) if there) for row in world.holds
-        ]
-        folder.mkdir(parents=True, exist_ok=True)
-        found = Registry(folder, {one: text or "-" for one, text in zip(ids, true, strict=True)})
-        pl.DataFrame(
-            {
-                "nct_id": ids,
-                "text": [f"reason {number}" for number in range(rows)],
-                "labels": written,
-                "probabilities": [dict(zip(labels, row, strict=True)) for row in stated.tolist()],
-                "classifier": ["f00d"] * rows,
-                "text_hash": [f"{number:016x}" for number in range(rows)],
-            }
-        ).write_parquet(found.labels)
-        pl.DataFrame(
-            {
-                "nct_id": ids,
-                "sponsor": random.choice(["INDUSTRY", "NIH", "OTHER"], rows),
-                "start_year": (2015 + random.integers(0, 6, rows)).astype(str),
-                "countries": [[["Peru"], ["France", "Peru"], []][number % 3] for number in range(rows)],
-            }
-        ).write_parquet(found.trials)
-        return found
-
-    return make
+def write_registry(folder: Path, rows: int = 600) -> Registry:
+    """Trials of three labels of stop-reasons, in years, sponsor classes and countries."""
+    names = ["Safety_Sideeffects", "Insufficient_Enrollment", "Business_Administrative"]
+    labels = list(REASONS.labels)
+    random = np.random.default_rng(5)
+    world = World.of(rows, [0.1, 0.4, 0.25], seed=5)
+    stated = np.full((rows, len(labels)), 0.001)
+    stated[:, [labels.index(name) for name in names]] = world.stated
+    ids = [f"NCT{number:08}" for number in range(1, rows + 1)]
+    written = [[labels[place] for place in np.flatnonzero(row > 0.5)] for row in stated]
+    true = ["|".join(name for name, there in zip(names, row, strict=True) if there) for row in world.holds]
+    folder.mkdir(parents=True, exist_ok=True)
+    found = Registry(folder, {one: text or "-" for one, text in zip(ids, true, strict=True)})
+    pl.DataFrame(
+        {
+            "nct_id": ids,
+            "phase": [f"PHASE{1 + number % 3}" for number in range(rows)],
+            "text": [f"reason {number}" for number in range(rows)],
+            "labels": written,
+            "probabilities": [dict(zip(labels, row, strict=True)) for row in stated.tolist()],
+            "classifier": ["f00d"] * rows,
+            "text_hash": [f"{number:016x}" for number in range(rows)],
+        }
+    ).write_parquet(found.labels)
+    pl.DataFrame(
+        {
+            "nct_id": ids,
+            "sponsor": random.choice(["INDUSTRY", "NIH", "OTHER"], rows),
+            "start_year": (2015 + random.integers(0, 6, rows)).astype(str),
+            "countries": [[["Peru"], ["France", "Peru"], []][number % 3] for number in range(rows)],
+        }
+    ).write_parquet(found.trials)
+    return found
