@@ -41,9 +41,7 @@ def studies() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def things(
-    make_classifier, tiny_encoder, studies, registry_server, make_registry, tmp_path_factory
-) -> Iterator[dict]:
+def things(make_classifier, tiny_encoder, studies, registry_server, tmp_path_factory) -> Iterator[dict]:
     """What the examples speak of: a classifier's `folder`, a `snapshot`, labelled `examples`, ..."""
     work = tmp_path_factory.mktemp("doctests")
     (work / "studies.jsonl").write_text("\n".join(map(json.dumps, studies)))
@@ -64,8 +62,6 @@ def things(
     )
     short = AdaptSettings(train=TrainSettings(steps=2, batch_size=2))
     trialtune.adapt(work / "corpus", tiny_encoder, work / "adapter", settings=short)
-    registry = make_registry(work / "registry")
-    trialtune.plan_estimate(registry.labels, work / "sheet.csv")
     with registry_server.serving(studies) as (address, _):
         yield {
             "folder": make_classifier("stop-reasons", work / "clf"),
@@ -73,8 +69,6 @@ def things(
             "snapshot": work / "snapshot.parquet",
             "data": work / "labelled.parquet",
             "examples": examples,
-            "labelled": registry.labels,
-            "sheet": registry.fill(work / "sheet.csv"),
             "corpus": work / "corpus",
             "encoder": tiny_encoder,
             "adapter": work / "adapter",
@@ -84,13 +78,22 @@ def things(
         }
 
 
+@pytest.fixture(scope="module")
+def estimated(make_registry, tmp_path_factory) -> dict[str, Path]:
+    """`labelled` trials, and a `sheet` of hand labels of some of them."""
+    work = tmp_path_factory.mktemp("estimated")
+    registry = make_registry(work)
+    trialtune.plan_estimate(registry.labels, work / "sheet.csv")
+    return {"labelled": registry.labels, "sheet": registry.fill(work / "sheet.csv")}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_example_runs(name, things, tmp_path: Path) -> None:
+def test_the_example_runs(name, things, estimated, tmp_path: Path) -> None:
     subject = getattr(trialtune, name)
     [example] = [
         found
         for found in doctest.DocTestFinder(recurse=False).find(
-            subject, name, globs={**things, "out": tmp_path / "out"}
+            subject, name, globs={**things, **estimated, "out": tmp_path / "out"}
         )
         if found.examples
     ]

@@ -54,7 +54,7 @@ def test_a_classifier_trained_on_the_gold_rows_is_refused(trained, gold) -> None
 
 
 def test_its_predictions_out_of_fold_are_taken_instead(trained, gold, registry, tmp_path) -> None:
-    folder, labels = trained(among(gold))
+    _, labels = trained(among(gold))
     table = pl.read_parquet(labels)
     # On the rows that taught it the classifier is right; out of fold it errs as elsewhere.
     truth = table.with_columns(
@@ -96,7 +96,7 @@ def test_what_cannot_be_told_is_said(registry, gold, trained, tmp_path) -> None:
 
 def test_another_classifier_is_refused(registry, gold, trained) -> None:
     folder, _ = trained(among(gold))
-    with pytest.raises(DataError, match="its fingerprint is .*, the labels are by f00d"):
+    with pytest.raises(DataError, match=r"its fingerprint is .*, the labels are by f00d"):
         estimate(registry.labels, gold, classifier=folder)
     with pytest.raises(DataError, match="no such classifier"):
         estimate(registry.labels, gold, classifier="nobody")

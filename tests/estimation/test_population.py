@@ -138,7 +138,7 @@ def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) 
     with pytest.raises(UsageError, match="give it as --task"):
         read_population(tmp_path / "bare.parquet")
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
-    with pytest.raises(DataError, match="NCT0.*: no label of sex is called"):
+    with pytest.raises(DataError, match=r"NCT0.*: no label of sex is called"):
         read_population(tmp_path / "bare.parquet", load_task("sex"))
 
 

@@ -81,7 +81,7 @@ class EstimateResult(Result):
 
     `trials` have labels and are asked about, `without_text` have none and are not; `known` of them have known
     labels; `outside` are left out, since no random draw covers them. `independent`: gold rows are known not
-    to have taught the classifier; None where no prediction of them counts. `notes` are sentences that a reader
+    to have taught the classifier; None where no prediction counts. `notes` are sentences that a reader
     must know, `paragraph` a paragraph for a methods section.
     """
 
