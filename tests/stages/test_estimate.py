@@ -91,7 +91,7 @@ def test_what_a_plan_is_not_given_for(registry, tmp_path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             plan_estimate(registry.labels, settings=settings, **more)
-    with pytest.raises(UsageError, match="is a .csv file"):
+    with pytest.raises(UsageError, match=r"is a \.csv file"):
         plan_estimate(registry.labels, tmp_path / "sheet.xlsx")
     (tmp_path / "sheet.csv").write_text("hours of work")
     with pytest.raises(UsageError, match="exists, perhaps with hand labels in it"):
@@ -204,7 +204,7 @@ def test_ppi_needs_probabilities(registry, gold, tmp_path) -> None:
         tmp_path / "bare.parquet"
     )
     task = load_task("stop-reasons")
-    with pytest.raises(UsageError, match="--method ppi: .* has no probabilities"):
+    with pytest.raises(UsageError, match=r"--method ppi: .* has no probabilities"):
         estimate(tmp_path / "bare.parquet", gold, task=task, settings=EstimateSettings(method="ppi"))
     found = estimate(tmp_path / "bare.parquet", gold, task=task)
     assert {one.method for one in found.shares} <= {"stratified", "hand"}
