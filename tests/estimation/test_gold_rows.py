@@ -110,6 +110,12 @@ def trailing(table: pl.DataFrame, path: Path) -> None:
     path.write_text("\n".join([*lines, *["," * (table.width + 1)] * 3]))
 
 
+def quoted(table: pl.DataFrame, path: Path) -> None:
+    nothing = table.clear().cast(pl.String)
+    nothing.extend(pl.DataFrame([[""] * 3] * table.width, schema=nothing.schema))
+    pl.concat([table, nothing]).write_csv(path, quote_style="always")
+
+
 def decimal_commas(table: pl.DataFrame, path: Path) -> None:
     table.with_columns(pl.col("drawing_probability").str.replace(".", ",", literal=True)).write_csv(
         path, separator=";"
@@ -124,7 +130,7 @@ def decimal_commas(table: pl.DataFrame, path: Path) -> None:
         trailing,
         decimal_commas,
         lambda table, path: table.write_csv(path, separator="\t"),
-        lambda table, path: table.write_csv(path, quote_style="always"),
+        quoted,
         lambda table, path: table.with_columns(pl.col("nct_id").str.to_lowercase() + " ").write_csv(path),
         lambda table, path: table.rename(str.upper).write_csv(path),
         lambda table, path: table.with_columns(pl.col("labels").str.replace_all("_", " ")).write_csv(path),

@@ -105,6 +105,15 @@ def test_the_page_says_everything(result, page) -> None:
     assert all(title in text for title in titles)
 
 
+def test_the_clearest_differences_come_first(result, page) -> None:
+    html = page.read_text()
+    section = html[html.index("<h2>Differences</h2>") :]
+    table = re.findall(r"<tr><th scope=\"row\">(\w+)</th><td>all others</td><td>([\w ]+)</td>", section)
+    clearest = sorted(result.differences, key=lambda one: (one.p_holm, one.p))
+    assert table == [(one.value, one.label.replace("_", " ")) for one in clearest]
+    assert len({value for value, _ in table[:6]}) > 1
+
+
 def test_every_table_has_a_title_and_headers(page) -> None:
     html = page.read_text()
     tables = html.count("<table") - 1  # the totals under the heading

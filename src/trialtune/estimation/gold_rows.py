@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from trialtune.dataset.columns import prepared
@@ -117,7 +118,10 @@ def read_hand_labels(path: Path) -> pl.DataFrame:
     """
     first = 2 if path.suffix.lower() == ".csv" else 1
     table = prepared(read_table(path)).with_row_index("row", offset=first)
-    table = table.filter(~pl.all_horizontal(pl.exclude("row").is_null()))  # spreadsheets add empty rows
+    texts = cs.string().replace("", None)
+    table = table.with_columns(texts).filter(
+        ~pl.all_horizontal(pl.exclude("row").is_null())
+    )  # rows of nothing
     for name in ("nct_id", "labels"):
         if name not in table.columns:
             raise DataError(
