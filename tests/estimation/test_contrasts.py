@@ -5,7 +5,9 @@ import pytest
 from scipy.stats import norm
 
 from trialtune.estimation.contrasts import Contrast, differences, ratios, yearly_change
-from trialtune.estimation.shares import HAND, NONE, Shares
+from trialtune.estimation.population import Cells
+from trialtune.estimation.sampling import Design
+from trialtune.estimation.shares import HAND, NONE, Shares, estimate_shares
 from trialtune.evaluation.randomization import holm
 
 
@@ -127,3 +129,30 @@ def test_intervals_of_differences_hold() -> None:
         assert ((low <= share - other) & (share - other <= high)).mean() > 0.94
         if share == other:
             assert (contrast.p_values() < 0.05).mean() < 0.06
+
+
+def test_groups_their_differences_and_their_trend_hold_in_draws_of_doubtful_rows(make_world) -> None:
+    """Gold rows are drawn from all rows, whatever their group, 300 times."""
+    world = make_world(6000, [0.3, 0.05])
+    group = np.arange(6000) % 3
+    cells = Cells(("2019", "2020", "2021"), np.arange(6000), group)
+    years, rows = np.array([2019.0, 2020, 2021]), np.full(3, 2000.0)
+    truth = np.stack([world.holds[group == place].mean(axis=0) for place in range(3)])
+    rest = np.stack([world.holds[group != place].mean(axis=0) for place in range(3)])
+    slope = np.stack([np.polyfit(years, truth[:, column], 1)[0] for column in range(2)])
+    design = Design.by_doubt(world.stated)
+    held = []
+    for seed in range(300):
+        places, chances = design.draw(400, seed)
+        whole, gold = world.drawn(places, 1 / chances)
+        groups = world.counted(places).tally(cells)
+        others = whole.at(np.zeros(3, dtype=np.int64)).minus(groups)
+        shares = estimate_shares(groups, gold)
+        change = yearly_change(shares, years, rows)
+        for (low, high), true in (
+            (shares.bounds(0.025), truth),
+            (differences(shares, estimate_shares(others, gold)).bounds(0.025), truth - rest),
+            (change.bounds(0.025), slope[None]),
+        ):
+            held.append(((low <= true) & (true <= high)).mean(axis=0))
+    assert (np.mean(np.reshape(held, (300, 3, 2)), axis=0) > 0.93).all()

@@ -33,14 +33,16 @@ class World:
     def predicted(self) -> np.ndarray:
         return self.stated > 0.5
 
+    def counted(self, places: np.ndarray) -> Counted:
+        """All rows, none of which is known; the gold rows at `places`."""
+        nobody = np.zeros(len(self.holds), dtype=bool)
+        return Counted(self.predicted, self.stated, ~nobody, nobody, np.zeros_like(self.holds), places)
+
     def drawn(self, places: np.ndarray, weights: np.ndarray | None = None) -> tuple[Tally, Gold]:
         """All rows counted, and the gold rows at `places`; without weights each counts alike."""
-        nobody = np.zeros(len(self.holds), dtype=bool)
-        nothing = np.zeros_like(self.holds)
-        counted = Counted(self.predicted, self.stated, ~nobody, nobody, nothing, places)
         weights = np.full(len(places), len(self.holds) / len(places)) if weights is None else weights
         gold = Gold(self.holds[places], self.predicted[places], self.stated[places], weights)
-        return counted.tally(everything(len(self.holds))), gold
+        return self.counted(places).tally(everything(len(self.holds))), gold
 
     def complement(self) -> "World":
         """The same rows, asked whether each class does not hold."""
