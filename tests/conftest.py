@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -59,6 +60,20 @@ def trial_files() -> ModuleType:
 def hub_server() -> ModuleType:
     """The stand-in Hugging Face Hub: `serving()` yields it, with its `url` and `models`."""
     return _support("hub_server")
+
+
+@pytest.fixture(scope="session")
+def make_world() -> Callable[..., Any]:
+    """What holds of rows and how likely a classifier finds it: `make_world(rows, shares, seed=1)`."""
+    made: Callable[..., Any] = _support("labelled_trials").World.of
+    return made
+
+
+@pytest.fixture(scope="session")
+def make_registry() -> Callable[..., Any]:
+    """Labelled trials in a folder, whose truth is known: `make_registry(folder, rows=600)`."""
+    made: Callable[..., Any] = _support("labelled_trials").write_registry
+    return made
 
 
 def _support(name: str) -> ModuleType:

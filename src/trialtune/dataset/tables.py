@@ -20,7 +20,7 @@ def read_table(path: Path | str) -> pl.DataFrame:
             case ".parquet":
                 return pl.read_parquet(path)
             case ".csv":
-                return pl.read_csv(path, infer_schema=False)
+                return pl.read_csv(path, infer_schema=False, separator=_separator(path))
             case ".json" if path.read_bytes()[:100].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
                 return pl.read_json(path, infer_schema_length=None)
             case ".jsonl" | ".ndjson" | ".json":
@@ -32,6 +32,13 @@ def read_table(path: Path | str) -> pl.DataFrame:
             f"{path}: cannot be read ({str(error).splitlines()[0]}); is it whole, and UTF-8?"
         ) from error
     raise DataError(f"{path}: unknown kind of table; give .parquet, .csv, .jsonl or .json")
+
+
+def _separator(path: Path) -> str:
+    """What divides a CSV file: spreadsheets of many languages write a semicolon, some a tab."""
+    with path.open("rb") as file:
+        header = file.readline().decode(errors="replace")
+    return "," if "," in header else next((one for one in ";\t" if one in header), ",")
 
 
 def check_table_name(path: Path) -> None:
