@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -65,6 +66,20 @@ def hub_server() -> ModuleType:
 def browser() -> ModuleType:
     """A real browser: `opened(address, scheme)` yields a page."""
     return _support("browser")
+
+
+@pytest.fixture(scope="session")
+def make_world() -> Callable[..., Any]:
+    """What holds of rows and how likely a classifier finds it: `make_world(rows, shares, seed=1)`."""
+    made: Callable[..., Any] = _support("labelled_trials").World.of
+    return made
+
+
+@pytest.fixture(scope="session")
+def make_registry() -> Callable[..., Any]:
+    """Labelled trials in a folder, whose truth is known: `make_registry(folder, rows=600)`."""
+    made: Callable[..., Any] = _support("labelled_trials").write_registry
+    return made
 
 
 def _support(name: str) -> ModuleType:

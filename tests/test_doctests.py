@@ -78,13 +78,22 @@ def things(make_classifier, tiny_encoder, studies, registry_server, tmp_path_fac
         }
 
 
+@pytest.fixture(scope="module")
+def estimated(make_registry, tmp_path_factory) -> dict[str, Path]:
+    """`labelled` trials, and a `sheet` of hand labels of some of them."""
+    work = tmp_path_factory.mktemp("estimated")
+    registry = make_registry(work)
+    trialtune.plan_estimate(registry.labels, work / "sheet.csv")
+    return {"labelled": registry.labels, "sheet": registry.fill(work / "sheet.csv")}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_example_runs(name, things, tmp_path: Path) -> None:
+def test_the_example_runs(name, things, estimated, tmp_path: Path) -> None:
     subject = getattr(trialtune, name)
     [example] = [
         found
         for found in doctest.DocTestFinder(recurse=False).find(
-            subject, name, globs={**things, "out": tmp_path / "out"}
+            subject, name, globs={**things, **estimated, "out": tmp_path / "out"}
         )
         if found.examples
     ]

@@ -16,7 +16,7 @@ from trialtune.registry.snapshot.build import import_trials
 from trialtune.stages.export import export
 
 EXTRAS = (
-    *("torch", "transformers", "peft", "accelerate", "safetensors", "sklearn", "scipy", "onnx"),
+    *("torch", "transformers", "peft", "accelerate", "safetensors", "sklearn", "onnx"),
     *("matplotlib", "fastapi_offline", "uvloop", "ray"),
 )
 # What an installation without the extras does: `import torch` fails.
@@ -43,6 +43,9 @@ def work(make_classifier, tmp_path_factory) -> Path:
     export(folder / "plain", folder / "clf", form="onnx")
     (folder / "trials.jsonl").write_text("\n".join(map(json.dumps, TRIALS)))
     import_trials(folder / "trials.jsonl", folder / "snapshot.parquet")
+    (folder / "known.csv").write_text(
+        "nct_id,text,labels\nNCT00000001,slow recruitment,Insufficient_Enrollment\n"
+    )
     return folder
 
 
@@ -64,6 +67,7 @@ def test_the_registry_and_labels_without_extras(work) -> None:
         "registry diff light.parquet --base light.parquet --out changes",
         "predict clf --input light.parquet --output predicted.parquet",
         "apply clf light.parquet --out labelled",
+        "estimate run labelled --known known.csv --trials light.parquet --by year --out shares",
     ):
         done = light(work, *arguments.split())
         assert done.returncode == 0, done.stderr
@@ -72,7 +76,7 @@ def test_the_registry_and_labels_without_extras(work) -> None:
     predicted = pl.read_parquet(work / "predicted.parquet").sort("nct_id")
     assert predicted["labels"].is_null().to_list() == [False, True, False]
     assert pl.read_parquet(work / "labelled" / "labels" / "*.parquet").equals(predicted)
-    for page in ("labelled/summary.html", "changes/summary.html"):
+    for page in ("labelled/summary.html", "changes/summary.html", "shares/index.html"):
         assert "trialtune[report]" in (work / page).read_text()
 
 
@@ -121,7 +125,7 @@ def test_labelling_by_hand_without_extras(work) -> None:
     [
         ("finetune stop-reasons --data trials.jsonl --encoder x --out c", "train"),
         ("predict plain slow", "train"),
-        ("evaluate clf --data trials.jsonl --out m.json", "train"),
+        ("evaluate clf --data known.csv --out m.json", "train"),
         ("adapt corpus --encoder x --out a", "train"),
         ("annotate stop-reasons --data trials.jsonl --out model.csv --port 0", "train"),
         ("apply clf snapshot.parquet --out l --engine ray", "ray"),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from trialtune.errors import UsageError
 
 _EXTRAS = {
-    "train": ("torch", "transformers", "peft", "accelerate", "safetensors", "sklearn", "scipy", "onnx"),
+    "train": ("torch", "transformers", "peft", "accelerate", "safetensors", "sklearn", "onnx"),
     "report": ("matplotlib",),
     "serve": (
         "fastapi",

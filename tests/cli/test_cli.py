@@ -51,6 +51,8 @@ COMMANDS = [
     ["shrink"],
     ["classifiers"],
     ["split"],
+    ["estimate", "plan"],
+    ["estimate", "run"],
 ]
 
 

@@ -149,6 +149,16 @@ def test_the_summary_counts_by_year_phase_and_status(tmp_path: Path, make_snapsh
     }
 
 
+def test_an_empty_list_of_countries_counts_as_not_given(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    base, new = (
+        make_snapshot(tmp_path / f"{name}.parquet", {number: {}}) for number, name in enumerate("ab")
+    )
+    rows = pl.read_parquet(new)
+    rows.with_columns(countries=pl.lit([], dtype=pl.List(pl.String))).write_parquet(new)
+    groups = diff_snapshots(new, base, tmp_path / "diff").groups
+    assert groups["country"] == {"not given": {"new": 1, "changed": 0, "removed": 1}}
+
+
 def test_a_trial_counts_in_each_of_its_countries(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
     base = make_snapshot(tmp_path / "old.parquet", {1: {"countries": ["Peru"]}, 2: {"title": "x"}})
     fresh = make_snapshot(

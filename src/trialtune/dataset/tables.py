@@ -21,7 +21,7 @@ def read_table(path: Path | str) -> pl.DataFrame:
             case ".parquet":
                 return pl.read_parquet(path)
             case ".csv":
-                return pl.read_csv(path, infer_schema=False)
+                return pl.read_csv(path, infer_schema=False, separator=_separator(path))
             case ".json" if path.read_bytes()[:100].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
                 return _read_json(path)
             case ".jsonl" | ".ndjson" | ".json":
@@ -42,6 +42,13 @@ def _read_json(path: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError:
         rows = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
         return pl.read_ndjson(b"\n".join(map(orjson.dumps, rows)), infer_schema_length=None)
+
+
+def _separator(path: Path) -> str:
+    """What divides a CSV file: spreadsheets of many languages write a semicolon, some a tab."""
+    with path.open("rb") as file:
+        header = file.readline().decode(errors="replace")
+    return "," if "," in header else next((one for one in ";\t" if one in header), ",")
 
 
 def check_table_name(path: Path) -> None:

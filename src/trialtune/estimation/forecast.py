@@ -82,7 +82,9 @@ def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total
     tried = np.unique(np.geomspace(min(_FEWEST, total), total, 200).round())
     widths = []
     for rows in tried:
-        low, high = score_interval(share, rows * part / (1 - rows / (total + 1)), tail=tail)
+        left = 1 - rows / total
+        known = np.full_like(part, np.inf) if left <= 0 else rows * part / left
+        low, high = score_interval(share, known, tail=tail)
         widths.append((high - low) / 2)
     return _reached(tried, np.minimum.accumulate(widths), precision)
 

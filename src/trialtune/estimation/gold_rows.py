@@ -1,10 +1,12 @@
 """Hand-labelled rows, checked: which rows of the population they are, and for how many each stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from trialtune.dataset.columns import prepared
@@ -17,6 +19,7 @@ from trialtune.tasks.text import normalize_text
 
 CHANCE, STRATUM = "drawing_probability", "stratum"
 NONE_HOLDS = "-"  # written where no label of a multi-label task holds: an empty cell is not labelled yet
+_HASH = "^[0-9a-f]{16}$"
 _OFF = 0.005  # by how much strata may miss the population's size
 _CHANCE_OFF = 5  # standard errors by which other designs may
 
@@ -74,21 +77,13 @@ def read_gold(
             the probabilities do not stand for the population; or there are none, and `assume_random` is not
             set.
     """
-    first = 2 if path.suffix.lower() == ".csv" else 1
-    table = prepared(read_table(path)).with_row_index("row", offset=first)
-    for name in ("nct_id", "labels"):
-        if name not in table.columns:
-            raise DataError(
-                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
-            )
-    table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
-    table, aside = _by_chance(table)
+    table, aside = _by_chance(read_hand_labels(path))
     table = _placed(table, population, others, path)
-    there = _labelled(table, population)
+    there = are_labelled(table, population)
     labelled = table.filter(there & ~table["changed"])
     if not len(labelled):
         raise DataError(f"{path}: no row has labels yet; fill in the column labels")
-    holds = _holds(labelled, population, path)
+    holds = truths_of(labelled, population, path)
     last = int(there.arg_true()[-1])
     changed = int((there & table["changed"]).sum())
     assumed = CHANCE not in table.columns and "drawn" not in table.columns
@@ -97,7 +92,11 @@ def read_gold(
             f"{path}: has no column {CHANCE}, so that nothing says how its rows were chosen; draw rows with"
             " `trialtune estimate plan`, or say --assume-random if each row had the same chance"
         )
-    weights, strata = _weights(table, labelled, int(others.sum()), path)
+    # Rows may have been drawn from all of the population, or from those that are asked about.
+    sizes = [int(others.sum())]
+    if table["within"].all():
+        sizes.append(int((others & population.within).sum()))
+    weights, strata = _weights(table, labelled, sizes, path)
     return GoldRows(
         labelled["place"].to_numpy().astype(np.int64),
         holds,
@@ -112,6 +111,31 @@ def read_gold(
     )
 
 
+def read_hand_labels(path: Path) -> pl.DataFrame:
+    """A table of `nct_id` and `labels`, a trial a row, with `row`: where it stands in the file.
+
+    Raises DataError when it has no such columns, or a trial stands twice.
+    """
+    first = 2 if path.suffix.lower() == ".csv" else 1
+    table = prepared(read_table(path)).with_row_index("row", offset=first)
+    texts = cs.string().replace("", None)
+    table = table.with_columns(texts).filter(
+        ~pl.all_horizontal(pl.exclude("row").is_null())
+    )  # rows of nothing
+    for name in ("nct_id", "labels"):
+        if name not in table.columns:
+            raise DataError(
+                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
+            )
+    table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
+    twice = table.filter(pl.col("nct_id").is_duplicated() & pl.col("nct_id").is_not_null())
+    if len(twice):
+        first_id = twice["nct_id"][0]
+        rows = ", ".join(map(str, twice.filter(nct_id=first_id)["row"]))
+        raise DataError(f"{path}: {first_id} stands in rows {rows}; keep one row a trial")
+    return table
+
+
 def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The rows that chance has drawn; `annotate` marks others, which it chose for what they teach."""
     if "drawn" not in table.columns or CHANCE in table.columns:
@@ -124,13 +148,10 @@ def _placed(
     table: pl.DataFrame, population: Population, others: NDArray[np.bool_], path: Path
 ) -> pl.DataFrame:
     """With `place`, the row of the population, and `changed`, whether its text is another by now."""
-    twice = table.filter(pl.col("nct_id").is_duplicated())
-    if len(twice):
-        first = twice["nct_id"][0]
-        rows = ", ".join(map(str, twice.filter(nct_id=first)["row"]))
-        raise DataError(f"{path}: {first} stands in rows {rows}; keep one row a trial")
     facts = {"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)}
-    known = pl.DataFrame({**facts, "open": others, "hash_now": population.text_hashes})
+    known = pl.DataFrame(
+        {**facts, "open": others, "within": population.within, "hash_now": population.text_hashes}
+    )
     table = table.join(known, on="nct_id", how="left", maintain_order="left")
     foreign = table.filter(pl.col("place").is_null())
     if len(foreign):
@@ -148,11 +169,13 @@ def _placed(
         )
     changed = pl.lit(False)
     if "text_hash" in table.columns and population.text_hashes is not None:
-        changed = (pl.col("text_hash") != pl.col("hash_now")).fill_null(False)
+        # A spreadsheet may have taken a hash for a number.
+        whole = pl.col("text_hash").cast(pl.String).str.contains(_HASH)
+        changed = (whole & (pl.col("text_hash") != pl.col("hash_now"))).fill_null(False)
     return table.with_columns(changed.alias("changed"))
 
 
-def _labelled(table: pl.DataFrame, population: Population) -> pl.Series:
+def are_labelled(table: pl.DataFrame, population: Population) -> pl.Series:
     """Which rows somebody has labelled."""
     column = table["labels"]
     if isinstance(column.dtype, pl.List):
@@ -165,7 +188,8 @@ def _labelled(table: pl.DataFrame, population: Population) -> pl.Series:
     return filled.fill_null(False)
 
 
-def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
+def truths_of(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
+    """The labels of labelled rows as truth values [rows, labels]; raises DataError naming the row."""
     task = population.task
     column = labelled["labels"]
     if column.dtype == pl.String:
@@ -173,7 +197,7 @@ def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArra
         column = pl.select(pl.when(none).then(pl.lit("")).otherwise(column)).to_series()
     known = {normalize_text(label): label for label in task.labels}
     known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
-    holds = memberships(column, task, known, str(path), labelled["row"].to_list())
+    holds = memberships(column, task, known, str(path), "row " + labelled["row"].cast(pl.String))
     if task.kind == "multi_class":
         wrong = np.flatnonzero(holds.sum(axis=1) != 1)
         if len(wrong):
@@ -185,16 +209,26 @@ def _holds(labelled: pl.DataFrame, population: Population, path: Path) -> NDArra
     return holds
 
 
-def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path: Path) -> tuple[Array, int]:
-    """For how many rows each labelled row stands, and how many strata there are."""
+def _weights(
+    table: pl.DataFrame, labelled: pl.DataFrame, sizes: Sequence[int], path: Path
+) -> tuple[Array, int]:
+    """For how many rows each labelled row stands, and how many strata there are.
+
+    `sizes` are the numbers of rows that all of them may stand for.
+    """
     if CHANCE not in table.columns:
-        return np.full(len(labelled), population / len(labelled)), 1
+        return np.full(len(labelled), sizes[-1] / len(labelled)), 1
     table, labelled = (_with_chances(frame, path) for frame in (table, labelled))
     if STRATUM not in table.columns:
         chances = table[CHANCE].to_numpy()
         stood, error = (1 / chances).sum(), np.sqrt(((1 - chances) / chances**2).sum())
-        _check_size(stood, population, max(_OFF * population, _CHANCE_OFF * error), path)
-        return population / stood * len(table) / len(labelled) / labelled[CHANCE].to_numpy(), 1
+        size = _size(stood, sizes, _CHANCE_OFF * error, path)
+        return size / stood * len(table) / len(labelled) / labelled[CHANCE].to_numpy(), 1
+    if len(bare := table.filter(pl.col(STRATUM).is_null())):
+        raise DataError(
+            f"{path}, row {bare['row'][0]}: {bare['nct_id'][0]} has no {STRATUM} ({len(bare):,} such rows);"
+            " keep the sheet's own"
+        )
     strata = table.group_by(STRATUM).agg(
         pl.len().alias("drawn"), pl.col(CHANCE).mean(), pl.col(CHANCE).n_unique().alias("chances")
     )
@@ -202,7 +236,7 @@ def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path:
     if len(mixed):
         raise DataError(f"{path}: stratum {mixed[STRATUM][0]} has several drawing probabilities; give it one")
     strata = strata.with_columns((pl.col("drawn") / pl.col(CHANCE)).alias("stands_for"))
-    _check_size(float(strata["stands_for"].sum()), population, _OFF * population, path)
+    _size(float(strata["stands_for"].sum()), sizes, 0.0, path)
     answered = labelled.group_by(STRATUM).agg(pl.len().alias("labelled"))
     strata = strata.join(answered, on=STRATUM, how="left")
     bare = strata.filter(pl.col("labelled").is_null())
@@ -220,7 +254,8 @@ def _weights(table: pl.DataFrame, labelled: pl.DataFrame, population: int, path:
 
 def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     written = table[CHANCE]
-    chances = written.cast(pl.Float64, strict=False)
+    plain = written.str.replace(r"^\s*(\d),", "$1.") if written.dtype == pl.String else written
+    chances = plain.cast(pl.Float64, strict=False)
     wrong = (chances.is_null() | ~chances.is_between(0, 1, closed="right")).arg_true()
     if len(wrong):
         place = int(wrong[0])
@@ -233,10 +268,14 @@ def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     return table.with_columns(chances)
 
 
-def _check_size(stood: float, population: int, off: float, path: Path) -> None:
-    if abs(stood - population) > off:
-        raise DataError(
-            f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {population:,} are to be"
-            " stood"
-            " for; give the labels that were drawn from, and the sheet with all its rows, labelled or not"
-        )
+def _size(stood: float, sizes: Sequence[int], off: float, path: Path) -> int:
+    """The one of `sizes` that the rows stand for, which may be `off` at least."""
+    for size in sizes:
+        if abs(stood - size) <= max(_OFF * size, off):
+            return size
+    rows = " or ".join(f"{size:,}" for size in dict.fromkeys(sizes))
+    raise DataError(
+        f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {rows} are to be stood for; give"
+        " the labels that were drawn from (with the same --where), and the sheet with all its rows, labelled"
+        " or not"
+    )

@@ -9,7 +9,7 @@ from scipy.stats import binom
 from trialtune.classifier.folder import ClassifierFolder
 from trialtune.classifier.named import open_folder
 from trialtune.classifier.shipped import shipped_folder, shipped_names
-from trialtune.dataset.seen import drop_seen
+from trialtune.dataset.seen import SEEN_FILE, drop_seen
 from trialtune.errors import DataError
 from trialtune.estimation.gold_rows import GoldRows
 from trialtune.estimation.population import Population
@@ -38,14 +38,18 @@ def classifier_of(population: Population, named: str | None) -> ClassifierFolder
     return opened
 
 
-def check_independent(population: Population, gold: GoldRows, folder: Path) -> None:
-    """Raise DataError when the classifier was trained on gold rows because they are gold rows.
+def check_independent(population: Population, gold: GoldRows, folder: Path) -> bool:
+    """Whether the folder tells what its classifier was trained on, and the gold rows do not stand out there.
+
+    Raises DataError when it was trained on gold rows because they are gold rows.
 
     A classifier that was there before the draw may have been trained on any rows of the population: gold
     rows are a random part of these, and show how it does on all. One that was trained on the gold rows
     shows on them what it does nowhere else. So the share of its training rows among the gold rows is
     compared with that among all (one-sided binomial test, p < 0.001).
     """
+    if not (folder / SEEN_FILE).is_file():
+        return False
     others = np.random.default_rng(0).permutation(len(population))[:_COMPARED]
     seen_gold, seen_others = (_seen(population, places, folder) for places in (gold.places, others))
     usual = (seen_others + 1) / (len(others) + 2)
@@ -57,6 +61,7 @@ def check_independent(population: Population, gold: GoldRows, folder: Path) -> N
             " out_of_fold.parquet of `trialtune crossfit` on these rows, or gold rows drawn after the"
             " training"
         )
+    return True
 
 
 def _seen(population: Population, places: np.ndarray, folder: Path) -> int:

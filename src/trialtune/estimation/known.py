@@ -7,11 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trialtune.dataset.columns import prepared
-from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError, UsageError
-from trialtune.estimation.population import Population, memberships
-from trialtune.tasks.text import normalize_text, wording_hash
+from trialtune.estimation.gold_rows import are_labelled, read_hand_labels, truths_of
+from trialtune.estimation.population import Population
+from trialtune.tasks.text import wording_hash
 
 SHIPPED = "shipped"
 
@@ -37,7 +36,8 @@ class Known:
 def known_labels(source: str | Path, population: Population) -> Known:
     """The known labels of the population: "shipped", or a table of `nct_id` and `labels`.
 
-    Shipped labels are those of a wording, so that they hold for every trial that gives the same reason.
+    Shipped labels are those of a wording, so that they hold for every trial that gives the same reason. Of
+    a table, cells are as in `read_gold`: an empty one is of a trial whose labels are not known.
 
     Raises:
         UsageError: The task has no shipped labels.
@@ -66,17 +66,9 @@ def known_labels(source: str | Path, population: Population) -> Known:
 
 
 def _of_table(path: Path, population: Population) -> Known:
-    table = prepared(read_table(path)).with_row_index("row", offset=1)
-    for name in ("nct_id", "labels"):
-        if name not in table.columns:
-            raise DataError(f"{path}: has no column {name}; give a table of nct_id and labels")
-    if len(twice := table.filter(pl.col("nct_id").is_duplicated())):
-        raise DataError(
-            f"{path}, row {twice['row'][0]}: {twice['nct_id'][0]} stands twice; keep a row a trial"
-        )
-    task = population.task
-    known = {normalize_text(label): label for label in task.labels}
-    holds = memberships(table["labels"], task, known, str(path), table["row"].to_list())
+    table = read_hand_labels(path)
+    table = table.filter(are_labelled(table, population))
+    holds = truths_of(table, population, path)
     facts = pl.DataFrame({"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)})
     placed = table.select("nct_id").join(facts, on="nct_id", how="left", maintain_order="left")["place"]
     there = placed.is_not_null().to_numpy()

@@ -38,7 +38,7 @@ def with_out_of_fold(population: Population, gold: GoldRows, path: Path) -> Popu
     task = population.task
     known = {normalize_text(label): label for label in task.labels}
     predicted = population.predicted.copy()
-    predicted[gold.places] = memberships(wanted["labels"], task, known, str(path))
+    predicted[gold.places] = memberships(wanted["labels"], task, known, str(path), wanted["nct_id"])
     stated = population.stated
     if stated is not None:
         given = probabilities_in(wanted, task, path)

@@ -53,6 +53,11 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
         )
     if gold and gold.aside:
         notes.append(f"{gold.aside:,} labelled rows are left out: they were not drawn by chance.")
+    if result.independent is False:
+        notes.append(
+            "Whether the classifier was trained on the hand labels cannot be told, which would make intervals"
+            " too narrow: give it as --classifier, if its folder says what it was trained on."
+        )
     if result.noise:
         notes.append(
             f"Known labels come from one pass over the texts: intervals are wider by {result.noise:.1%} of"

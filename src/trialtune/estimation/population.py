@@ -19,7 +19,7 @@ from trialtune.registry.groups import NOT_GIVEN, VALUES
 from trialtune.registry.snapshot.read import snapshot_file
 from trialtune.tasks.catalog import TASKS
 from trialtune.tasks.task import Task
-from trialtune.tasks.text import normalize_text
+from trialtune.tasks.text import normalize_text, plain_name
 
 _OWN = ("nct_id", "text", "labels", "probabilities", "classifier", "text_hash")
 _CELL = "probability_"  # of a CSV file
@@ -113,6 +113,8 @@ def read_population(
     rows = rows.filter(there)
     if not len(rows):
         raise DataError(f"{labels}: no row has labels")
+    if where and not rows["is_within"].any():
+        raise UsageError(f"--where {where!r}: no labelled trial meets it")
     known = {normalize_text(label): label for label in task.labels}
     classifiers: list[str] = []
     if "classifier" in rows.columns:
@@ -128,7 +130,7 @@ def read_population(
         rows["nct_id"],
         rows["text"] if "text" in rows.columns else None,
         rows["text_hash"] if "text_hash" in rows.columns else None,
-        memberships(rows["labels"], task, known, str(labels)),
+        memberships(rows["labels"], task, known, str(labels), rows["nct_id"]),
         probabilities_in(rows, task, labels),
         {name: _cells(rows[column]) for name, column in columns.items()},
         rows["is_within"].fill_null(False).to_numpy(),
@@ -138,11 +140,11 @@ def read_population(
 
 
 def memberships(
-    column: pl.Series, task: Task, known: Mapping[str, str], where: str, rows: Sequence[int] | None = None
+    column: pl.Series, task: Task, known: Mapping[str, str], where: str, names: pl.Series
 ) -> NDArray[np.bool_]:
     """Label cells as truth values [rows, labels]; raises DataError naming the row of an unknown label.
 
-    `rows` are the numbers of the rows in their file, if those are not 1, 2, 3...
+    `names` are those of the rows: their NCT ids, or where they stand in a file.
     """
     labels = list(task.labels)
     if isinstance(column.dtype, pl.List) and column.dtype.inner == pl.String:
@@ -151,14 +153,14 @@ def memberships(
             return np.stack([column.list.contains(label).to_numpy() for label in labels], axis=1)
     cells = label_cells(column, known, kind=task.kind, where=where)
     resolved: list[list[str]] = []
-    for place, names in enumerate(cells):
-        unknown = [name for name in names if normalize_text(name) not in known]
+    for place, given in enumerate(cells):
+        unknown = [name for name in given if normalize_text(name) not in known]
         if unknown:
-            row = rows[place] if rows is not None else place + 1
             close = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]!r}?" if close else f"; {task.name} has {', '.join(labels)}"
-            raise DataError(f"{where}, row {row}: no label of {task.name} is called {unknown[0]!r}{hint}")
-        resolved.append([known[normalize_text(name)] for name in names])
+            said = f"no label of {task.name} is called {unknown[0]!r}{hint}"
+            raise DataError(f"{where}, {names[place]}: {said}")
+        resolved.append([known[normalize_text(name)] for name in given])
     return multi_hot(resolved, labels)
 
 
@@ -185,7 +187,7 @@ def _joined(
         wanted = {name: f"group_{place}" for place, name in enumerate(by)}
         expressions = [f"{_group(name, groups)} as {column}" for name, column in wanted.items()]
         kept = [_quoted(name) for name in has if name in _OWN or name.startswith(_CELL)]
-        condition = f"({where})" if where else "true"
+        condition = f"cast(({where}) as boolean)" if where else "true"
         sql = f"select {', '.join([*kept, *expressions])}, {condition} as is_within from {joined}"
         try:
             return db.sql(sql).pl(), wanted
@@ -224,7 +226,10 @@ def _trials_view(db: duckdb.DuckDBPyConnection, trials: Path) -> list[str]:
     """Make the view `trials`, and name its columns."""
     if trials.is_dir() or trials.suffix.lower() == ".parquet":
         file = snapshot_file(trials) if trials.is_dir() else trials
-        db.execute(f"create view trials as select * from read_parquet({quoted(str(file))})")
+        try:
+            db.execute(f"create view trials as select * from read_parquet({quoted(str(file))})")
+        except duckdb.Error as error:
+            raise DataError(f"{trials}: cannot be read ({str(error).splitlines()[0]})") from error
     else:
         db.register("trials", prepared(read_table(trials)).to_arrow())
     columns = list(db.sql("select * from trials limit 0").columns)
@@ -261,7 +266,10 @@ def _one(name: str, groups: Mapping[str, str]) -> str:
 def _cells(column: pl.Series) -> Cells:
     frame = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "value": column})
     if isinstance(column.dtype, pl.List):
-        frame = frame.explode("value").unique(maintain_order=True)
+        # An empty list has no rows in some versions of Polars, and one in others.
+        several = pl.col("value").cast(pl.List(pl.String))
+        given = pl.when(several.list.len() > 0).then(several).otherwise(pl.lit([NOT_GIVEN]))
+        frame = frame.with_columns(given).explode("value").unique(maintain_order=True)
     values = frame["value"].cast(pl.String).fill_null(NOT_GIVEN)
     values = pl.select(pl.when(values == "").then(pl.lit(NOT_GIVEN)).otherwise(values)).to_series()
     names = sorted(values.unique())
@@ -270,11 +278,11 @@ def _cells(column: pl.Series) -> Cells:
 
 
 def _probability_columns(rows: pl.DataFrame) -> dict[str, str]:
-    """Label -> where its probability stands; {} without probabilities."""
+    """Label, as `plain_name` -> where its probability stands; {} without probabilities."""
     stated = rows.schema.get("probabilities")
     if isinstance(stated, pl.Struct):
-        return {field.name: field.name for field in stated.fields}
-    return {name.removeprefix(_CELL): name for name in rows.columns if name.startswith(_CELL)}
+        return {plain_name(field.name): field.name for field in stated.fields}
+    return {plain_name(name.removeprefix(_CELL)): name for name in rows.columns if name.startswith(_CELL)}
 
 
 def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np.float32] | None:
@@ -285,7 +293,7 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
     columns = _probability_columns(rows)
     if not columns:
         return None
-    missing = [label for label in task.labels if label not in columns]
+    missing = [label for label in task.labels if plain_name(label) not in columns]
     if missing:
         raise DataError(
             f"{labels}: has probabilities, but none of {', '.join(missing[:3])}, a label of {task.name};"
@@ -293,7 +301,7 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
         )
     table = rows["probabilities"].struct.unnest() if "probabilities" in rows.columns else rows
     try:
-        found = table.select(pl.col(columns[label]).cast(pl.Float32) for label in task.labels)
+        found = table.select(pl.col(columns[plain_name(label)]).cast(pl.Float32) for label in task.labels)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{labels}: a probability is no number ({str(error).splitlines()[0]})") from error
     array: NDArray[np.float32] = found.to_numpy()
@@ -302,11 +310,13 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
         raise DataError(
             f"{labels}: {rows['nct_id'][row]} has labels, but lacks a probability; label it again"
         )
+    if len(wrong := np.flatnonzero(((array < 0) | (array > 1)).any(axis=1))):
+        raise DataError(f"{labels}: {rows['nct_id'][int(wrong[0])]} has a probability outside 0 to 1")
     return array
 
 
 def _task_of(labels: Path, probabilities: Mapping[str, str]) -> Task:
-    found = [task for task in TASKS.values() if set(task.labels) == set(probabilities)]
+    found = [task for task in TASKS.values() if set(map(plain_name, task.labels)) == set(probabilities)]
     if not found:
         raise UsageError(f"{labels}: does not say which task its labels are of; give it as --task")
     return found[0]

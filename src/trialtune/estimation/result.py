@@ -80,7 +80,8 @@ class EstimateResult(Result):
     """Shares, differences and trends, and how they were come by.
 
     `trials` have labels and are asked about, `without_text` have none and are not; `known` of them have known
-    labels; `outside` are left out, since no random draw covers them. `notes` are sentences that a reader
+    labels; `outside` are left out, since no random draw covers them. `independent`: gold rows are known not
+    to have taught the classifier; None where no prediction counts. `notes` are sentences that a reader
     must know, `paragraph` a paragraph for a methods section.
     """
 
@@ -96,6 +97,7 @@ class EstimateResult(Result):
     where: str | None
     noise: float
     gold: GoldCounts | None
+    independent: bool | None = None
     shares: tuple[Share, ...]
     differences: tuple[Difference, ...] = ()
     trends: tuple[Trend, ...] = ()

@@ -9,7 +9,7 @@ from trialtune.estimation.intervals import Array
 
 _STRATA = 8
 _EVEN = 0.5  # share of the chances that all rows have alike: no row stands for more than twice its like
-_ASSUMED = 0.8  # how often a label holds that was given without a probability
+_ASSUMED = 0.8  # how often the rarer answer is right that was given without a probability
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,14 @@ class Design:
 
     def allocated(self, rows: int) -> NDArray[np.int64]:
         """How many rows each stratum gives, two at least, when `rows` are drawn."""
-        base, over = divmod(rows, len(self.sizes))
-        wanted = base + (np.arange(len(self.sizes)) >= len(self.sizes) - over)
-        found: NDArray[np.int64] = np.minimum(np.maximum(wanted, 2), self.sizes)
-        return found
+        found = np.zeros_like(self.sizes)
+        while (left := rows - int(found.sum())) > 0 and len(free := np.flatnonzero(found < self.sizes)):
+            base, over = divmod(left, len(free))
+            found[free] += base
+            found[free[len(free) - over :]] += 1
+            found = np.minimum(found, self.sizes)  # what a small stratum lacks, the others give
+        least: NDArray[np.int64] = np.maximum(found, np.minimum(self.sizes, 2))
+        return least
 
     def draw(self, rows: int, seed: int) -> tuple[NDArray[np.int64], Array]:
         """Rows without replacement in a random order, and the chance that each of them had."""
@@ -67,7 +71,13 @@ class Design:
 
 
 def assumed_probabilities(predicted: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Probabilities for labels that come without: right four times in five, and missing as many rows."""
+    """Probabilities for labels that come without, as if a fifth of them were wrong, and as many missing.
+
+    Of a label that most rows have, a fifth of the rows without are wrong.
+    """
     share = predicted.mean(axis=0, dtype=np.float64)
-    missed = share * (1 - _ASSUMED) / np.maximum(1 - share, 1 / len(predicted))
-    return np.where(predicted, _ASSUMED, missed).astype(np.float32)
+    wrong = (1 - _ASSUMED) * np.minimum(share, 1 - share)
+    least = 1 / len(predicted)
+    right, missed = 1 - wrong / np.maximum(share, least), wrong / np.maximum(1 - share, least)
+    stated: NDArray[np.float32] = np.where(predicted, right, missed).astype(np.float32)
+    return stated

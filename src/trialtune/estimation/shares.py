@@ -92,7 +92,8 @@ def estimate_shares(
 
     With "auto" a class is estimated post-stratified; by PPI++ where at least 20 gold rows are misread, so
     that its normal approximation holds, and there are probabilities; by hand labels alone where no gold
-    row of the group has, or none lacks, the predicted class, so that predictions tell nothing.
+    row of the group has, or none lacks, the predicted class, so that predictions tell nothing. "ppi" is
+    taken from 3 misread gold rows on, and where its share lies between 0 and 1.
     """
     groups, classes = tally.predicted.shape
     sampled = tally.sampled.astype(float)
@@ -108,7 +109,9 @@ def estimate_shares(
     n = np.stack([np.where(single, everything.n, with_label.n), without.n])
     if (chosen == PPI).any():
         powered = power_tuned(tally, gold)
-        of_ppi = chosen == PPI
+        # A share below 0 or above 1 is none, and has no effective rows.
+        of_ppi = (chosen == PPI) & (powered.share > 0) & (powered.share < 1)
+        chosen = np.where((chosen == PPI) & ~of_ppi, STRATIFIED, chosen)
         weights = np.where(of_ppi, np.array([1.0, 0.0])[:, None, None], weights)
         parts[0], n[0] = np.where(of_ppi, powered.share, parts[0]), np.where(of_ppi, powered.n, n[0])
     gold_rows = sampled.sum(axis=1)
@@ -139,9 +142,9 @@ def _choose(method: Method, tally: Tally, gold: Gold, with_label: _Part, without
     chosen = np.where(blind, HAND, STRATIFIED)
     if tally.stated is None or gold.stated is None or method == "stratified":
         return chosen
-    if method == "ppi":
-        return np.full(shape, PPI)
     misread = tally.sampled.astype(float) @ (gold.holds != gold.predicted)
+    if method == "ppi":
+        return np.where(misread >= _FEW, PPI, chosen)  # of fewer residuals the variance may be 0
     return np.where((chosen == STRATIFIED) & (misread >= _MISREAD), PPI, chosen)
 
 

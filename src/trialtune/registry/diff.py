@@ -241,7 +241,10 @@ def _counts(fresh: pl.DataFrame, earlier: pl.DataFrame, group: str) -> dict[str,
     rows = pl.concat([side.select(pl.col(group).alias("value"), "kind") for side in sides])
     rows = rows.filter(pl.col("kind") != "unchanged")
     if group in SEVERAL:
-        rows = rows.explode("value")
+        # An empty list has a row in some versions of Polars, and none in others.
+        some = pl.col("value").list.len() > 0
+        given = pl.when(some).then("value").otherwise(pl.lit([NOT_GIVEN]))
+        rows = rows.with_columns(given).explode("value")
     found = rows.with_columns(pl.col("value").fill_null(NOT_GIVEN)).group_by("value", "kind").len()
     counts: dict[str, dict[str, int]] = {}
     for value, kind, count in found.sort("value", "kind").rows():

@@ -42,7 +42,7 @@ def write_estimate(result: EstimateResult, out: Path) -> None:
         totals=_totals(result),
         whole=[one for one in result.shares if one.group == ALL],
         groups=_by_group(result),
-        differences=sorted(result.differences, key=lambda one: one.p_holm)[:_MOST],
+        differences=sorted(result.differences, key=_clearness)[:_MOST],
         left_out=max(len(result.differences) - _MOST, 0),
         plots=plots_of("estimate_plots", result),
         share=share_text,
@@ -65,7 +65,7 @@ def estimate_to_rich(result: EstimateResult) -> RenderableType:
                 Text(one.label), share_text(one), interval_text(one), predicted, counted, one.method
             )
     parts: list[RenderableType] = [table]
-    clear = [one for one in sorted(result.differences, key=lambda one: one.p_holm) if one.p_holm < 0.05]
+    clear = [one for one in sorted(result.differences, key=_clearness) if one.p_holm < 0.05]
     if result.differences:
         parts += [
             Text(),
@@ -153,6 +153,11 @@ def difference_text(one: Difference) -> str:
         f" {100 * one.difference:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f}), ratio"
         f" {ratio_text(one)}, p {p_text(one.p_holm)}"
     )
+
+
+def _clearness(one: Difference) -> tuple[float, float]:
+    """What comparisons are sorted by: many are 1 after the correction, and differ before it."""
+    return one.p_holm, one.p
 
 
 def _columns(table: Table, first: str, *others: str) -> None:

@@ -71,7 +71,8 @@ def differences(result: EstimateResult) -> list[Plot]:
     """For each group that was compared: the differences of the classes that differ most clearly."""
     drawn: list[Plot] = []
     for group in dict.fromkeys(one.group for one in result.differences):
-        rows = sorted((one for one in result.differences if one.group == group), key=lambda one: one.p_holm)
+        rows = [one for one in result.differences if one.group == group]
+        rows.sort(key=lambda one: (one.p_holm, one.p))
         rows = sorted(rows[:_MOST_GROUPS], key=lambda one: -one.difference)
         with rc_context(STYLE):
             figure = new_figure(720, 90 + 24 * len(rows))

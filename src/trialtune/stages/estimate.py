@@ -99,18 +99,22 @@ def estimate(
     population = read_population(
         Path(labels), task, trials=Path(trials) if trials else None, by=question.groups, where=where
     )
+    if settings.method == "ppi" and population.stated is None:
+        raise UsageError(f"--method ppi: {labels} has no probabilities; choose another method")
     classes = classes_of(population.task, combine, crosswalks_for(population.task, question.crosswalks))
     labelled_before = known_labels(known, population) if known else Known.none(population)
+    independent = None
     if gold is None:
         rows, labelled_before = _of_known(population, labelled_before, assume_random)
     else:
         rows = read_gold(Path(gold), population, others=~labelled_before.rows, assume_random=assume_random)
         if out_of_fold:
-            population = with_out_of_fold(population, rows, Path(out_of_fold))
-        elif opened := classifier_of(population, classifier):
-            check_independent(population, rows, opened.path)
+            population, independent = with_out_of_fold(population, rows, Path(out_of_fold)), True
+        elif settings.method not in ("hand", "exact"):  # which take no prediction for granted
+            opened = classifier_of(population, classifier)
+            independent = opened is not None and check_independent(population, rows, opened.path)
     covered = gold is not None or assume_random
-    asked = _Asked(population, classes, labelled_before, rows, covered)
+    asked = _Asked(population, classes, labelled_before, rows, covered, independent)
     estimator = Estimator(
         asked.gold(),
         classes.names,
@@ -141,13 +145,17 @@ def _of_known(population: Population, known: Known, assume_random: bool) -> tupl
 
 @dataclass(frozen=True)
 class _Asked:
-    """A population with its gold rows; `covered` says that these speak for all rows without known labels."""
+    """A population with its gold rows; `covered` says that these speak for all rows without known labels.
+
+    `independent`: see `EstimateResult`.
+    """
 
     population: Population
     classes: Classes
     known: Known
     rows: GoldRows
     covered: bool
+    independent: bool | None
 
     def gold(self) -> Gold:
         """The gold rows, by classes."""
@@ -189,6 +197,7 @@ class _Asked:
             where=question.where,
             noise=self.known.noise,
             gold=self.rows.counts if self.rows.labelled else None,
+            independent=self.independent,
             shares=tuple(line for group in grouped.values() for line in share_lines(group, estimator)),
             differences=tuple(compared),
             trends=tuple(line for name in question.by for line in trend_lines(grouped[name], estimator)),
