@@ -30,12 +30,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from memory import peak_mb
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
-from turns import add_options, in_turns, of_build, peak_mb, print_machine
+from turns import add_options, in_turns, of_build, print_machine
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.torch_backend import predictor_of
