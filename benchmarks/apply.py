@@ -143,7 +143,7 @@ def made_classifier(data: Path, out: Path) -> Path:
         rows = data / "stop_reasons_train.parquet"
         quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
         labelled = read_examples(TASK, rows, None, quarantine=quarantine)
-        finetune(TASK, labelled.trainable, EMBEDDED, out, settings=FinetuneSettings())
+        finetune(TASK, labelled.trainable, EMBEDDED, out, settings=FinetuneSettings(method="full"))
     return out
 
 

@@ -68,7 +68,7 @@ def measure(name: str, seed: int, epochs: int, data: Path) -> dict[str, Any]:
         return score_stream(pl.read_parquet(data / "stream.parquet")["text"].to_list())
     train, test = (pl.read_parquet(data / f"{part}.parquet") for part in ("train", "test"))
     with tempfile.TemporaryDirectory() as folder:
-        settings = FinetuneSettings(epochs=epochs, batch_size=BATCH, seed=seed)
+        settings = FinetuneSettings(method="full", epochs=epochs, batch_size=BATCH, seed=seed)
         if name == "trialtune":
             return measure_ours(train, test, settings, Path(folder) / "classifier")
         return measure_stock(train, test, settings, folder, padded=name == "reference")
