@@ -12,7 +12,6 @@ from typing import Any
 
 import psutil
 import torch
-from memory import peak_mb as peak_mb
 from rich.console import Console
 
 from trialtune.experiment.environment import machine

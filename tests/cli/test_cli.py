@@ -126,7 +126,7 @@ def work(tmp_path_factory, tiny_encoder) -> Path:
         ("adapt", "corpus", "--encoder", tiny_encoder, "--steps", 6, "--out", "adapter"),
         (
             *(
-                "finetune",
+                *("finetune", "--method", "full"),
                 "stop-reasons",
                 "--data",
                 "snap.parquet",

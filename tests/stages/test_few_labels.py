@@ -127,6 +127,15 @@ def test_auto_weighs_all_that_it_has_time_for(rows, tiny_encoder, tmp_path) -> N
     assert "--method full" in left["full"] and left["full"] in (tmp_path / "c" / "README.md").read_text()
 
 
+def test_an_encoder_that_is_named_is_tried_and_must_be_there(rows, tiny_encoder, tmp_path) -> None:
+    task, settings = task_of("multi_class"), FinetuneSettings()
+    result = finetune(task, rows, tiny_encoder, tmp_path / "c", settings=settings)
+    assert any(one.method == "read-out" and one.micro_f1 is not None for one in result.choice)
+    for name, said in (("base-encoder", "no such folder"), ("embedded:minilm", "embedded:minilm-l6")):
+        with pytest.raises(UsageError, match=said):
+            finetune(task, rows, name, tmp_path / "d", settings=settings)
+
+
 def test_an_encoder_is_read_out(rows, tiny_encoder, tmp_path) -> None:
     settings = FinetuneSettings(method="read-out")
     result = finetune(task_of("multi_class"), rows, tiny_encoder, tmp_path / "c", settings=settings)

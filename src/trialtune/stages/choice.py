@@ -11,7 +11,13 @@ import numpy as np
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.training_result import MethodScore
 from trialtune.models.bundled import EMBEDDED
-from trialtune.stages.foundations import encoder_foundation, encoder_weights, inputs_of, shipped_foundation
+from trialtune.stages.foundations import (
+    check_encoder,
+    encoder_foundation,
+    encoder_weights,
+    inputs_of,
+    shipped_foundation,
+)
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.training.cross_fit import LabelledRows, Tried, cross_fit
 from trialtune.training.linear import Inputs, Material
@@ -72,9 +78,12 @@ class Choice:
         if self.settings.method != "auto":
             self._try(self.settings.method)
             return
+        asked_for = self.encoder != EMBEDDED
+        if asked_for:
+            check_encoder(self.encoder)
         for method in ("shipped", "tf-idf"):
             self._try_if_there(method)
-        if self.lead("shipped", over="tf-idf") > CLEAR:
+        if not asked_for and self.lead("shipped", over="tf-idf") > CLEAR:
             self.leave_out("read-out", "the shipped classifier knows these texts: it is far ahead of TF-IDF")
             return
         seconds = self.seconds(encoder_weights(self.encoder), _PASS)

@@ -13,7 +13,8 @@ from trialtune.classifier.frozen_features import all_depths, last_layers
 from trialtune.classifier.shipped import shipped_folder
 from trialtune.errors import UsageError
 from trialtune.files import read_json
-from trialtune.models.bundled import PREFIX, embedded_folder
+from trialtune.models.bundled import EMBEDDED, PREFIX, embedded_folder
+from trialtune.models.hub import is_repository
 from trialtune.training.linear import Foundation, Inputs
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def inputs_of(foundation: Foundation, method: str) -> list[Inputs]:
         Inputs("its layers at all depths", every),
         Inputs("its layers at all depths, and word pieces", every, 1),
     ]
+
+
+def check_encoder(encoder: "Encoder | Path | str") -> None:
+    """Raise UsageError, without PyTorch, when no encoder can have that name."""
+    name = str(getattr(encoder, "folder", encoder))
+    if name.startswith(PREFIX):
+        embedded_folder(name)
+    elif not Path(name).is_dir() and not is_repository(name):
+        raise UsageError(f"encoder {name!r}: no such folder; give a folder, a Hub id, or {EMBEDDED!r}")
 
 
 def encoder_weights(encoder: "Encoder | Path | str") -> float:

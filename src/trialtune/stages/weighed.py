@@ -64,7 +64,7 @@ class Weights:
 
     @property
     def encoder(self) -> Any:
-        """What training starts from: the shipped classifier where it knows the texts; or what was asked for."""
+        """What training starts from: what was asked for, or the shipped classifier if it knows the texts."""
         leads = self.choice.lead("shipped", over="tf-idf") > CLEAR
         return SHIPPED if leads and self.choice.encoder == EMBEDDED else self.choice.encoder
 
