@@ -31,6 +31,7 @@ from trialtune.annotation.candidates import Candidates
 from trialtune.annotation.curve import decided, forecast
 from trialtune.annotation.draws import Draws, Given
 from trialtune.annotation.labels_file import LabelsFile
+from trialtune.annotation.learner import likeness, meanings
 from trialtune.annotation.pool import Pool, read_pool
 from trialtune.annotation.ranking import rank
 from trialtune.annotation.session import Said, Session
@@ -88,6 +89,7 @@ def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[in
     draws, given = Draws(data.pool, settings, f"annotator {seed}"), Given()
     candidates = Candidates(data.pool, most=settings.candidates, seed=seed)
     known, rankings, learner = data.features[candidates.places], {}, learner_of(data.texts)
+    alike = likeness(known, learner.features(meanings(TASK.labels)))
     rows: list[int] = []
     while (drawn := draws.next(given, rankings)).item is not None:
         place = drawn.item.place
@@ -97,7 +99,8 @@ def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[in
         yield place, drawn.way
         if settings.learns and len(rows) % settings.retrain_every == 0:
             stated = learner.fit(data.features[rows], data.gold[rows]).probabilities(known)
-            ranked = rank(stated, data.gold[rows], seed=(seed, len(rows)))
+            asked = np.isin(candidates.places, rows)
+            ranked = rank(stated, alike, data.gold[rows].sum(axis=0), asked, seed=(seed, len(rows)))
             rankings = {way: [candidates.places[row] for row in found] for way, found in ranked.items()}
 
 

@@ -120,10 +120,16 @@ def test_ranking_asks_for_rare_labels_and_for_doubt() -> None:
     stated = chance.uniform(0, 0.05, (500, 3))
     stated[:20, 2] = 0.9  # of the rare label
     stated[20:60, 0] = 0.3  # on the cut
-    gold = np.array([[1, 0, 0]] * 50 + [[0, 1, 0]] * 50, dtype=bool)
-    found = rank(stated, gold, seed=(1, 2))
+    asked = np.arange(500) >= 490
+    asked[:5] = True
+    alike = np.zeros((500, 4))
+    alike[60:80, 3] = 0.5  # like the definition of a label that no answer has
+    stated = np.hstack([stated, np.zeros((500, 1))])
+    found = rank(stated, alike, np.array([50, 50, 3, 0]), asked, seed=(1, 2))
+    assert set(range(60, 80)) <= set(found["rare"])
     assert set(found["uncertain"][:5]) <= set(range(20, 60))
-    assert len(set(range(20)) & set(found["rare"])) == 20
+    assert len(set(range(20)) & set(found["rare"])) == 15
+    assert not set(np.flatnonzero(asked)) & {*found["uncertain"], *found["rare"]}
     assert all(len(set(rows)) == len(rows) for rows in found.values())
 
 

@@ -1,6 +1,6 @@
 """The texts among which the model looks for those worth asking about, and what it knows of them."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,13 @@ class Candidates:
             if len(by_wording) == most:
                 break
             by_wording.setdefault(wording_hash(pool.texts[place]), place)
+        self._wordings = [*by_wording]
         self.places = [*by_wording.values()]
         self.texts = [pool.texts[place] for place in self.places]
+
+    def among(self, wordings: Container[str]) -> np.ndarray:
+        """Which of them [candidates] have one of these wordings."""
+        return np.array([wording in wordings for wording in self._wordings], dtype=bool)
 
 
 class FeatureStore:

@@ -106,7 +106,7 @@ def _answers(
 
 
 def decided(probabilities: np.ndarray, kind: str, *, at_least_one: bool = True) -> np.ndarray:
-    """Labels [rows, labels] of a model of few rows: the likeliest, and where several may hold all from 0.3."""
+    """Labels [rows, labels] of a model of few rows: the likeliest; of several that may hold all from 0.3."""
     answers: np.ndarray = (probabilities >= _CUT) & (kind == "multi_label")
     if at_least_one or kind == "multi_class":
         answers[np.arange(len(answers)), probabilities.argmax(axis=1)] = True

@@ -7,27 +7,44 @@ import numpy as np
 from trialtune.annotation.settings import RARE, UNCERTAIN
 
 _CUT = 0.3  # about where the thresholds of a model of few rows stand
-_LEADING = 40  # candidates of which one is drawn: the very best are often alike
+_LEADING = 20  # candidates of which one is drawn: the very best are often alike
 _LENGTH = 200
+_UNKNOWN = 3  # answers: with fewer, a label's definition says more than the model
 
 
-def rank(probabilities: np.ndarray, gold: np.ndarray, *, seed: Sequence[int]) -> dict[str, list[int]]:
-    """Rows of `probabilities` [candidates, labels] to ask about, the best first, by way.
+def rank(
+    probabilities: np.ndarray,
+    likeness: np.ndarray,
+    given: np.ndarray,
+    asked: np.ndarray,
+    *,
+    seed: Sequence[int],
+) -> dict[str, list[int]]:
+    """Candidates to ask about, the best first, by way.
 
     Uncertain: the label that is nearest to its cut counts. Rare: a label is drawn, the more often the
-    fewer rows of `gold` [answers, labels] have it, and then one of the candidates where it is most
-    probable. Both draw among the leading candidates, or one would ask the same thing again and again.
+    fewer answers have it, and then one of the candidates where it is most probable; of a label that
+    hardly any answer has, one that is like its definition. Both draw among the leading candidates, or
+    one would ask the same thing again and again.
+
+    Args:
+        probabilities: What the model says, [candidates, labels].
+        likeness: How much alike candidates and definitions are, [candidates, labels].
+        given: Answers that have each label, [labels].
+        asked: Whether a candidate is answered already, [candidates]; those are left out.
+        seed: Of the draws.
     """
-    chance = np.random.default_rng(seed)
-    nearest = np.abs(probabilities - _CUT).min(axis=1)
-    wanted = 1 / (gold.sum(axis=0) + 1)
-    by_label = np.argsort(-probabilities, axis=0, kind="stable")[: _LENGTH + _LEADING]
+    chance, rows = np.random.default_rng(seed), np.flatnonzero(~asked)
+    nearest = np.abs(probabilities[rows] - _CUT).min(axis=1)
+    promising = np.where(given < _UNKNOWN, likeness[rows], probabilities[rows])
+    by_label = np.argsort(-promising, axis=0, kind="stable")[: _LENGTH + _LEADING]
+    wanted = 1 / (given + 1)
     labels = chance.choice(len(wanted), size=_LENGTH, p=wanted / wanted.sum())
     columns = [_Leading(by_label[:, label], chance) for label in range(len(wanted))]
     unsure = _Leading(np.argsort(nearest, kind="stable")[: _LENGTH + _LEADING], chance)
     rare = [columns[label].draw() for label in labels]
     uncertain = [unsure.draw() for _ in range(_LENGTH)]
-    return {UNCERTAIN: _distinct(uncertain), RARE: _distinct(rare)}
+    return {way: rows[_distinct(found)].tolist() for way, found in ((UNCERTAIN, uncertain), (RARE, rare))}
 
 
 class _Leading:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from trialtune.annotation.candidates import Candidates, FeatureStore
 from trialtune.annotation.curve import Forecast, forecast
 from trialtune.annotation.draws import Rankings
-from trialtune.annotation.learner import Learner, Model
+from trialtune.annotation.learner import Learner, Model, likeness, meanings
 from trialtune.annotation.pool import Suggestion
 from trialtune.annotation.ranking import rank
 from trialtune.annotation.settings import DrawSettings
@@ -38,6 +40,7 @@ class Trainer:
     def __init__(self, task: Task, learner: Learner, candidates: Candidates, settings: DrawSettings) -> None:
         self._task, self._learner, self._settings = task, learner, settings
         self._candidates, self._store = candidates, FeatureStore(learner)
+        self._likeness: np.ndarray | None = None  # of the candidates to the labels' definitions
         self._thread: threading.Thread | None = None
         self.latest: Trained | None = None
         self.forecast: Forecast | None = None
@@ -95,8 +98,12 @@ class Trainer:
         features = self._store.of([answer.text for answer in chosen])
         model = self._learner.fit(features, gold)
         places = self._candidates.places
-        stated = model.probabilities(self._store.of(self._candidates.texts))
-        ranked = rank(stated, gold, seed=(self._settings.seed, len(answers)))
+        candidates = self._store.of(self._candidates.texts)
+        if self._likeness is None:
+            self._likeness = likeness(candidates, self._learner.features(meanings(self._task.labels)))
+        asked = self._candidates.among({answer.key[1] for answer in answers})
+        seed = (self._settings.seed, len(answers))
+        ranked = rank(model.probabilities(candidates), self._likeness, gold.sum(axis=0), asked, seed=seed)
         rankings = {way: [places[row] for row in rows] for way, rows in ranked.items()}
         self.latest = Trained(model, rankings, len(answers), time.monotonic() - began)
         if not self.forecast or len(chosen) >= _GROWTH * self.forecast.labels:

@@ -91,7 +91,7 @@ def fit_linear(
     the `calibration` rows.
     """
     features, gold = train
-    fitted = {strength: fit_logistic(features, gold, kind=kind, strength=strength) for strength in strengths}
+    fitted = {strength: _fit(features, gold, kind, strength) for strength in strengths}
     losses = {
         strength: log_loss(model.probabilities(calibration[0]), calibration[1])
         for strength, model in fitted.items()
@@ -100,9 +100,7 @@ def fit_linear(
     return fitted[best], best
 
 
-def fit_logistic(features: Any, gold: np.ndarray, *, kind: str, strength: float) -> Linear:
-    """Fit one model: `features` [rows, any], boolean `gold` [rows, labels], C = `strength`."""
-
+def _fit(features: Any, gold: np.ndarray, kind: str, strength: float) -> Linear:
     def model(target: np.ndarray) -> LogisticRegression | float:
         if target.min() == target.max():
             return float(target[0])
