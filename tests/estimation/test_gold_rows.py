@@ -209,8 +209,11 @@ def test_an_answer_of_annotate_without_a_label_says_that_none_holds(read) -> Non
     status = pl.Series("status", ["labelled", "skipped"] * 100)
     found = read(
         lambda table: table.with_columns(
-            status, pl.Series("drawn", ["random"] * 200), pl.lit("").alias("labels")
-        ).drop("drawing_probability", "stratum")
+            status,
+            pl.Series("drawn", ["random"] * 200),
+            pl.lit("").alias("labels"),
+            pl.lit("ada").alias("annotator"),
+        ).drop("drawing_probability", "stratum", "text_hash")
     )
     assert (found.labelled, found.skipped, found.later) == (100, 99, 1)
     assert not found.holds.any()
