@@ -173,7 +173,7 @@ def main() -> None:
         return
     from turns import in_turns, print_machine  # noqa: PLC0415 - PyTorch would count as theirs
 
-    methods = [*options.methods.split(","), *(["setfit"] if options.setfit else [])]
+    methods = [*filter(None, options.methods.split(",")), *(["setfit"] if options.setfit else [])]
     names = [f"{method} {size}" for size in options.sizes.split(",") for method in methods]
     again = ["--setfit", options.setfit] if options.setfit else []
     command = [__file__, "--data", str(options.data), *again, "--run"]

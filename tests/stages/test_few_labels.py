@@ -154,9 +154,10 @@ def test_weights_are_trained_where_there_are_rows_and_time(  # noqa: PLR0917 - p
 ) -> None:
     """Of many rows a part is kept aside for it; of fewer it is tried on some of the folds."""
     monkeypatch.setattr(few_labels, "FOLDED", folded)
+    monkeypatch.setattr(few_labels, "MOST", 60)
     monkeypatch.setattr(weighed, "LEAST", 50)
     said = iter((better, not better))
-    monkeypatch.setattr(weighed, "_mean", lambda scores: next(said))
+    monkeypatch.setattr(weighed, "merit", lambda scores: next(said))
     task, settings = task_of("multi_class"), FinetuneSettings(epochs=1, calibration_share=0.2)
     result = finetune(task, rows, tiny_encoder, tmp_path / "c", settings=settings)
     [chosen] = [one for one in result.choice if one.chosen]
@@ -169,8 +170,10 @@ def test_weights_are_trained_where_there_are_rows_and_time(  # noqa: PLR0917 - p
     card = (tmp_path / "c" / "README.md").read_text()
     assert "full (chosen)" in card if better else f"{result.method} (chosen)" in card
     Classifier.from_pretrained(tmp_path / "c").predict(["slow accrual"])
-    if folded == 50:
+    if folded == 50 and better:
         assert result.rows.train + result.rows.calibration == len(rows) and result.folds == 0
+    if folded == 50 and not better:
+        assert result.rows.train == 60 and "rows were not used" in result.notes[0] and result.notes[0] in card
 
 
 def test_time_that_is_not_given_is_said(rows, tmp_path) -> None:

@@ -31,7 +31,7 @@ from trialtune.stages.settings import FinetuneSettings
 from trialtune.stages.weighed import Weights
 from trialtune.tasks.task import TASK_FILE, Task
 from trialtune.tasks.text import normalize_text
-from trialtune.training.cross_fit import LabelledRows, fitted
+from trialtune.training.cross_fit import LEFT_OUT, MOST, TRAINED_ON, LabelledRows, fitted
 
 if TYPE_CHECKING:
     from trialtune.models.encoders import Encoder
@@ -62,17 +62,19 @@ def finetune_linear(
     start = time.perf_counter()
     gold = multi_hot(examples["labels"], list(task.labels))
     notes = [*_check_labels(task, gold), *_contradictions(task, examples)]
+    _warn(task, notes)
     rows = _rows(task, examples, gold, settings)
     with ExitStack() as opened:
         choice = Choice(rows, settings, encoder, opened)
         choice.try_all()
         best = choice.best()
         if settings.method == "auto":
-            trained = Weights(choice, examples, out, report).ahead_of(best)
+            trained = Weights(choice, examples, out, report).ahead_of(best, notes)
             if trained:
                 return trained
         made = _Made(rows, examples, choice, best)
-        return made.write(out, [*notes, *made.notes()], start)
+        _warn(task, made.notes)
+        return made.write(out, [*notes, *made.notes], start)
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,15 @@ class _Made:
         """The task, with the tokens that the classifier reads at a time."""
         return replace(self.rows.task, max_length=self.best.material.max_length)
 
+    @cached_property
     def notes(self) -> list[str]:
         """What is odd about how the rows are read."""
         found = []
+        left = int((self.rows.fold == LEFT_OUT).sum())
+        if left:
+            found.append(
+                f"{left:,} rows were not used: a linear layer learns from {MOST:,}; --method full from all"
+            )
         material, foundation = self.best.material, self.best.material.foundation
         pieces = np.diff(np.append(material.windows.starts, len(material.windows.used)))
         long = int((pieces[: len(self.examples)] > 1).sum())
@@ -108,7 +116,7 @@ class _Made:
     def write(self, out: Path, notes: Sequence[str], start: float) -> TrainingResult:
         """Train it on all rows that it may be trained on, and write its folder."""
         rows, best = self.rows, self.best
-        train = np.flatnonzero(rows.fold < 0) if rows.folds == 1 else np.arange(len(rows.texts))
+        train = rows.but(0 if rows.folds == 1 else None)
         assert best.tried.strength is not None
         [classifier] = fitted(rows, best.material, best.inputs, train, [best.tried.strength])
         gold, weights = rows.gold[rows.scored], rows.weights
@@ -119,8 +127,6 @@ class _Made:
             labels=rows.labels,
             weights=None if weights is None else weights[rows.scored],
         )
-        for note in notes:
-            log.warning("%s: %s", rows.task.name, note)
         seconds, tokens = time.perf_counter() - start, self.choice.tokens
         chosen = self.choice.scores_of(best)
         summary = TrainingResult(
@@ -170,12 +176,19 @@ class _Made:
         )
 
 
+def _warn(task: Task, notes: Sequence[str]) -> None:
+    for note in notes:
+        log.warning("%s: %s", task.name, note)
+
+
 def _rows(task: Task, examples: pl.DataFrame, gold: np.ndarray, settings: FinetuneSettings) -> LabelledRows:
     if len(examples) > FOLDED:
         numbered = examples.with_row_index("_row")
         aside = keep_aside(task, numbered, settings)[1]["_row"].to_numpy()
-        fold = np.full(len(examples), -1)
+        fold = np.full(len(examples), TRAINED_ON)
         fold[aside] = 0
+        others = np.random.default_rng(settings.seed).permutation(np.flatnonzero(fold == TRAINED_ON))
+        fold[others[MOST:]] = LEFT_OUT
     else:
         groups = len(group_rows(examples))
         if groups < _LEAST_GROUPS:

@@ -1,6 +1,6 @@
 """Trained weights among what "auto" chooses from, on as many folds as there is time for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from trialtune.evaluation.metrics import Metrics
 from trialtune.evaluation.training_result import MethodScore, TrainingResult
 from trialtune.models.bundled import EMBEDDED, SHIPPED
 from trialtune.reports.card import write_card
-from trialtune.stages.choice import CLEAR, Choice, Option
+from trialtune.stages.choice import CLEAR, Choice, Option, merit
 from trialtune.stages.foundations import encoder_weights
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.training.cross_fit import LabelledRows, Tried
@@ -38,8 +38,8 @@ class Weights:
     out: Path
     report: "Callable[[Progress], None] | None"
 
-    def ahead_of(self, best: Option) -> TrainingResult | None:
-        """What was trained into `out`, when it is ahead of the best linear classifier.
+    def ahead_of(self, best: Option, notes: Sequence[str]) -> TrainingResult | None:
+        """What was trained into `out`, `notes` beside it, when it is ahead of the best linear classifier.
 
         Otherwise None, and the choice knows why: its scores, or the time that was lacking.
         """
@@ -55,12 +55,12 @@ class Weights:
             same = Tried(best.tried.probabilities[part.scored], best.tried.seconds)
             theirs, trained = same.scores(part)[0], None
         mine = self._told(found, folds)
-        if _mean(found) <= _mean(theirs):
+        if merit(found) <= merit(theirs):
             self.choice.others.insert(0, mine)
             return None
         table = (mine.model_copy(update={"chosen": True}), *self.choice.table(None))
         trained = trained or self._train(self.examples, None, self.out)
-        return self._write(trained.model_copy(update={"choice": table}))
+        return self._write(trained.model_copy(update={"choice": table, "notes": (*notes,)}))
 
     @property
     def encoder(self) -> Any:
@@ -136,8 +136,3 @@ class Weights:
         summary.save(self.out / TRAINING_FILE)
         write_card(self.out)
         return summary
-
-
-def _mean(scores: Metrics) -> float:
-    """What linear classifiers and trained weights are compared by: micro- and macro-F1 alike."""
-    return (scores.micro_f1 + scores.macro_f1) / 2

@@ -13,6 +13,8 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.tasks.task import Task
 from trialtune.training.linear import Inputs, LinearClassifier, Material
 
+MOST = 3_000  # rows that a linear classifier is trained on: with more, trained weights are ahead
+TRAINED_ON, LEFT_OUT = -1, -2  # what is no fold's number: never scored; neither trained on nor scored
 RARE = 5  # rows of a label up to which its definition is a row more
 
 
@@ -24,7 +26,7 @@ class LabelledRows:
     texts: Sequence[str]
     gold: np.ndarray  # boolean [rows, labels]
     weights: np.ndarray | None  # for how many rows each stands, where they were drawn evenly
-    fold: np.ndarray  # [rows]; -1 where a row is trained on and never scored
+    fold: np.ndarray  # [rows]; from 0 on, or `TRAINED_ON`, `LEFT_OUT`
 
     @property
     def labels(self) -> list[str]:
@@ -39,6 +41,10 @@ class LabelledRows:
         """The rows that are scored, boolean [rows]."""
         held: np.ndarray = self.fold >= 0
         return held
+
+    def but(self, fold: int | None) -> np.ndarray:
+        """The numbers of the rows to train on: all but those of a fold, or all."""
+        return np.flatnonzero((self.fold != LEFT_OUT) & (self.fold != fold if fold is not None else True))
 
     def definitions(self) -> list[str]:
         """Each label as a text: its name and what it means."""
@@ -103,7 +109,7 @@ def cross_fit(
     start = time.perf_counter()
     said = np.zeros((len(strengths), *rows.gold.shape))
     for number in range(rows.folds):
-        train, held = np.flatnonzero(rows.fold != number), rows.fold == number
+        train, held = rows.but(number), rows.fold == number
         for place, one in enumerate(fitted(rows, material, inputs, train, strengths)):
             found = one.probabilities()[: len(rows.texts)][held]
             said[place][held] = rows.shifted(found, train)
