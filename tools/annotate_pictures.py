@@ -20,7 +20,7 @@ from trialtune.annotation.settings import DrawSettings
 from trialtune.annotation.tf_idf_learner import TfIdfLearner
 from trialtune.annotation.trainer import Trainer
 from trialtune.registry.sample import SampleSettings, generate_studies, write_sample
-from trialtune.server.annotate import TIMEOUT, build_annotate_app
+from trialtune.server.annotate import KEYS, TIMEOUT, build_annotate_app
 from trialtune.server.run import bind, make_server
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -48,12 +48,14 @@ def main() -> None:
         session.answer(item.place, item.key[1], Said(truth[item.nct_id]))
         trainer.wait()
     session.file.path = Path("labels.csv")  # as it is shown
-    take_pictures(session)
+    waiting = session.next().item
+    assert waiting is not None
+    take_pictures(session, [KEYS[[*task.labels].index(label)] for label in truth[waiting.nct_id]])
     file.close()
 
 
-def take_pictures(session: Session) -> None:
-    """The page with a label chosen, in both colour schemes."""
+def take_pictures(session: Session, keys: list[str]) -> None:
+    """The page with labels chosen by their keys, in both colour schemes."""
     server = make_server(build_annotate_app(session, suggest=True), timeout=TIMEOUT)
     with bind("127.0.0.1", 0) as listening, sync_playwright() as playwright:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -65,7 +67,8 @@ def take_pictures(session: Session) -> None:
             ).new_page()
             page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/")
             page.locator("#curve svg").wait_for()
-            page.keyboard.press("1")
+            for key in keys:
+                page.keyboard.press(key)
             page.screenshot(path=DOCS / name, full_page=True)
         browser.close()
         server.should_exit = True

@@ -15,7 +15,7 @@ class DrawSettings(Settings):
     """Which text comes next."""
 
     mix: dict[str, float] = Field(
-        {RANDOM: 0.3, UNCERTAIN: 0.2, RARE: 0.5},
+        {RANDOM: 0.3, UNCERTAIN: 0.1, RARE: 0.6},
         description="Shares of texts drawn at random, unsure to the model, of rare labels.",
     )
     double: float | None = Field(

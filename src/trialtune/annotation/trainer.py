@@ -26,11 +26,12 @@ _GROWTH = 1.1  # of the answers between two forecasts, which take longer than a 
 
 @dataclass(frozen=True)
 class Trained:
-    """What was learnt from the first `answers` answers."""
+    """What was learnt from the first `answers` rows of the file, `texts` of which count."""
 
     model: Model
     rankings: Rankings
     answers: int
+    texts: int
     seconds: float
 
 
@@ -105,7 +106,7 @@ class Trainer:
         seed = (self._settings.seed, len(answers))
         ranked = rank(model.probabilities(candidates), self._likeness, gold.sum(axis=0), asked, seed=seed)
         rankings = {way: [places[row] for row in rows] for way, rows in ranked.items()}
-        self.latest = Trained(model, rankings, len(answers), time.monotonic() - began)
+        self.latest = Trained(model, rankings, len(answers), len(chosen), time.monotonic() - began)
         if not self.forecast or len(chosen) >= _GROWTH * self.forecast.labels:
             drawn = [answer.drawn for answer in chosen]
             self.forecast = forecast(

@@ -22,7 +22,7 @@ def _mix(text: str) -> dict[str, float]:
         pairs = (part.split("=") for part in text.split(","))
         return {way.strip(): float(share) for way, share in pairs}
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r}: write random=0.3,uncertain=0.2,rare=0.5") from error
+        raise typer.BadParameter(f"{text!r}: write random=0.3,uncertain=0.1,rare=0.6") from error
 
 
 @app.command(
@@ -47,7 +47,7 @@ def annotate(
         str | None,
         typer.Option(
             help="Shares of texts drawn at random, that the model is unsure of, that may have a rare label:"
-            " random=0.3,uncertain=0.2,rare=0.5"
+            " random=0.3,uncertain=0.1,rare=0.6"
         ),
     ] = None,
     suggest: Annotated[

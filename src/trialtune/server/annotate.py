@@ -119,7 +119,7 @@ def _progress(session: Session) -> dict[str, Any]:
         "labels": session.label_counts(),
         "model": {
             "name": trainer.name,
-            "answers": trainer.latest.answers if trainer.latest else 0,
+            "texts": trainer.latest.texts if trainer.latest else 0,
             "problem": trainer.problem,
         }
         if trainer

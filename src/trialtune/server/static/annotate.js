@@ -91,7 +91,7 @@ function showProgress(progress) {
   const done = counts.labelled + counts.adjudicated;
   const parts = [`${done.toLocaleString("en")} ${session.mode === "adjudicate" ? "settled" : "labelled"}`, `${counts.unsure} unsure`,
     `${counts.skipped} skipped`, `${counts.left.toLocaleString("en")} left`];
-  $("counts").textContent = parts.join(", ") + "." + (model && model.answers ? ` The model (${model.name}) has learnt from ${model.answers}.` : "");
+  $("counts").textContent = parts.join(", ") + "." + (model && model.texts ? ` The model (${model.name}) has learnt from ${model.texts} texts.` : "");
   $("counts").classList.toggle("error", Boolean(model && model.problem));
   if (model && model.problem) $("counts").append(" " + model.problem);
   $("advice").textContent = forecast ? forecast.advice : "";
