@@ -429,3 +429,18 @@ def test_an_overlap_of_training_and_test_rows_is_refused(work, tiny_encoder) -> 
     done = trialtune(*command, "--adapter", "adapter", "--out", "refused", cwd=work)
     assert done.returncode == 1
     assert "1 of 2 rows of a.csv share" in done.stderr and "slow accrual" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "--adapter is missing"),
+        (["--train-sizes", "50,many"], "write numbers of rows, and all"),
+        (["--train-sizes", "50,5"], "cannot be divided"),
+    ],
+)
+def test_compare_says_what_it_needs(given: list[str], said: str, tmp_path: Path) -> None:
+    where = ["--data", "x.csv", "--encoder", "embedded:minilm-l6", "--out", "o"]
+    done = trialtune("compare", "stop-reasons", *where, *given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
