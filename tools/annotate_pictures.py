@@ -66,6 +66,7 @@ def take_pictures(session: Session, keys: list[str]) -> None:
                 color_scheme=scheme, viewport={"width": 900, "height": 1250}
             ).new_page()
             page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/")
+            page.locator("#work:not([hidden])").wait_for()
             page.locator("#curve svg").wait_for()
             for key in keys:
                 page.keyboard.press(key)

@@ -17,7 +17,6 @@ _SHARES = (0.3, 0.45, 0.65, 1.0)  # of the rows that a fold leaves
 _FEWEST = 20  # rows to score
 _SURE = 60  # rows, from which on a word on stopping is worth something
 _DRAWS = 300  # of the bootstrap
-_NONE = 1e-9  # in place of 0 to divide by
 _CUT = 0.3  # about where the thresholds of a model of few rows stand
 _WORTH = 0.005  # of F1, by STEP more labels: less is hardly worth the work
 _POOR = 5  # rows of a label: with fewer it is hardly learnt
@@ -121,13 +120,10 @@ def _weights(rows: int, chance: np.random.Generator) -> np.ndarray:
 
 
 def _averages(answers: np.ndarray, gold: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Micro-F1 and macro-F1 [draws, sizes, 2]; a label that no scored row has counts as 0 in the latter.
-
-    To leave it out would promise too much: later rows have it, and little has been learnt of it.
-    """
+    """Micro-F1 and macro-F1 [draws, sizes, 2]; a label that no scored row has is left out of the latter."""
     hits = np.stack([weights @ (part & gold) for part in answers], axis=1)
     both = np.stack([weights @ (part.astype(float) + gold) for part in answers], axis=1)
-    averages: np.ndarray = f1_of_counts(hits, np.maximum(both, _NONE), np.ones(gold.shape[1]))[..., :2]
+    averages: np.ndarray = f1_of_counts(hits, both, (weights @ gold)[:, None])[..., :2]
     return averages
 
 
