@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import hstack, issparse
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from trialtune.evaluation.decision import to_probabilities
 
@@ -60,7 +61,10 @@ def fit_read_outs(
     small, back = _among_rows(table)
     found = []
     for strength in strengths:
-        slopes, bias = _fit(small, gold, kind, strength)
+        with threadpool_limits(
+            1, user_api="blas"
+        ):  # its threads wait for each other longer than they compute
+            slopes, bias = _fit(small, gold, kind, strength)
         slopes = slopes if back is None else back(slopes)
         parts = np.split(slopes, np.cumsum([one.values.shape[1] for one in scaled])[:-1])
         weights = [one.unscaled(part) for one, part in zip(scaled, parts, strict=True)]
