@@ -54,7 +54,7 @@ models/rows: setup
 
 models/stop-reasons models/sex: export OMP_NUM_THREADS := 1
 models/stop-reasons models/sex: models/%:
-	$(BIN)/trialtune finetune $* --data $(MODELS)/$(subst -,_,$*).parquet --encoder $(MODELS)/encoder \
+	$(BIN)/trialtune finetune $* --method full --data $(MODELS)/$(subst -,_,$*).parquet --encoder $(MODELS)/encoder \
 	    --calibration $(MODELS)/$(subst -,_,$*)_calibration.parquet \
 	    --teacher $(TRAINING)/answers/$*.parquet --unlabelled $(MODELS)/$(subst -,_,$*)_more.parquet \
 	    --outliers $(TRAINING)/outliers.txt --set distillation_alpha=0.7 --set head_lr_multiplier=3 \

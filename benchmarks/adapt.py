@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from memory import peak_mb
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +38,7 @@ from transformers import (
     Trainer,
     logging,
 )
-from turns import BASELINE, add_options, in_turns, of_build, own_environment, peak, peak_mb, print_machine
+from turns import BASELINE, add_options, in_turns, of_build, own_environment, peak, print_machine
 
 from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.build import build_corpus

@@ -31,11 +31,12 @@ import numpy as np
 import polars as pl
 import psutil
 import torch
+from memory import peak_mb
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from transformers import logging, pipeline
-from turns import peak_mb, print_machine
+from turns import print_machine
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.dataset.label_arrays import multi_hot
@@ -142,7 +143,7 @@ def made_classifier(data: Path, out: Path) -> Path:
         rows = data / "stop_reasons_train.parquet"
         quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
         labelled = read_examples(TASK, rows, None, quarantine=quarantine)
-        finetune(TASK, labelled.trainable, EMBEDDED, out, settings=FinetuneSettings())
+        finetune(TASK, labelled.trainable, EMBEDDED, out, settings=FinetuneSettings(method="full"))
     return out
 
 

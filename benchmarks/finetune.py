@@ -30,12 +30,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from memory import peak_mb
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from stock import Clock, stock_arguments
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, logging
-from turns import add_options, in_turns, of_build, peak_mb, print_machine
+from turns import add_options, in_turns, of_build, print_machine
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.torch_backend import predictor_of
@@ -67,7 +68,7 @@ def measure(name: str, seed: int, epochs: int, data: Path) -> dict[str, Any]:
         return score_stream(pl.read_parquet(data / "stream.parquet")["text"].to_list())
     train, test = (pl.read_parquet(data / f"{part}.parquet") for part in ("train", "test"))
     with tempfile.TemporaryDirectory() as folder:
-        settings = FinetuneSettings(epochs=epochs, batch_size=BATCH, seed=seed)
+        settings = FinetuneSettings(method="full", epochs=epochs, batch_size=BATCH, seed=seed)
         if name == "trialtune":
             return measure_ours(train, test, settings, Path(folder) / "classifier")
         return measure_stock(train, test, settings, folder, padded=name == "reference")

@@ -31,7 +31,7 @@ from trialtune.tasks.catalog import load_task
 
 TASK = load_task("stop-reasons")
 LABELS = list(TASK.labels)
-PLAIN: dict[str, Any] = {"epochs": 3, "batch_size": 64, "learning_rate": 3e-4}
+PLAIN: dict[str, Any] = {"method": "full", "epochs": 3, "batch_size": 64, "learning_rate": 3e-4}
 CHOICES: dict[str, dict[str, Any]] = {
     "plain": {},
     "loss=weighted": {"loss": "weighted"},

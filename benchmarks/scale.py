@@ -22,10 +22,11 @@ from typing import Any
 import polars as pl
 import psutil
 import pyarrow as pa
+from memory import peak_mb
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from turns import peak_mb, print_machine
+from turns import print_machine
 
 from trialtune.classifier.named import open_folder
 from trialtune.experiment.environment import machine, versions

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -82,18 +81,6 @@ def in_turns(
             measured[name].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"{name} seed {seed}: {measured[name][-1]}", file=sys.stderr)
     return measured, busiest
-
-
-def peak_mb() -> float:
-    """The most memory that this process has held, in MB.
-
-    The kernel's own count where there is one: `getrusage` hands a parent's peak down to its children.
-    """
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
 
 
 def peak(*, bf16: bool) -> float:

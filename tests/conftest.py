@@ -63,6 +63,12 @@ def hub_server() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def browser() -> ModuleType:
+    """A real browser: `opened(address, scheme)` yields a page."""
+    return _support("browser")
+
+
+@pytest.fixture(scope="session")
 def make_world() -> Callable[..., Any]:
     """What holds of rows and how likely a classifier finds it: `make_world(rows, shares, seed=1)`."""
     made: Callable[..., Any] = _support("labelled_trials").World.of
@@ -152,7 +158,7 @@ def make_classifier(tiny_encoder: str, tiny_tokenizer: PreTrainedTokenizerFast) 
         task = load_task(task) if isinstance(task, str) else task
         labels = tuple(task.labels)
         model = build_classifier(Encoder.open(tiny_encoder), labels, kind=task.kind, seed=seed)
-        torch.nn.init.normal_(model.classifier.weight, std=2.0)
+        torch.nn.init.normal_(model.classifier.weight, std=2.0, generator=torch.Generator().manual_seed(seed))
         thresholds = (0.6,) * len(labels) if task.kind == "multi_label" else ()
         rule = decision or Decision(task.kind, labels, thresholds, review_below=0.6)
         folder.mkdir(parents=True)

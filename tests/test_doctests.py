@@ -72,7 +72,7 @@ def things(make_classifier, tiny_encoder, studies, registry_server, tmp_path_fac
             "corpus": work / "corpus",
             "encoder": tiny_encoder,
             "adapter": work / "adapter",
-            "fast": FinetuneSettings(epochs=1),
+            "fast": FinetuneSettings(method="full", epochs=1),
             "short": short,
             "request": SyncRequest(base_url=address),
         }

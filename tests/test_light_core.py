@@ -102,6 +102,24 @@ def test_the_service_without_extras(work) -> None:
         assert process.wait(30) in (0, -signal.SIGTERM)
 
 
+def test_labelling_by_hand_without_extras(work) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = "--data trials.jsonl --out labels.csv --mix random=1 --annotator Ada --port"
+    process = subprocess.Popen(command("annotate", "stop-reasons", *given.split(), str(port)), cwd=work)
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=8)
+    ) as client:
+        shown = client.get("/v1/next").json()
+        answer = {"place": shown["place"], "text_hash": shown["text_hash"], "labels": ["Negative"]}
+        assert client.post("/v1/answers", json=answer).json()["rows"] == 1
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    said = light(work, "agreement", "stop-reasons", "labels.csv")
+    assert "no text was labelled by two" in said.stdout, said.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -109,6 +127,7 @@ def test_the_service_without_extras(work) -> None:
         ("predict plain slow", "train"),
         ("evaluate clf --data known.csv --out m.json", "train"),
         ("adapt corpus --encoder x --out a", "train"),
+        ("annotate stop-reasons --data trials.jsonl --out model.csv --port 0", "train"),
         ("apply clf snapshot.parquet --out l --engine ray", "ray"),
     ],
 )

@@ -24,7 +24,7 @@ ORDER = [
     {"evaluation"},
     {"classifier"},
     {"training"},
-    {"interop", "labelling"},
+    {"interop", "labelling", "annotation"},
     {"estimation"},
     {"reports"},
     {"stages"},

@@ -66,11 +66,16 @@ def test_long_texts_are_read_whole_and_progress_counts_texts(folder, graph) -> N
         predictor = Predictor(backend, tokenizer, pad_id=0, labels=LABELS, kind=kind, max_length=16)
     else:
         predictor = open_weights(folder, max_length=16, precision="fp32")
-    texts = ["slow recruitment " * 40 + "safety", "slow recruitment " * 40, *TEXTS, "SLOW recruitment"] * 20
+    texts = [
+        "slow recruitment " * 40 + "adverse events " * 20,
+        "slow recruitment " * 40,
+        *TEXTS,
+        "SLOW recruitment",
+    ] * 20
     counts: list[int] = []
     found = predictor.probabilities(texts, progress=counts.append)
     assert sum(counts) == len(texts)
-    assert not np.allclose(found[0], found[1])  # the last word counts
+    assert not np.allclose(found[0], found[1])  # the end counts
     np.testing.assert_array_equal(found[: len(texts) // 20], found[-len(texts) // 20 :])
     np.testing.assert_array_equal(found[2], found[8])  # case is nothing to this tokeniser
     alone = np.concatenate([predictor.probabilities([text]) for text in texts[:9]])

@@ -47,6 +47,10 @@ COMMANDS = [
     ["apply"],
     ["export"],
     ["serve"],
+    ["annotate"],
+    ["annotations", "import"],
+    ["annotations", "export"],
+    ["agreement"],
     ["push"],
     ["shrink"],
     ["classifiers"],
@@ -83,7 +87,7 @@ def test_every_command_has_help_with_an_example_and_json() -> None:
         assert shown.exit_code == 0
         assert "Example" in shown.output
         assert f"trialtune {' '.join(command)}" in shown.output
-        assert "--json" in shown.output or command == ["serve"]  # which answers over HTTP
+        assert "--json" in shown.output or command in (["serve"], ["annotate"])  # which answer over HTTP
         names.add(command[0])
     assert set(typer.main.get_command(app).commands) == names
 
@@ -126,7 +130,7 @@ def work(tmp_path_factory, tiny_encoder) -> Path:
         ("adapt", "corpus", "--encoder", tiny_encoder, "--steps", 6, "--out", "adapter"),
         (
             *(
-                "finetune",
+                *("finetune", "--method", "full"),
                 "stop-reasons",
                 "--data",
                 "snap.parquet",
@@ -429,3 +433,18 @@ def test_an_overlap_of_training_and_test_rows_is_refused(work, tiny_encoder) -> 
     done = trialtune(*command, "--adapter", "adapter", "--out", "refused", cwd=work)
     assert done.returncode == 1
     assert "1 of 2 rows of a.csv share" in done.stderr and "slow accrual" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "--adapter is missing"),
+        (["--train-sizes", "50,many"], "write numbers of rows, and all"),
+        (["--train-sizes", "50,5"], "cannot be divided"),
+    ],
+)
+def test_compare_says_what_it_needs(given: list[str], said: str, tmp_path: Path) -> None:
+    where = ["--data", "x.csv", "--encoder", "embedded:minilm-l6", "--out", "o"]
+    done = trialtune("compare", "stop-reasons", *where, *given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr

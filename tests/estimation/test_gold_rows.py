@@ -1,12 +1,15 @@
 """Sheets filled in by people, and by their spreadsheets: what is taken, and what is refused, with the row."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from trialtune.annotation.labels_file import LabelsFile
+from trialtune.dataset.answers import Answer
 from trialtune.errors import DataError
 from trialtune.estimation.gold_rows import GoldRows, read_gold
 from trialtune.estimation.population import Population, read_population
@@ -206,8 +209,11 @@ def test_an_answer_of_annotate_without_a_label_says_that_none_holds(read) -> Non
     status = pl.Series("status", ["labelled", "skipped"] * 100)
     found = read(
         lambda table: table.with_columns(
-            status, pl.Series("drawn", ["random"] * 200), pl.lit("").alias("labels")
-        ).drop("drawing_probability", "stratum")
+            status,
+            pl.Series("drawn", ["random"] * 200),
+            pl.lit("").alias("labels"),
+            pl.lit("ada").alias("annotator"),
+        ).drop("drawing_probability", "stratum", "text_hash")
     )
     assert (found.labelled, found.skipped, found.later) == (100, 99, 1)
     assert not found.holds.any()
@@ -250,3 +256,45 @@ def test_one_label_of_a_multi_class_task(tmp_path) -> None:
     labels.write_csv(tmp_path / "gold.csv")
     found = read_gold(tmp_path / "gold.csv", population, others=others, assume_random=True)
     assert found.holds.sum(axis=0).tolist() == [20, 0, 20]
+
+
+def test_a_labels_file_of_annotate_is_read_as_it_stands(population, filled, registry, tmp_path) -> None:
+    path = tmp_path / "labels.csv"
+    answers = []
+    for place, row in enumerate(filled.head(150).iter_rows(named=True)):
+        labels = tuple(label for label in (row["labels"] or "").split("|") if label not in ("", "-"))
+        status = "unsure" if place in (3, 70) else "labelled"
+        answer = Answer(
+            nct_id=row["nct_id"],
+            text=row["text"],
+            labels=() if status == "unsure" else labels,
+            annotator="ada",
+            status=status,
+            drawn="listed",
+            passed={name: row[name] for name in ("stratum", "drawing_probability")},
+        )
+        answers += [answer] if place % 10 else [answer, replace(answer, annotator="bo")]
+    file = LabelsFile(path, population.task, passed=["stratum", "drawing_probability"], tell=str)
+    file.append(answers)
+    file.close()
+    found = read_gold(path, population, others=np.ones(len(population), dtype=bool))
+    assert (found.labelled, found.drawn, found.skipped, found.strata) == (148, 150, 2, 8)
+    assert found.weights.sum() == pytest.approx(len(population))
+    names = np.array(list(population.task.labels))
+    said = {
+        population.nct_ids[int(p)]: set(names[row]) for p, row in zip(found.places, found.holds, strict=True)
+    }
+    assert all(labels == set(registry.true[one].split("|")) - {"-"} for one, labels in said.items())
+
+
+def test_answers_that_annotators_disagree_on_do_not_count(population, filled, tmp_path) -> None:
+    path = tmp_path / "labels.csv"
+    file = LabelsFile(path, population.task, tell=str)
+    for place, row in enumerate(filled.head(60).iter_rows(named=True)):
+        for name, labels in (("ada", ("Negative",)), ("bo", ("Negative",) if place > 4 else ())):
+            drawn = {"nct_id": row["nct_id"], "text": row["text"], "drawn": "random"}
+            file.append([Answer(**drawn, labels=labels, annotator=name)])
+    file.close()
+    found = read_gold(path, population, others=np.ones(len(population), dtype=bool))
+    assert (found.labelled, found.drawn, found.assumed) == (55, 60, False)
+    assert found.weights.sum() == pytest.approx(len(population))

@@ -34,7 +34,7 @@ def classifier(tiny_encoder, tmp_path_factory) -> Classifier:
     (work / "own.yaml").write_text(YAML)
     task = load_task(work / "own.yaml")
     rows = load_examples(task, table(120, seed=1), where="train").frame
-    finetune(task, rows, tiny_encoder, work / "clf", settings=FinetuneSettings(epochs=1))
+    finetune(task, rows, tiny_encoder, work / "clf", settings=FinetuneSettings(method="full", epochs=1))
     (work / "own.yaml").unlink()
     return Classifier.from_pretrained(work / "clf")
 

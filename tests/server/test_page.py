@@ -2,44 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-
-@contextmanager
-def opened(address: str, scheme: str = "light") -> Iterator[Any]:
-    """The page, narrow as on a telephone; whatever it complains of or asks elsewhere is a failure."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
-
-    problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
-        page.on("console", lambda message: "401" in message.text or problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        own = (address, "blob:", "data:")
-        page.on("request", lambda asked: asked.url.startswith(own) or problems.append(asked.url))
-        page.goto(address)
-        yield page
-        browser.close()
-    assert problems == []
-
 
 @pytest.fixture(params=["light", "dark"])
-def page(request, service):
-    with opened(str(service.base_url), request.param) as found:
+def page(request, service, browser):
+    with browser.opened(str(service.base_url), request.param) as found:
         yield found
 
 
@@ -89,10 +59,10 @@ def test_what_is_no_single_record_is_told(page) -> None:
     page.get_by_text("too long to ask").wait_for()
 
 
-def test_the_token_is_asked_for(classifiers, serving, tmp_path) -> None:
+def test_the_token_is_asked_for(classifiers, serving, browser, tmp_path) -> None:
     with (
         serving(classifiers[:1], token="secret-of-16-characters") as client,
-        opened(str(client.base_url)) as page,
+        browser.opened(str(client.base_url)) as page,
     ):
         page.get_by_text("asks for a token").last.wait_for()
         assert page.evaluate("document.activeElement.id") == "token"

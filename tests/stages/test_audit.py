@@ -36,7 +36,7 @@ def classifier(tmp_path_factory, tiny_encoder) -> Classifier:
     ]
     folder = tmp_path_factory.mktemp("audit") / "clf"
     settings = FinetuneSettings(
-        epochs=12, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, max_length=64
+        method="full", epochs=12, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, max_length=64
     )
     finetune(load_task("sex"), pl.DataFrame(rows), tiny_encoder, folder, settings=settings)
     return Classifier.from_pretrained(folder)

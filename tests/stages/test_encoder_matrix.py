@@ -118,7 +118,7 @@ class Cell:
     def finetune(self, precision: str = "fp32") -> None:
         out = self.folder / f"classifier-{precision}"
         settings = FinetuneSettings(
-            epochs=1, batch_size=32, calibration_share=0.3, max_length=32, precision=precision
+            method="full", epochs=1, batch_size=32, calibration_share=0.3, max_length=32, precision=precision
         )
         assert finetune(TASK, self.rows, self.encoder, out, settings=settings).tokens > 0
         model, info = AutoModelForSequenceClassification.from_pretrained(out, output_loading_info=True)

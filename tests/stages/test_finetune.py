@@ -36,7 +36,7 @@ REASONS = {
     "Safety_Sideeffects": "adverse events in patients",
 }
 QUICK = FinetuneSettings(
-    epochs=2, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, calibration_share=0.3
+    method="full", epochs=2, batch_size=16, learning_rate=3e-3, head_lr_multiplier=2, calibration_share=0.3
 )
 
 

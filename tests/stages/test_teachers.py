@@ -17,7 +17,7 @@ from trialtune.tasks.catalog import load_task
 
 TASK = load_task("stop-reasons")
 LABELS = list(TASK.labels)
-QUICK = FinetuneSettings(epochs=1, batch_size=16, learning_rate=3e-3, calibration_share=0.3)
+QUICK = FinetuneSettings(method="full", epochs=1, batch_size=16, learning_rate=3e-3, calibration_share=0.3)
 ROWS = pl.DataFrame(
     {
         "nct_id": [f"NCT{number:08d}" for number in range(60)],

@@ -5,7 +5,7 @@
 #     teachers.sh runs/models answers/     (what rows.py wrote; `trialtune` must be on the PATH)
 set -euo pipefail
 rows=$1 answers=$2 here=$(dirname "$0")
-mpnet=(--encoder embedded:mpnet-base --outliers "$here/outliers.txt")
+mpnet=(--method full --encoder embedded:mpnet-base --outliers "$here/outliers.txt")
 stop=(--set epochs=4 --set batch_size=96 --set learning_rate=1e-4)
 sex=(--set epochs=3 --set batch_size=64 --set learning_rate=8e-5 --set max_length=256)
 

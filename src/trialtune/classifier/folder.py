@@ -18,6 +18,7 @@ from trialtune.tasks.catalog import task_from_description
 from trialtune.tasks.task import FORMAT, TASK_FILE, Task
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE = "config.json", "model.safetensors", "model.onnx"
@@ -78,8 +79,6 @@ class ClassifierFolder:
         return open_weights(self.path, max_length=self.task.max_length, precision=precision)
 
     def _graph(self) -> Predictor:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - a folder's facts can be had without
-
         try:
             from trialtune.classifier.onnx_backend import OnnxBackend  # noqa: PLC0415
         except ImportError as error:
@@ -87,21 +86,28 @@ class ClassifierFolder:
                 f"{self.path}: a graph needs onnxruntime ({error}): pip install onnxruntime"
             ) from error
 
-        file = self.path / TOKENIZER_FILE
-        try:
-            tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises nothing narrower
-            raise DataError(
-                f"{file}: no readable tokenizer ({error}); export the classifier again"
-            ) from error
+        tokenizer, pad_id = self.tokenizer()
         return Predictor(
             OnnxBackend(self.path / GRAPH_FILE, labels=len(self.decision.labels)),
             tokenizer,
-            pad_id=self._pad_id(tokenizer.token_to_id),
+            pad_id=pad_id,
             labels=self.decision.labels,
             kind=self.task.kind,
             max_length=self.task.max_length,
         )
+
+    def tokenizer(self) -> "tuple[Tokenizer, int]":
+        """The tokenizer of a graph's folder, and the id of its padding; raises DataError for none."""
+        from tokenizers import Tokenizer  # noqa: PLC0415 - a folder's facts can be had without
+
+        file = self.path / TOKENIZER_FILE
+        try:
+            read = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises nothing narrower
+            raise DataError(
+                f"{file}: no readable tokenizer ({error}); export the classifier again"
+            ) from error
+        return read, self._pad_id(read.token_to_id)
 
     def _pad_id(self, token_to_id: Any) -> int:
         """The padding's id: position ids of some families hang on it."""

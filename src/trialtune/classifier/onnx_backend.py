@@ -22,15 +22,18 @@ class OnnxBackend:
 
     tokens = 256  # one core gains nothing from more, and little padding is left
 
-    def __init__(self, graph: Path, *, labels: int, workers: int | None = None) -> None:
+    def __init__(
+        self, graph: Path | bytes, *, labels: int, output: str = OUTPUT, workers: int | None = None
+    ) -> None:
         """Raises DataError when the file is no graph of such a classifier, or damaged."""
-        self.workers = workers or cores()
+        self.workers, self._output = workers or cores(), output
         self._session = _open(graph)
+        name = _name(graph)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if {one.name for one in inputs} != set(INPUTS) or [one.name for one in outputs] != [OUTPUT]:
-            raise DataError(f"{graph}: takes {', '.join(one.name for one in inputs)}; {_MEND}")
+        if {one.name for one in inputs} != set(INPUTS) or [one.name for one in outputs] != [output]:
+            raise DataError(f"{name}: takes {', '.join(one.name for one in inputs)}; {_MEND}")
         if outputs[0].shape[-1] != labels:
-            raise DataError(f"{graph}: gives {outputs[0].shape[-1]} labels, config.json {labels}; {_MEND}")
+            raise DataError(f"{name}: gives {outputs[0].shape[-1]} labels, config.json {labels}; {_MEND}")
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="onnx")
 
     def score(self, batches: Batches) -> Scores:
@@ -45,7 +48,7 @@ class OnnxBackend:
             yield done, future.result()
 
     def _run(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        logits: np.ndarray = self._session.run([OUTPUT], batch)[0]
+        logits: np.ndarray = self._session.run([self._output], batch)[0]
         return logits
 
 
@@ -58,18 +61,28 @@ def _seal_of(graph: Path) -> Path:
     return graph.with_name(f"{graph.name}.sha256")
 
 
-def _open(graph: Path) -> Any:
+def _name(graph: Path | bytes) -> str:
+    return str(graph) if isinstance(graph, Path) else "the graph"
+
+
+def _check_seal(graph: Path) -> None:
     sealed = _seal_of(graph)
     if sealed.is_file() and sealed.read_text().split()[:1] != [sha256_of(graph)]:
         raise DataError(f"{graph}: is damaged, its checksum is not that of {sealed.name}; {_MEND}")
+
+
+def _open(graph: Path | bytes) -> Any:
+    if isinstance(graph, Path):
+        _check_seal(graph)
+    held = str(graph) if isinstance(graph, Path) else graph
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # no two batches have the same shape
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(held, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # it has a dozen kinds, which share no base
         raise DataError(
-            f"{graph}: onnxruntime {onnxruntime.__version__} cannot open it ({str(error)[:200]}); {_MEND}, or"
-            " install a newer onnxruntime"
+            f"{_name(graph)}: onnxruntime {onnxruntime.__version__} cannot open it ({str(error)[:200]});"
+            f" {_MEND}, or install a newer onnxruntime"
         ) from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trialtune.classifier.backends import Backend
-from trialtune.classifier.windows import MOST_WINDOWS, Windows, token_batches
+from trialtune.classifier.windows import MOST_WINDOWS, Windows, cut_into_windows, token_batches
 from trialtune.evaluation.decision import to_probabilities
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ class Predictor:
         max_length: int,
     ) -> None:
         """Takes the tokenizer as its own: sets how it truncates."""
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
-        tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
-        self.backend, self.tokenizer, self.max_length = backend, tokenizer, max_length
+        self.tokenizer = cut_into_windows(tokenizer, max_length)
+        self.backend, self.max_length = backend, max_length
         self.labels, self.kind, self._pad_id = list(labels), kind, pad_id
 
     def probabilities(
@@ -45,15 +43,28 @@ class Predictor:
         """
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         order = np.array([places[text] for text in texts], dtype=np.int64)
-        windows = Windows.of(list(places), self.tokenizer)
-        logits = np.empty((len(windows.distinct), len(self.labels)), dtype=np.float32)
-        ends = windows.ends(np.bincount(order))
+        windows = self.windows(list(places))
+        logits = self.scores(windows, ends=windows.ends(np.bincount(order)), progress=progress)
+        return to_probabilities(windows.join(logits, kind=self.kind), self.kind)[order]
+
+    def windows(self, texts: Sequence[str]) -> Windows:
+        """Texts as the model reads them."""
+        return Windows.of(texts, self.tokenizer)
+
+    def scores(
+        self, windows: Windows, *, ends: np.ndarray, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """What the model gives for each distinct window, float32 [windows, labels].
+
+        `ends` says how many texts end in each, for `progress`.
+        """
+        scores = np.empty((len(windows.distinct), len(self.labels)), dtype=np.float32)
         batches = token_batches(windows.distinct, self._pad_id, tokens=self._tokens(windows))
         for rows, scored in self.backend.score(batches):
-            logits[rows] = scored
+            scores[rows] = scored
             if progress:
                 progress(int(ends[rows].sum()))
-        return to_probabilities(windows.join(logits, kind=self.kind), self.kind)[order]
+        return scores
 
     def read_part(self, text: str) -> str:
         """`text` without what lies behind the last window that is read."""

@@ -59,6 +59,14 @@ class Windows:
         return counts
 
 
+def cut_into_windows(tokenizer: "Tokenizer", max_length: int) -> "Tokenizer":
+    """The tokenizer itself, set to give windows of `max_length` tokens without padding."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
+    return tokenizer
+
+
 def token_batches(
     encoded: Sequence[Sequence[int]], pad_id: int, *, tokens: int
 ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:

@@ -3,6 +3,8 @@
 import sys
 
 from trialtune.cli import (  # noqa: F401 - they register commands
+    annotate,
+    annotations,
     apply,
     audit,
     classifiers,

@@ -1,7 +1,7 @@
 """`trialtune finetune`, `compare`, `crossfit`: training classifiers."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -9,10 +9,26 @@ from rich.table import Table
 from trialtune.cli.app import AsJson, Encoder, Out, app, emit, example
 from trialtune.cli.options import described, from_sets
 from trialtune.cli.tasks import Labels, TaskData, TaskName, data_of, stdout
+from trialtune.errors import UsageError
+from trialtune.models.bundled import EMBEDDED
+from trialtune.settings import validated
 from trialtune.stages.settings import FinetuneSettings
+
+if TYPE_CHECKING:
+    from trialtune.evaluation.training_result import TrainingResult
 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=described(FinetuneSettings))
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="auto (what cross-validation favours; the default), shipped, read-out, tf-idf, lora or full:"
+        " see the setting method."
+    ),
+]
+DefaultEncoder = Annotated[
+    str, typer.Option("--encoder", help="A folder, a Hub id, embedded:minilm-l6 or embedded:mpnet-base.")
 ]
 Adapter = Annotated[str | None, typer.Option(help="An adapter folder or its Hub id, merged in first.")]
 MaxTrain = Annotated[
@@ -27,6 +43,13 @@ Outliers = Annotated[
 ]
 
 
+def _sizes(text: str) -> list[int | None]:
+    try:
+        return [None if size.strip() == "all" else int(size) for size in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--train-sizes {text!r}: write numbers of rows, and all: 50,100,all") from error
+
+
 def _seeds(text: str) -> list[int]:
     try:
         return [int(seed) for seed in text.split(",")]
@@ -34,17 +57,37 @@ def _seeds(text: str) -> list[int]:
         raise typer.BadParameter(f"{text!r}: write whole numbers, for example 1,2,3") from error
 
 
+def _settings(sets: list[str] | None, method: str | None) -> FinetuneSettings:
+    return from_sets(FinetuneSettings, [*(sets or ()), *([f"method={method}"] if method else ())])
+
+
+def _choice_table(summary: "TrainingResult") -> Table:
+    from trialtune.reports.summary import score_text
+
+    table = Table("method", "trained on", "micro-F1", "macro-F1")
+    for one in summary.choice:
+        if one.left_out:
+            table.add_row(one.method, f"not tried: {one.left_out}", "", "")
+        else:
+            name = f"{one.method} (chosen)" if one.chosen else one.method
+            table.add_row(name, one.reads, score_text(one.micro_f1), score_text(one.macro_f1))
+    return table
+
+
 @app.command(
     epilog=example(
+        "trialtune finetune ./my_task.yaml --data labels.csv --out c",
+        "trialtune finetune ./my_task.yaml --data labels.csv --method shipped --out c",
         "trialtune finetune stop-reasons --data snapshot.parquet --encoder base/ --adapter lora/ --out c",
-        "trialtune finetune ./my_task.yaml --encoder embedded:minilm-l6 --set loss=focal --out c",
+        "trialtune finetune ./my_task.yaml --method full --set loss=focal --out c",
     )
 )
 def finetune(
     task: TaskName,
-    encoder: Encoder,
     out: Out,
     data: TaskData = None,
+    method: Method = None,
+    encoder: DefaultEncoder = EMBEDDED,
     adapter: Adapter = None,
     teacher: Annotated[
         list[Path] | None,
@@ -65,17 +108,15 @@ def finetune(
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a classifier; thresholds are tuned on rows kept out of training."""
-    from accelerate import PartialState
-
-    from trialtune.console import console
+    """Train a classifier, by the method that suits the rows; thresholds are tuned on rows it has not seen."""
+    from trialtune.console import console, is_first_process
     from trialtune.dataset.extra_texts import ExtraTexts, read_texts
     from trialtune.dataset.reading import read_examples
     from trialtune.stages.finetune import finetune as run
     from trialtune.tasks.catalog import load_task
     from trialtune.training.progress import training_bar
 
-    settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
+    settings, chosen = _settings(sets, method), load_task(task)
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     aside = None
@@ -100,32 +141,52 @@ def finetune(
 
     def show(_: dict[str, Any]) -> None:
         console.print(f"rows: {labelled.counts}", markup=False)
+        if summary.choice:
+            stdout().print(_choice_table(summary))
         scores = summary.calibration
+        where = f"in {summary.folds} folds" if summary.folds else "which chose the thresholds"
         typer.echo(
-            f"on {summary.rows.calibration} calibration rows, which chose the thresholds: "
+            f"on {summary.rows.calibration} calibration rows, {where}: "
             f"micro-F1 {scores.micro_f1:.3f}, macro-F1 {scores.macro_f1:.3f}"
         )
         typer.echo(f"written to {out}")
 
-    if PartialState().is_main_process:
+    if is_first_process():
         emit({**summary.model_dump(mode="json"), "data": labelled.counts}, as_json, show)
 
 
 @app.command(
     epilog=example(
         "trialtune compare stop-reasons --data train.parquet --test dev.parquet "
-        "--encoder base/ --adapter adapter/ --set epochs=3 --out comparison/"
+        "--encoder base/ --adapter adapter/ --set epochs=3 --out comparison/",
+        "trialtune compare stop-reasons --data train.parquet --test dev.parquet --encoder base/ "
+        "--adapter adapter/ --train-sizes 50,100,200,500,1000,all --out sizes/",
     )
 )
 def compare(
     task: TaskName,
     encoder: Encoder,
-    adapter: Annotated[
-        str, typer.Option(help="The adapter whose worth is asked: a folder or a Hub id.", show_default=False)
-    ],
     out: Out,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="The adapter whose worth is asked: a folder or a Hub id.", show_default=False),
+    ] = None,
     data: TaskData = None,
     test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
+    train_sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<int,...>",
+            help="Compare on nested training sets of these sizes, `all` for all rows, with the shipped"
+            " classifier"
+            " and TF-IDF beside: 50,100,200,500,1000,all.",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Training sets of each size.")] = 5,
+    task_adapt_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --train-sizes: also adapt to the training texts, by so many steps."),
+    ] = None,
     labels: Labels = None,
     seeds: Annotated[
         str, typer.Option(parser=_seeds, metavar="<int,...>", help="Each trains two classifiers.")
@@ -145,6 +206,27 @@ def compare(
     from trialtune.tasks.catalog import load_task
 
     settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
+    if train_sizes:
+        from trialtune.experiment.size_settings import SizeSettings
+        from trialtune.experiment.sizes import compare_sizes
+        from trialtune.reports.sizes import sizes_to_rich
+
+        wanted = {"sizes": _sizes(train_sizes), "draws": draws, "task_adapt_steps": task_adapt_steps}
+        by_size = compare_sizes(
+            chosen,
+            data_of(chosen, data),
+            encoder,
+            out,
+            adapter=adapter,
+            sizes=validated(SizeSettings, wanted, where="--train-sizes"),
+            settings=settings,
+            test=test,
+            labels=labels,
+        )
+        emit(by_size, as_json, lambda _: stdout().print(sizes_to_rich(by_size)))
+        return
+    if adapter is None:
+        raise UsageError("--adapter is missing: the adapter whose worth is asked; or give --train-sizes")
     result = run(
         chosen,
         data_of(chosen, data),
@@ -172,9 +254,10 @@ def compare(
 )
 def crossfit(
     task: TaskName,
-    encoder: Encoder,
     out: Out,
     data: TaskData = None,
+    method: Method = None,
+    encoder: DefaultEncoder = EMBEDDED,
     adapter: Adapter = None,
     labels: Labels = None,
     folds: Annotated[int, typer.Option(min=2, help="Classifiers; each scores the rows it has not seen.")] = 5,
@@ -191,7 +274,7 @@ def crossfit(
     from trialtune.tasks.catalog import load_task
     from trialtune.training.progress import training_bar
 
-    settings, chosen = from_sets(FinetuneSettings, sets), load_task(task)
+    settings, chosen = _settings(sets, method), load_task(task)
     quarantine = out / "quarantine.jsonl"
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     with training_bar(chosen.name) as report:

@@ -1,6 +1,5 @@
 """Labelled examples of a task, read from whatever table the user has."""
 
-import difflib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -9,13 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from trialtune.dataset.answers import Settled, holds_answers, read_answers, settle
 from trialtune.dataset.columns import label_cells, label_flags, prepared, readable
+from trialtune.dataset.label_names import LabelNames
 from trialtune.errors import DataError
 from trialtune.tasks.task import LONGEST, Task
 from trialtune.tasks.text import normalize_text, wording_hash
 
 _KEPT = ("source", "date", "start_date", "split")
-_MISSING = {"", "none", "nan", "null", "n a", "na", "unknown"}
 _NCT_ID = re.compile(r"NCT\d{8}")
 
 CHANGED = "text changed since it was labelled"
@@ -69,23 +69,23 @@ def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
     Takes a table with `text` and a label column (a list, or names divided by `,`, `;` or `|`) or one
     true/false or 0/1 column for each label, or a snapshot: its text is built from the task's own
     columns, and its labels are those of a label column or, for a task with shipped labels, joined by
-    NCT id.
+    NCT id. A labels file of `trialtune annotate` is read as `settle` says.
 
     Raises DataError for missing columns, an unknown label, or when no labelled row is left.
     """
     table = prepared(frame).drop("row", strict=False).with_row_index("row", offset=1)
+    collected = _Collected(task, where)
+    if holds_answers(table.columns):
+        collected.take_settled(settle(read_answers(task, table, where=where)))
+        return collected.result(frame.height)
     label_column = next((name for name in task.label_columns if name in table.columns), None)
     read = task.columns_in(tuple(table.columns))
     has_text = bool(read)
     table = readable(frame, table, read, where)
-    collected = _Collected(task, where)
-    flags = {
-        name: collected.known[key]
-        for name in table.columns
-        if (key := normalize_text(name)) in collected.known
-    }
+    known = collected.names.known
+    flags = {name: known[key] for name in table.columns if (key := normalize_text(name)) in known}
     if label_column and has_text:
-        cells = label_cells(table[label_column], collected.known, kind=task.kind, where=where)
+        cells = label_cells(table[label_column], known, kind=task.kind, where=where)
         collected.take_labelled(table, cells, label_column)
     elif has_text and set(flags.values()) == set(task.labels):
         collected.take_labelled(table, label_flags(table, flags, where), "label columns")
@@ -105,8 +105,7 @@ class _Collected:
         self.unlabelled: Counter[str] = Counter()
         self.quarantined: list[dict[str, Any]] = []
         self.extra: dict[str, pl.DataType] = {}
-        self.known = {normalize_text(label): label for label in task.labels}
-        self.known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
+        self.names = LabelNames(task)
         self.met: dict[tuple[str, str], list[str]] = {}  # trial and wording -> labels
         self.origins: list[dict[str, Any]] = []  # of each row gathered, as in `quarantined`
 
@@ -114,13 +113,27 @@ class _Collected:
         """Rows with their labels as written."""
         self._note_extra(table)
         for row, names in zip(table.iter_rows(named=True), labels, strict=True):
-            resolved = self._resolve(names, row, label_column)
+            place = f"{self.where}, row {row['row']}, {label_column}"
+            resolved = self.names.resolve(names, place)
             if resolved and self.task.oversized(row):
                 self._drop(row, TOO_LONG, "")
             elif resolved:
                 self._add(row, self.task.text_of(row) or "", resolved)
             else:
                 self.unlabelled[NO_LABEL] += 1
+
+    def take_settled(self, settled: Settled) -> None:
+        """Those answers of annotators that count."""
+        for answer, reason in settled.left_out:
+            self._drop({"row": answer.row, "nct_id": answer.nct_id or None}, reason, answer.text)
+        self.unlabelled.update(settled.passed_over)
+        chosen = [
+            {"row": answer.row, "nct_id": answer.nct_id or None, "text": answer.text}
+            for answer in settled.chosen
+        ]
+        schema = {"row": pl.UInt32(), "nct_id": pl.String(), "text": pl.String()}
+        labels = [[*answer.labels] for answer in settled.chosen]
+        self.take_labelled(pl.DataFrame(chosen, schema=schema), labels, "labels")
 
     def join_gold(self, table: pl.DataFrame, gold: pl.DataFrame) -> None:
         """Rows of a snapshot whose NCT id has shipped labels, unless the text is another by now."""
@@ -186,26 +199,6 @@ class _Collected:
     def _origin(self, row: dict[str, Any], reason: str, value: str) -> dict[str, Any]:
         place = {"file": self.where, "row": row["row"], "nct_id": row.get("nct_id")}
         return {**place, "reason": reason, "value": value[:200]}
-
-    def _resolve(self, names: Iterable[str], row: dict[str, Any], column: str) -> list[str]:
-        """The task's labels for the names as written, in the task's order; [] when there are none."""
-        found = set()
-        for name in names or ("",):
-            key = normalize_text(name)
-            if key in self.known:
-                found.add(self.known[key])
-            elif key not in _MISSING:
-                nearest = difflib.get_close_matches(key, self.known, n=1, cutoff=0.0)[0]
-                raise DataError(
-                    f"{self.where}, row {row['row']}, {column}: {name!r} is no label of {self.task.name};"
-                    f" did you mean {self.known[nearest]!r}? (labels: {', '.join(self.task.labels)})"
-                )
-        if self.task.kind == "multi_class" and len(found) > 1:
-            raise DataError(
-                f"{self.where}, row {row['row']}, {column}: {self.task.name} takes one label, not"
-                f" {sorted(found)}; keep the right one"
-            )
-        return [label for label in self.task.labels if label in found]
 
 
 def _upper(nct_id: str | None) -> str:

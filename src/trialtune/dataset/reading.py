@@ -4,9 +4,10 @@ from pathlib import Path
 
 import polars as pl
 
+from trialtune.dataset.answers import holds_answers
 from trialtune.dataset.examples import Labelled, load_examples
 from trialtune.dataset.tables import read_table
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
 from trialtune.tasks.task import Task
 
@@ -29,6 +30,8 @@ def read_examples(task: Task, path: Path | str, labels: Path | str | None, *, qu
 
 def _labels_by_id(path: Path | str) -> pl.DataFrame:
     table = read_table(path)
+    if holds_answers(table.columns):
+        raise UsageError(f"--labels {path}: holds answers with their texts; give it as --data")
     if not {"nct_id", "labels"} <= set(table.columns):
         raise DataError(f"{path}: has the columns {', '.join(table.columns)}; labels need nct_id and labels")
     repeated = table.filter(pl.col("nct_id").is_duplicated())

@@ -60,15 +60,21 @@ def k_folds(
     Every row is in exactly one test frame. Raises UsageError for fewer than two folds, and what
     `split_examples` raises.
     """
+    fold_of_row = fold_numbers(frame, folds=folds, seed=seed, kind=kind)
+    return [(frame.filter(fold_of_row != fold), frame.filter(fold_of_row == fold)) for fold in range(folds)]
+
+
+def fold_numbers(frame: pl.DataFrame, *, folds: int, seed: int, kind: str) -> np.ndarray:
+    """The fold of each row [rows], from 0 on, as `k_folds` divides them; raises what it raises."""
     if folds < 2:
         raise UsageError(f"{folds} folds: at least 2 are needed")
     numbered = frame.with_row_index("_row")
     fractions = {f"fold {number}": 1 / folds for number in range(1, folds + 1)}
     parts = split_examples(numbered, fractions=fractions, seed=seed, kind=kind)
-    return [
-        (numbered.join(part, on="_row", how="anti").sort("_row").drop("_row"), part.drop("_row"))
-        for part in parts.values()
-    ]
+    fold_of_row = np.empty(frame.height, dtype=int)
+    for fold, part in enumerate(parts.values()):
+        fold_of_row[part["_row"].to_numpy()] = fold
+    return fold_of_row
 
 
 def split_by_date(frame: pl.DataFrame, cutoff: str) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:

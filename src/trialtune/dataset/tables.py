@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import polars as pl
 
 from trialtune.errors import DataError, UsageError
@@ -22,16 +23,25 @@ def read_table(path: Path | str) -> pl.DataFrame:
             case ".csv":
                 return pl.read_csv(path, infer_schema=False, separator=_separator(path))
             case ".json" if path.read_bytes()[:100].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-                return pl.read_json(path, infer_schema_length=None)
+                return _read_json(path)
             case ".jsonl" | ".ndjson" | ".json":
                 return pl.read_ndjson(path, infer_schema_length=None)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, orjson.JSONDecodeError, OSError) as error:
         raise DataError(
             f"{path}: cannot be read ({str(error).splitlines()[0]}); is it whole, and UTF-8?"
         ) from error
     raise DataError(f"{path}: unknown kind of table; give .parquet, .csv, .jsonl or .json")
+
+
+def _read_json(path: Path) -> pl.DataFrame:
+    """An array of rows; what is text in one row and a list in another is read as from JSON Lines."""
+    try:
+        return pl.read_json(path, infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        rows = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        return pl.read_ndjson(b"\n".join(map(orjson.dumps, rows)), infer_schema_length=None)
 
 
 def _separator(path: Path) -> str:

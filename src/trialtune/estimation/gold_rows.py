@@ -6,19 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 from numpy.typing import NDArray
 
-from trialtune.dataset.columns import prepared
-from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
+from trialtune.estimation.hand_labels import (
+    CHANCE,
+    PARTIAL,
+    STRATUM,
+    are_labelled,
+    read_hand_labels,
+    truths_of,
+)
 from trialtune.estimation.intervals import Array
-from trialtune.estimation.population import Population, memberships
+from trialtune.estimation.population import Population
 from trialtune.estimation.result import GoldCounts
-from trialtune.tasks.text import normalize_text
 
-CHANCE, STRATUM = "drawing_probability", "stratum"
-NONE_HOLDS = "-"  # written where no label of a multi-label task holds: an empty cell is not labelled yet
 _HASH = "^[0-9a-f]{16}$"
 _OFF = 0.005  # by how much strata may miss the population's size
 _CHANCE_OFF = 5  # standard errors by which other designs may
@@ -77,7 +79,7 @@ def read_gold(
             the probabilities do not stand for the population; or there are none, and `assume_random` is not
             set.
     """
-    table, aside = _by_chance(read_hand_labels(path))
+    table, aside = _by_chance(read_hand_labels(path, population.task))
     table = _placed(table, population, others, path)
     there = are_labelled(table, population)
     labelled = table.filter(there & ~table["changed"])
@@ -109,31 +111,6 @@ def read_gold(
         strata=strata,
         assumed=assumed,
     )
-
-
-def read_hand_labels(path: Path) -> pl.DataFrame:
-    """A table of `nct_id` and `labels`, a trial a row, with `row`: where it stands in the file.
-
-    Raises DataError when it has no such columns, or a trial stands twice.
-    """
-    first = 2 if path.suffix.lower() == ".csv" else 1
-    table = prepared(read_table(path)).with_row_index("row", offset=first)
-    texts = cs.string().replace("", None)
-    table = table.with_columns(texts).filter(
-        ~pl.all_horizontal(pl.exclude("row").is_null())
-    )  # rows of nothing
-    for name in ("nct_id", "labels"):
-        if name not in table.columns:
-            raise DataError(
-                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
-            )
-    table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
-    twice = table.filter(pl.col("nct_id").is_duplicated() & pl.col("nct_id").is_not_null())
-    if len(twice):
-        first_id = twice["nct_id"][0]
-        rows = ", ".join(map(str, twice.filter(nct_id=first_id)["row"]))
-        raise DataError(f"{path}: {first_id} stands in rows {rows}; keep one row a trial")
-    return table
 
 
 def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -175,40 +152,6 @@ def _placed(
     return table.with_columns(changed.alias("changed"))
 
 
-def are_labelled(table: pl.DataFrame, population: Population) -> pl.Series:
-    """Which rows somebody has labelled."""
-    column = table["labels"]
-    if isinstance(column.dtype, pl.List):
-        filled = column.list.len() > 0
-    else:
-        filled = column.cast(pl.String).str.strip_chars() != ""
-    if "status" in table.columns:  # of `annotate`: an answer without a label says that none holds
-        answered = table["status"].cast(pl.String) == "labelled"
-        filled = answered & (filled | (population.task.kind == "multi_label"))
-    return filled.fill_null(False)
-
-
-def truths_of(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
-    """The labels of labelled rows as truth values [rows, labels]; raises DataError naming the row."""
-    task = population.task
-    column = labelled["labels"]
-    if column.dtype == pl.String:
-        none = column.str.strip_chars() == NONE_HOLDS
-        column = pl.select(pl.when(none).then(pl.lit("")).otherwise(column)).to_series()
-    known = {normalize_text(label): label for label in task.labels}
-    known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
-    holds = memberships(column, task, known, str(path), "row " + labelled["row"].cast(pl.String))
-    if task.kind == "multi_class":
-        wrong = np.flatnonzero(holds.sum(axis=1) != 1)
-        if len(wrong):
-            raise DataError(
-                f"{path}, row {labelled['row'][int(wrong[0])]}: {labelled['labels'][int(wrong[0])]!r} is"
-                " not one"
-                f" label; {task.name} takes one of {', '.join(task.labels)}"
-            )
-    return holds
-
-
 def _weights(
     table: pl.DataFrame, labelled: pl.DataFrame, sizes: Sequence[int], path: Path
 ) -> tuple[Array, int]:
@@ -218,11 +161,12 @@ def _weights(
     """
     if CHANCE not in table.columns:
         return np.full(len(labelled), sizes[-1] / len(labelled)), 1
+    partial = PARTIAL in table.columns
     table, labelled = (_with_chances(frame, path) for frame in (table, labelled))
     if STRATUM not in table.columns:
         chances = table[CHANCE].to_numpy()
         stood, error = (1 / chances).sum(), np.sqrt(((1 - chances) / chances**2).sum())
-        size = _size(stood, sizes, _CHANCE_OFF * error, path)
+        size = _size(stood, sizes, _CHANCE_OFF * error, path, partial=partial)
         return size / stood * len(table) / len(labelled) / labelled[CHANCE].to_numpy(), 1
     if len(bare := table.filter(pl.col(STRATUM).is_null())):
         raise DataError(
@@ -236,19 +180,20 @@ def _weights(
     if len(mixed):
         raise DataError(f"{path}: stratum {mixed[STRATUM][0]} has several drawing probabilities; give it one")
     strata = strata.with_columns((pl.col("drawn") / pl.col(CHANCE)).alias("stands_for"))
-    _size(float(strata["stands_for"].sum()), sizes, 0.0, path)
+    stood = float(strata["stands_for"].sum())
+    # Of a file of answers nobody knows how many rows were drawn: those answered so far stand for all.
+    size = _size(stood, sizes, 0.0, path, partial=partial)
+    scale = size / stood if partial else 1.0
     answered = labelled.group_by(STRATUM).agg(pl.len().alias("labelled"))
     strata = strata.join(answered, on=STRATUM, how="left")
     bare = strata.filter(pl.col("labelled").is_null())
     if len(bare):
         raise DataError(
             f"{path}: no row of stratum {bare[STRATUM][0]} is labelled ({len(bare)} of {len(strata)} strata"
-            " are"
-            " without); label the sheet's rows in their order, and some more of them"
+            " are without); label the sheet's rows in their order, and some more of them"
         )
-    weights = {
-        name: stands / count for name, stands, count in strata[[STRATUM, "stands_for", "labelled"]].rows()
-    }
+    counts = strata[[STRATUM, "stands_for", "labelled"]].rows()
+    weights = {name: scale * stands / count for name, stands, count in counts}
     return np.array([weights[name] for name in labelled[STRATUM]], dtype=float), len(strata)
 
 
@@ -268,11 +213,13 @@ def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     return table.with_columns(chances)
 
 
-def _size(stood: float, sizes: Sequence[int], off: float, path: Path) -> int:
-    """The one of `sizes` that the rows stand for, which may be `off` at least."""
+def _size(stood: float, sizes: Sequence[int], off: float, path: Path, *, partial: bool = False) -> int:
+    """The one of `sizes` that the rows stand for, which may be `off` at least; of a part of all, the last."""
     for size in sizes:
         if abs(stood - size) <= max(_OFF * size, off):
             return size
+    if partial and stood < sizes[-1]:
+        return sizes[-1]
     rows = " or ".join(f"{size:,}" for size in dict.fromkeys(sizes))
     raise DataError(
         f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {rows} are to be stood for; give"

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trialtune.errors import DataError, UsageError
-from trialtune.estimation.gold_rows import are_labelled, read_hand_labels, truths_of
+from trialtune.estimation.hand_labels import are_labelled, read_hand_labels, truths_of
 from trialtune.estimation.population import Population
 from trialtune.tasks.text import wording_hash
 
@@ -66,7 +66,7 @@ def known_labels(source: str | Path, population: Population) -> Known:
 
 
 def _of_table(path: Path, population: Population) -> Known:
-    table = read_hand_labels(path)
+    table = read_hand_labels(path, population.task)
     table = table.filter(are_labelled(table, population))
     holds = truths_of(table, population, path)
     facts = pl.DataFrame({"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)})

@@ -40,9 +40,12 @@ def apply_rules(
     return found
 
 
-def tf_idf() -> FeatureUnion:
-    """TF-IDF of words and word pairs, and of 3 to 5 characters inside words, to be fitted."""
-    frequent: dict[str, Any] = {"sublinear_tf": True, "min_df": 2, "dtype": np.float32}
+def tf_idf(*, min_df: int = 2) -> FeatureUnion:
+    """TF-IDF of words and word pairs, and of 3 to 5 characters inside words, to be fitted.
+
+    What stands in fewer than `min_df` texts is left out.
+    """
+    frequent: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "dtype": np.float32}
     return make_union(
         TfidfVectorizer(ngram_range=(1, 2), **frequent),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), **frequent),

@@ -20,7 +20,7 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.experiment.frozen_features import mean_pooled
 from trialtune.files import atomic_file
 from trialtune.models.encoders import Encoder
-from trialtune.stages.finetune import keep_aside
+from trialtune.stages.aside import keep_aside
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
 

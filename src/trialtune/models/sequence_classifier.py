@@ -108,7 +108,10 @@ def _output_bias(model: PreTrainedModel) -> torch.Tensor:
 def load_classifier(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load a classifier folder; raises DataError when it is not one."""
     if (folder / "model.onnx").is_file() and not (folder / "model.safetensors").is_file():
-        raise DataError(f"{folder}: holds a graph and no weights; use the folder that it was exported from")
+        raise DataError(
+            f"{folder}: holds a graph and no weights: it is an ONNX classifier already, to be"
+            " used as it is; or give the folder that it was exported from"
+        )
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
         raise DataError(f"{folder}: not a classifier folder; make one with `trialtune finetune`")
     encoder = Encoder.open(folder)

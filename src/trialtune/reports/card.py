@@ -7,13 +7,14 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, ClassifierFolder
+from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, WEIGHTS_FILE, ClassifierFolder
 from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.files import atomic_file, read_json
 from trialtune.models.hub import is_repository
 from trialtune.reports.pages import PAGES
 from trialtune.reports.tables import to_markdown
+from trialtune.training.cross_fit import RARE
 
 _TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
 # How a folder is opened without trialtune; an export of another kind opens by another line.
@@ -26,10 +27,10 @@ def write_card(
 ) -> None:
     """Write the README.md of a classifier folder, with the test scores of a `comparison` it was part of."""
     task, described = ClassifierFolder.open(folder).task, read_json(folder / TRAINING_FILE)
-    encoder = described["encoder"]
+    encoder, graph = described["encoder"], not (folder / WEIGHTS_FILE).is_file()
     # Scores stay in the text: the Hub's own form for them wants the id of a data set that it has.
     data = ModelCardData(
-        library_name="transformers",
+        library_name="onnx" if graph else "transformers",
         pipeline_tag="text-classification",
         tags=["clinical-trials", "trialtune"],
         base_model=encoder if is_repository(encoder) else None,
@@ -39,7 +40,9 @@ def write_card(
         kind=task.kind,
         labels=task.labels,
         described=described,
-        opened=_PIPELINE,
+        graph=graph,
+        opened=_SESSION if graph else _PIPELINE,
+        rare=RARE,
         comparison=comparison,
         tables=to_markdown(comparison) if comparison else "",
         system=system,

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
 from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.size_result import SizesResult
 from trialtune.files import atomic_file
 from trialtune.reports import plots
 from trialtune.reports.errors import ClassErrors, class_errors
@@ -18,6 +19,7 @@ from trialtune.reports.pages import write_page
 from trialtune.reports.plots import Plot
 from trialtune.reports.reliability import reliability_plot
 from trialtune.reports.run_result import RunResult
+from trialtune.reports.size_plots import size_curves
 from trialtune.reports.slices import NOTE as SLICE_NOTE
 from trialtune.reports.slices import slice_table
 from trialtune.reports.summary import SPREAD_NOTE, SystemRow, summary_rows
@@ -55,6 +57,8 @@ class TaskPart:
     reliability: Plot | None  # None for a comparison of rules, which state no probabilities
     counts: list[tuple[str, str]]
     slices: dict[str, list[list[str]]]  # header and rows of each table of scores by part
+    sizes: Plot | None
+    size_verdicts: list[str]
     errors: ErrorReport | None
     classes: list[ClassErrors]
 
@@ -85,7 +89,9 @@ def write_report(run: RunResult, folder: Path, errors: Mapping[str, ErrorReport]
     `errors`, by task, hold texts of trials. Returns the page's path.
     """
     found = errors or {}
-    tasks = [_task_part(name, result, found.get(name)) for name, result in run.tasks.items()]
+    tasks = [
+        _task_part(name, result, found.get(name), run.sizes.get(name)) for name, result in run.tasks.items()
+    ]
     mlm = {name: result for name, result in run.mlm.items() if result}
     titles = {"base": "Base: trials before the cut", "adapt": "Adapted: trials after the cut"}
     stages = [_stage_part(name, title, mlm[name]) for name, title in titles.items() if name in mlm]
@@ -114,7 +120,9 @@ def write_report(run: RunResult, folder: Path, errors: Mapping[str, ErrorReport]
     return folder / "index.html"
 
 
-def _task_part(name: str, comparison: ComparisonResult, errors: ErrorReport | None) -> TaskPart:
+def _task_part(
+    name: str, comparison: ComparisonResult, errors: ErrorReport | None, sizes: SizesResult | None
+) -> TaskPart:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path out of the folder
     stated = {system: scores.reliability for system, scores in comparison.systems if scores.reliability}
     return TaskPart(
@@ -134,6 +142,8 @@ def _task_part(name: str, comparison: ComparisonResult, errors: ErrorReport | No
         slices={
             column: slice_table(parts, column.capitalize()) for column, parts in comparison.slices.items()
         },
+        sizes=size_curves(f"{stem}-sizes", sizes) if sizes else None,
+        size_verdicts=list(sizes.verdicts.values()) if sizes else [],
         errors=errors,
         classes=class_errors(errors) if errors else [],
     )
@@ -161,7 +171,7 @@ def _plots(
     tasks: list[TaskPart], stages: list[StagePart], variants: VariantsPart | None, years: Plot | None
 ) -> Iterator[Plot]:
     for task in tasks:
-        yield from filter(None, (task.bars, task.differences, task.reliability))
+        yield from filter(None, (task.bars, task.differences, task.reliability, task.sizes))
     for stage in stages:
         yield from stage.curves
     if variants:

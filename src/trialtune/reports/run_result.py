@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.size_result import SizesResult
 from trialtune.results import Result
 
 
@@ -68,6 +71,7 @@ class RunResult(Result):
     corpus: Corpora
     mlm: dict[str, MlmTraining | None]
     tasks: dict[str, ComparisonResult]
+    sizes: dict[str, SizesResult] = Field(default_factory=dict)  # of the tasks that were compared so
     versions: dict[str, str]
     machine: Machine
     seconds: dict[str, float]  # of each step

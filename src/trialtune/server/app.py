@@ -35,7 +35,7 @@ _EXPLAINED = 4  # at a time; each asks hundreds of texts
 _LEFT = 499  # as nginx logs it; nobody reads that answer
 _Answered = TypeVar("_Answered")
 STATIC = Path(__file__).with_name("static")
-_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Problem, "description": why}
     for status, why in {
@@ -90,7 +90,7 @@ def build_app(
     app.state.served = served
     rules = Rules(token, settings.max_bytes, settings.timeout)
     app.add_middleware(Guard, rules=rules, metrics=metrics)
-    app.add_exception_handler(RequestValidationError, _explain)
+    app.add_exception_handler(RequestValidationError, explain_invalid)
     guarded = APIRouter(dependencies=[] if token is None else [Depends(BEARER)])
     _add_answers(guarded, served, settings)
     _add_watching(app, guarded, served, metrics)
@@ -126,7 +126,7 @@ def _documented(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def _add_answers(guarded: APIRouter, served: Mapping[str, Served], settings: ServiceSettings) -> None:
     explaining = anyio.CapacityLimiter(_EXPLAINED)  # threads of its own: the page's files need theirs
-    asked_for: Any = {"responses": _REFUSALS, "tags": ["labels"], "dependencies": [Depends(_only_json)]}
+    asked_for: Any = {"responses": _REFUSALS, "tags": ["labels"], "dependencies": [Depends(only_json)]}
 
     @guarded.post("/v1/predict", response_model=schemas.PredictResponse, **asked_for)
     async def predict(asked: schemas.PredictRequest, request: Request) -> Response:
@@ -205,10 +205,11 @@ def _add_watching(
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
-        return FileResponse(STATIC / "index.html", headers={"content-security-policy": _POLICY})
+        return FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY})
 
 
-async def _only_json(request: Request) -> None:
+async def only_json(request: Request) -> None:
+    """Refuse a body that is not said to be JSON: a page from elsewhere cannot send such a one."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(415, "send JSON, and say so: Content-Type: application/json")
@@ -289,7 +290,7 @@ def _refusal(error: BaseException) -> BaseException:
     return error
 
 
-async def _explain(_: Request, error: Exception) -> JSONResponse:
+async def explain_invalid(_: Request, error: Exception) -> JSONResponse:
     """422 in a line, without the texts that were sent."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()

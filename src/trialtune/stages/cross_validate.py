@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -17,18 +18,19 @@ from trialtune.evaluation.label_noise import suspects
 from trialtune.evaluation.metrics import score
 from trialtune.evaluation.training_result import CrossValidation, Suspects
 from trialtune.files import atomic_file, fingerprint, folder_digest
-from trialtune.models.adapters import find_adapter
-from trialtune.models.encoders import Encoder
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.task import Task
-from trialtune.training.loop import Progress
+
+if TYPE_CHECKING:
+    from trialtune.models.encoders import Encoder
+    from trialtune.training.loop import Progress
 
 
 def cross_validate(
     task: Task,
     examples: pl.DataFrame,
-    encoder: Encoder | Path | str,
+    encoder: "Encoder | Path | str",
     out: Path | str,
     *,
     settings: FinetuneSettings | None = None,
@@ -36,7 +38,7 @@ def cross_validate(
     adapter: Path | str | None = None,
     outliers: Sequence[str] = (),
     max_train: int | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: "Callable[[Progress], None] | None" = None,
 ) -> CrossValidation:
     """Score every labelled row by a classifier that was trained without it.
 
@@ -69,18 +71,18 @@ def cross_validate(
         >>> scores.n == len(examples)
         True
     """
-    out, encoder, settings = Path(out), Encoder.open(encoder), settings or FinetuneSettings()
+    out, settings = Path(out), settings or FinetuneSettings()
     extra = ExtraTexts(outliers=tuple(outliers))
-    adapter = find_adapter(adapter) if adapter else None
-    check_unseen(examples, encoder.folder, name=encoder.name)
+    inputs: list[object] = [str(getattr(encoder, "name", encoder))]
+    if settings.trains_weights or adapter:
+        encoder, adapter, inputs = _opened(examples, encoder, adapter)
     if max_train:
         examples = draw_evenly(examples, max_train, seed=settings.seed)
     key = fingerprint(
         settings,
         folds,
         task.describe(),
-        encoder.digest,
-        folder_digest(adapter) if adapter else None,
+        inputs,
         examples.write_ndjson(),
         extra.outliers,
     )[:16]
@@ -112,6 +114,18 @@ def cross_validate(
     with atomic_file(out / "out_of_fold.parquet") as path:
         rows.write_parquet(path)
     return _summarize(task, rows, out)
+
+
+def _opened(
+    examples: pl.DataFrame, encoder: "Encoder | Path | str", adapter: Path | str | None
+) -> "tuple[Encoder, Path | None, list[object]]":
+    """Encoder and adapter, and what decides them; raises DataError when the encoder knows the rows."""
+    from trialtune.models.adapters import find_adapter  # noqa: PLC0415 - PyTorch takes seconds
+    from trialtune.models.encoders import Encoder  # noqa: PLC0415
+
+    opened, found = Encoder.open(encoder), find_adapter(adapter) if adapter else None
+    check_unseen(examples, opened.folder, name=opened.name)
+    return opened, found, [opened.digest, folder_digest(found) if found else None]
 
 
 def _summarize(task: Task, rows: pl.DataFrame, out: Path) -> CrossValidation:

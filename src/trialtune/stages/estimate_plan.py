@@ -10,7 +10,7 @@ from trialtune import __version__
 from trialtune.errors import UsageError
 from trialtune.estimation.classes import classes_of
 from trialtune.estimation.forecast import MOST, Forecast, rows_by_hand
-from trialtune.estimation.gold_rows import CHANCE, STRATUM
+from trialtune.estimation.hand_labels import CHANCE, STRATUM
 from trialtune.estimation.intervals import tail_of
 from trialtune.estimation.known import Known, known_labels
 from trialtune.estimation.population import Cells, Population, read_population

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from trialtune.errors import UsageError
 from trialtune.models.settings import LoraSettings
 from trialtune.settings import Settings, panel
 from trialtune.training.settings import LossName, TrainSettings
@@ -36,6 +37,9 @@ class AdaptSettings(Settings):
     )
 
 
+Method = Literal["auto", "tf-idf", "read-out", "shipped", "lora", "full"]
+
+
 class FinetuneSettings(Settings):
     """How a classifier is trained; base and adapted encoders get the same."""
 
@@ -48,7 +52,16 @@ class FinetuneSettings(Settings):
     head_lr_multiplier: float = Field(
         10.0, gt=0, description="Rate of the head over that of the encoder's last layer."
     )
-    method: Literal["full", "lora"] = Field("full", description="All weights, or LoRA layers.")
+    method: Method = Field(
+        "auto",
+        description="full: all weights; lora: LoRA layers; shipped: a linear layer on the shipped "
+        "stop-reason classifier; read-out: one on the encoder; tf-idf: one on word pieces; auto: the best.",
+    )
+    budget_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds that auto may take to choose, by estimate on two cores; 60, or 0.2 a row.",
+    )
     lora: LoraSettings = LoraSettings(r=16, lora_alpha=32)
     train_embeddings: bool = Field(
         False, description="Train the embeddings, too: half of a small encoder's weights, and slow."
@@ -69,6 +82,19 @@ class FinetuneSettings(Settings):
         "auto", description="Arithmetic; auto: bf16 where it is native."
     )
     seed: int = Field(1, description="Seed of everything random.")
+
+    @property
+    def trains_weights(self) -> bool:
+        """Whether the encoder's own weights are trained."""
+        return self.method in ("full", "lora")
+
+    def of_weights(self) -> "FinetuneSettings":
+        """These, to train an encoder's weights by: `full` for `auto`; raises UsageError for other methods."""
+        if self.trains_weights:
+            return self
+        if self.method == "auto":
+            return self.model_copy(update={"method": "full"})
+        raise UsageError(f"method {self.method!r} trains no encoder's weights; choose full or lora")
 
 
 class PartSettings(Settings):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
     BarColumn,
@@ -14,11 +14,13 @@ from rich.progress import (
 )
 
 from trialtune.console import LogLines, console, is_first_process, tell
-from trialtune.training.loop import Progress as TrainingProgress
+
+if TYPE_CHECKING:
+    from trialtune.training.loop import Progress as TrainingProgress
 
 
 @contextmanager
-def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
+def training_bar(label: str) -> "Iterator[Callable[[TrainingProgress], None]]":
     """A bar of a training run, or lines of a log: loss, speed and time left; and a line a scoring."""
     columns = (
         TextColumn("{task.description}"),
@@ -33,7 +35,7 @@ def training_bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
     with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task(label, total=None, loss=math.nan, speed=0.0, share=0.0)
 
-        def show(now: TrainingProgress) -> None:
+        def show(now: "TrainingProgress") -> None:
             progress.update(
                 task,
                 completed=now.step,

@@ -1,0 +1,44 @@
+"""doccano: the JSON Lines of a text classification project, a file for each annotator or one for all."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trialtune.annotation.formats.imported import Found, Imported
+from trialtune.dataset.answers import Answer
+
+_UNTOLD = "without a label: unread, or none holds, which the file does not tell"
+
+
+def is_examples(row: Mapping[str, Any]) -> bool:
+    """Whether a row is of doccano."""
+    return "text" in row and isinstance(row.get("label"), list)
+
+
+def read_examples(rows: Iterable[Mapping[str, Any]], path: Path, *, annotator: str | None) -> Imported:
+    """The labelled rows; the file's name is that of the annotator, unless it is `all`."""
+    named = annotator or ("doccano" if path.stem in ("all", "admin") else path.stem)
+    read = Imported()
+    for number, row in enumerate(rows, start=1):
+        if not row["label"]:
+            read.left_out[_UNTOLD] += 1
+            continue
+        record = {name: cell for name, cell in row.items() if name not in ("id", "label", "Comments")}
+        note = " ".join(map(str, row.get("Comments") or []))
+        read.found.append(Found(record, row["label"], named, f"{path}, row {number}, label", note=note))
+    return read
+
+
+def write_examples(answers: Iterable[Answer]) -> str:
+    """A row a text, to be imported with `label` as its column of labels."""
+    rows = (
+        {
+            "text": answer.text,
+            "label": [*answer.labels],
+            "nct_id": answer.nct_id,
+            "Comments": [answer.note] if answer.note else [],
+        }
+        for answer in answers
+    )
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -1,0 +1,212 @@
+"""The file that answers are appended to: one row an answer, on the disk before it is acknowledged."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from trialtune.dataset.answers import ANSWER_COLUMNS, STATUSES, Answer, read_answers
+from trialtune.dataset.columns import prepared
+from trialtune.errors import DataError, UsageError
+from trialtune.tasks.task import Task
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class NotSavedError(DataError):
+    """An answer could not be written; the file is as it was before."""
+
+
+class LabelsFile:
+    """A labels file that this process alone writes.
+
+    Opening it takes a lock, puts a torn last row aside, and reads every answer. Raises UsageError when
+    another process has it, DataError naming the row when it holds something else.
+    """
+
+    def __init__(
+        self, path: Path, task: Task, *, passed: Sequence[str] = (), tell: Callable[[str], None] = print
+    ) -> None:
+        if path.suffix.lower() != ".csv":
+            raise UsageError(f"--out {path}: labels are written as .csv")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.task = path, task
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise UsageError(
+                f"--out {path}: another process writes it; stop that one, or give each annotator a file"
+            ) from error
+        try:
+            self.columns = self._prepare([*ANSWER_COLUMNS, *passed], tell)
+            self.answers: list[Answer] = read_labels_file(task, path)
+            self._out = os.open(path, os.O_WRONLY | os.O_APPEND)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def append(self, answers: Sequence[Answer]) -> None:
+        """Write answers, all or none; when this returns they are on the disk.
+
+        Raises NotSavedError when they could not be written.
+        """
+        rows = "".join(_line(map(answer.cells().get, self.columns)) for answer in answers)
+        before = self._size()
+        try:
+            _write(self._out, rows.encode("utf-8", "replace"))
+            os.fsync(self._out)
+        except OSError as error:
+            os.ftruncate(self._out, before)  # takes no space, so that a full disk lets it
+            raise NotSavedError(
+                f"{self.path}: not saved ({error.strerror}); free some space, then answer again"
+            ) from error
+        self._known = before + len(rows.encode("utf-8", "replace"))
+        self.answers += answers
+
+    def close(self) -> None:
+        """Let another process have the file."""
+        os.close(self._out)
+        self._lock.release()
+
+    def _size(self) -> int:
+        """The size of the file; raises NotSavedError when another program has changed or replaced it."""
+        own = os.fstat(self._out)
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            there = None
+        if there is None or there.st_ino != own.st_ino or own.st_size != self._known:
+            raise NotSavedError(
+                f"{self.path}: not saved, since another program has changed the file; stop trialtune annotate"
+                " and start it again, which reads it anew"
+            )
+        return own.st_size
+
+    def _prepare(self, columns: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+        """Make the file, or mend its end; the columns that its rows have."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            with self.path.open("wb") as handle:
+                handle.write(_line(columns).encode())
+                handle.flush()
+                os.fsync(handle.fileno())
+            _sync_folder(self.path.parent)
+            found = [*columns]
+        else:
+            found = _mend(self.path, tell)
+        self._known = self.path.stat().st_size
+        return found
+
+
+def read_labels_file(task: Task, path: Path) -> list[Answer]:
+    """The answers of a labels file, in the order in which they were given; raises DataError naming the row.
+
+    The file stays as it is.
+    """
+    header, rows = _rows(path)
+    for number, cells in enumerate(rows, start=1):
+        if len(cells) != len(header):
+            what = "repeats the header" if cells == header else f"has {len(cells)} cells"
+            raise DataError(
+                f"{path}, row {number}: {what}, the header {len(header)}; mend the row or delete it"
+            )
+    columns = {name: [cells[place] for cells in rows] for place, name in enumerate(header)}
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(header, pl.String()))
+    return read_answers(task, prepared(frame), where=str(path))
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error}); save it as CSV UTF-8") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    csv.field_size_limit(1 << 27)
+    try:
+        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except (csv.Error, ValueError) as error:
+        raise DataError(f"{path}: {error}; open it as it was saved last, or mend the quotes") from error
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(f"{path}: two columns are called {name!r}; delete one")
+    if len(header) == 1 and max(map(header[0].count, ";\t")) > 2:
+        raise DataError(f"{path}: its columns are not divided by commas; save it as CSV with commas")
+    return header, rows
+
+
+def _mend(path: Path, tell: Callable[[str], None]) -> list[str]:
+    """Put a torn last row aside, end the last line; the columns of the file."""
+    content = path.read_bytes()
+    whole = _end_of_whole_rows(content)
+    rest = content[whole:]
+    header = next(csv.reader([content.removeprefix(_BOM).split(b"\n", 1)[0].decode("utf-8", "replace")]), [])
+    if not rest:
+        return header
+    if whole and _is_row(rest, header):
+        with path.open("ab") as handle:
+            handle.write(b"\n")
+        return header
+    if not whole or any(_is_row(line, header) for line in rest.splitlines()[1:]):
+        row = max(0, len(_rows_of(content[:whole])) - 1) + 1
+        raise DataError(f"{path}, row {row}: a quote is opened that is never closed; close it")
+    aside = path.with_name(f"{path.stem}.torn.txt")
+    with aside.open("ab") as handle:
+        handle.write(rest + b"\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.truncate(path, whole)
+    tell(f"{path}: its last row is torn, an answer that was not acknowledged; it stands in {aside} now")
+    return header
+
+
+def _end_of_whole_rows(content: bytes) -> int:
+    """How many bytes belong to rows that are ended: by a line break outside of quotes."""
+    end = position = quotes = 0
+    for line in content.splitlines(keepends=True):
+        position += len(line)
+        quotes += line.count(b'"')
+        if quotes % 2 == 0 and line.endswith(b"\n"):
+            end = position
+    return end
+
+
+def _is_row(line: bytes, header: Sequence[str]) -> bool:
+    """Whether a line is a whole row of this file."""
+    rows = _rows_of(line)
+    if len(rows) != 1 or len(rows[0]) != len(header) or "status" not in header:
+        return False
+    return rows[0][header.index("status")] in STATUSES
+
+
+def _rows_of(content: bytes) -> list[list[str]]:
+    try:
+        return [*csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)]
+    except (csv.Error, UnicodeDecodeError):
+        return []
+
+
+def _line(cells: Iterable[str | None]) -> str:
+    made = io.StringIO()
+    plain = [(cell or "").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "") for cell in cells]
+    csv.writer(made, lineterminator="\n").writerow(plain)
+    return made.getvalue()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new file's name on the disk, too, where folders can be opened."""
+    with suppress(PermissionError):
+        opened = os.open(folder, os.O_RDONLY)
+        os.fsync(opened)
+        os.close(opened)
+
+
+def _write(out: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(out, left) :]

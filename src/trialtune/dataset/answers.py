@@ -1,0 +1,206 @@
+"""Answers of annotators, as `trialtune annotate` writes them, and which of them count."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from trialtune.dataset.columns import label_cells
+from trialtune.dataset.label_names import LabelNames
+from trialtune.errors import DataError
+from trialtune.settings import nearest
+from trialtune.tasks.task import Task
+from trialtune.tasks.text import normalize_text, wording_hash
+
+#: The columns of a labels file, in order; what its texts were drawn by may stand behind them.
+ANSWER_COLUMNS = (
+    "nct_id",  # empty where it is not known
+    "text",  # as the task reads it
+    "labels",  # joined by |
+    "annotator",
+    "status",
+    "note",
+    "drawn",
+    "reviewed",  # true: a classifier's answer that was looked at
+    "answered_at",  # UTC
+    "text_hash",  # of the wording
+)
+LABELLED, UNSURE, SKIPPED, ADJUDICATED = STATUSES = ("labelled", "unsure", "skipped", "adjudicated")
+_NEEDED = ("text", "labels", "annotator", "status")
+_TELLING = {"annotator", "status", "drawn", "answered_at"}  # two of these are no chance
+
+LATER = "answered again later"
+AGREES = "another annotator says the same"
+SETTLED = "settled by adjudication"
+OUTVOTED = "most annotators say otherwise"
+DISAGREE = "annotators disagree: settle it with trialtune annotate --adjudicate"
+CHANGED = "text is not the one that was labelled"
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an annotator said of one text."""
+
+    nct_id: str
+    text: str
+    labels: tuple[str, ...]  # in the task's order
+    annotator: str
+    status: str = LABELLED
+    note: str = ""
+    drawn: str = ""
+    reviewed: bool = False
+    answered_at: str = ""  # ISO 8601; empty where it is not known
+    text_hash: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)  # other columns
+    row: int = 0  # of the file, from 1
+
+    @cached_property
+    def key(self) -> Key:
+        """The trial and the wording: what is answered once, and maybe again."""
+        return self.nct_id.strip().upper(), wording_hash(self.text)
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says which labels hold."""
+        return self.status in (LABELLED, ADJUDICATED)
+
+    def cells(self) -> dict[str, str]:
+        """The row of a labels file."""
+        return {
+            **self.passed,
+            **{name: getattr(self, name) for name in ANSWER_COLUMNS},
+            "labels": "|".join(self.labels),
+            "reviewed": "true" if self.reviewed else "",
+            "text_hash": self.key[1],
+        }
+
+
+def now() -> str:
+    """The time for an answer: UTC, to the microsecond, so that rows can be put in order again."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def holds_answers(columns: Iterable[str]) -> bool:
+    """Whether a table is one of answers, to go by its columns."""
+    return len(_TELLING & set(columns)) > 1
+
+
+def read_answers(task: Task, frame: pl.DataFrame, *, where: str) -> list[Answer]:
+    """The answers of a labels file that Polars has read, in the order in which they were given.
+
+    Rows without a time come first. Raises DataError naming row and field for what no labels file holds.
+    """
+    if missing := [name for name in _NEEDED if name not in frame.columns]:
+        raise DataError(f"{where}: has no column {missing[0]}; a labels file has {', '.join(ANSWER_COLUMNS)}")
+    names = LabelNames(task)
+    cells = label_cells(frame["labels"], names.known, kind=task.kind, where=where)
+    rows = enumerate(zip(frame.iter_rows(named=True), cells, strict=True), start=1)
+    answers = [_answer(row, number, names, given, where) for number, (row, given) in rows]
+    return sorted(answers, key=lambda answer: _time(answer, where))
+
+
+def _answer(
+    row: Mapping[str, Any], number: int, names: LabelNames, given: Sequence[str], where: str
+) -> Answer:
+    plain = {name: "" if cell is None else str(cell) for name, cell in row.items() if name != "labels"}
+    place = f"{where}, row {number}"
+    status = plain["status"].strip().lower()
+    if status not in STATUSES:
+        torn = "; the row may be torn or moved: delete it, or mend it" if not status else ""
+        hint = nearest(status, STATUSES) if status else f"; one of {', '.join(STATUSES)}"
+        raise DataError(f"{place}: status {status!r} is none{hint}{torn}")
+    if not plain["annotator"].strip():
+        raise DataError(f"{place}: annotator is empty; write who answered")
+    known = {name: plain[name] for name in ANSWER_COLUMNS if name in plain and name != "reviewed"}
+    return Answer(
+        **{**known, "status": status, "annotator": plain["annotator"].strip()},
+        labels=tuple(names.resolve(given, f"{place}, labels")),
+        reviewed=plain.get("reviewed", "").strip().lower() in ("true", "1", "yes"),
+        passed={name: cell for name, cell in plain.items() if name not in ANSWER_COLUMNS and name != "row"},
+        row=number,
+    )
+
+
+def _time(answer: Answer, where: str) -> datetime:
+    if not answer.answered_at.strip():
+        return datetime.min.replace(tzinfo=UTC)
+    try:
+        time = datetime.fromisoformat(answer.answered_at.strip())
+    except ValueError as error:
+        raise DataError(
+            f"{where}, row {answer.row}: answered_at {answer.answered_at!r} is no time; write it as"
+            " 2026-01-31T12:00:00Z, or leave it empty"
+        ) from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def latest(answers: Iterable[Answer]) -> dict[Key, dict[str, Answer]]:
+    """For each trial and wording, what each annotator said last; the adjudicator's stands under "".
+
+    Adjudicated answers are apart from what the same person said as an annotator.
+    """
+    found: dict[Key, dict[str, Answer]] = defaultdict(dict)
+    for answer in answers:
+        found[answer.key]["" if answer.status == ADJUDICATED else answer.annotator] = answer
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The answers that count, one for each trial and wording, and why the others do not."""
+
+    chosen: tuple[Answer, ...]
+    passed_over: Mapping[str, int]  # reason -> answers that nothing is wrong with
+    left_out: tuple[tuple[Answer, str], ...]  # answers that cannot be used, and the reason
+
+
+def settle(answers: Sequence[Answer]) -> Settled:
+    """Which of the answers count.
+
+    Of each annotator the last one. An adjudicated answer counts alone; without one, the set of labels
+    that more than half of the annotators gave who gave any. Where there is none, nothing counts. A text
+    that was edited after it was labelled (`text_hash`) is left out, too.
+    """
+    changed = [answer for answer in answers if answer.text_hash and answer.text_hash != answer.key[1]]
+    edited = {answer.row for answer in changed}
+    sound = [answer for answer in answers if answer.row not in edited]
+    by_key = latest(sound)
+    counts: Counter[str] = Counter({LATER: len(sound) - sum(map(len, by_key.values()))})
+    chosen: list[Answer] = []
+    left_out = [(answer, CHANGED) for answer in changed]
+    for said in by_key.values():
+        if "" in said:
+            chosen.append(said.pop(""))
+            counts[SETTLED] += len(said)
+            continue
+        votes = [answer for answer in said.values() if answer.status == LABELLED]
+        counts.update(answer.status for answer in said.values() if answer.status != LABELLED)
+        agreed = majority(votes)
+        if agreed is None:
+            left_out += [(answer, DISAGREE) for answer in votes]
+            continue
+        same = [answer for answer in votes if answer.labels == agreed]
+        chosen.append(same[0])
+        counts[AGREES] += len(same) - 1
+        counts[OUTVOTED] += len(votes) - len(same)
+    chosen.sort(key=lambda answer: answer.row)
+    return Settled(tuple(chosen), {why: count for why, count in counts.items() if count}, tuple(left_out))
+
+
+def majority(votes: Sequence[Answer]) -> tuple[str, ...] | None:
+    """The labels that more than half of the votes give; None where there are none such, or no votes."""
+    if not votes:
+        return None
+    [(labels, count)] = Counter(vote.labels for vote in votes).most_common(1)
+    return labels if 2 * count > len(votes) else None
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything to read in a text."""
+    return bool(normalize_text(text))

@@ -1,0 +1,42 @@
+"""The names that people write for a task's labels, and the labels that are meant."""
+
+import difflib
+from collections.abc import Iterable
+
+from trialtune.errors import DataError
+from trialtune.tasks.task import Task
+from trialtune.tasks.text import normalize_text
+
+_MISSING = {"", "none", "nan", "null", "n a", "na", "unknown"}
+
+
+class LabelNames:
+    """A task's labels by every spelling that is known, case and punctuation apart."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.known = {normalize_text(label): label for label in task.labels}
+        self.known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
+
+    def resolve(self, names: Iterable[str], place: str) -> list[str]:
+        """The task's labels for the names as written, in the task's order; [] when there are none.
+
+        Raises DataError, which begins with `place`, for a name that is none, and for two classes where
+        the task takes one.
+        """
+        found = set()
+        for name in names or ("",):
+            key = normalize_text(name)
+            if key in self.known:
+                found.add(self.known[key])
+            elif key not in _MISSING:
+                nearest = difflib.get_close_matches(key, self.known, n=1, cutoff=0.0)[0]
+                raise DataError(
+                    f"{place}: {name!r} is no label of {self.task.name}; did you mean"
+                    f" {self.known[nearest]!r}? (labels: {', '.join(self.task.labels)})"
+                )
+        if self.task.kind == "multi_class" and len(found) > 1:
+            raise DataError(
+                f"{place}: {self.task.name} takes one label, not {sorted(found)}; keep the right one"
+            )
+        return [label for label in self.task.labels if label in found]
