@@ -109,7 +109,10 @@ def plan(
         stdout().print(plan_to_rich(result))
         if out:
             typer.echo(f"written to {out}: fill in the column labels, from the top; then")
-            typer.echo(f"trialtune estimate run {labels} --gold {out} --out estimate")
+            same = "".join(
+                f" --{name} {value}" for name, value in (("task", task), ("known", known)) if value
+            )
+            typer.echo(f"trialtune estimate run {labels} --gold {out}{same} --out estimate")
 
     emit(result, as_json, show)
 
