@@ -4,8 +4,9 @@
     python benchmarks/annotate.py forecast --data DATA    # the forecast at twice the labels against what came
     python benchmarks/annotate.py speed --data DATA       # the next text among 593,000 trials
 
-The annotator is `stop_reasons_train`, whose labels are told one after another as the draws ask; the learner
-is that of the page, TF-IDF with logistic regression, in every row.
+The annotator is `stop_reasons_train`, whose labels are told one after another as the draws ask. The learner
+of `labels` and `forecast` is TF-IDF with logistic regression, since the shipped classifier, on which the page's
+learner for short texts stands, was trained on these labels; that of `speed` is the page's own.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from trialtune.annotation.curve import decided, forecast
 from trialtune.annotation.draws import Draws, Given
 from trialtune.annotation.labels_file import LabelsFile
 from trialtune.annotation.learner import likeness, meanings
+from trialtune.annotation.learners import learner_for
 from trialtune.annotation.pool import Pool, read_pool
 from trialtune.annotation.ranking import rank
 from trialtune.annotation.session import Said, Session
@@ -209,7 +211,7 @@ def speed(options: argparse.Namespace) -> list[dict[str, Any]]:
     opened = time.perf_counter()
     settings = DrawSettings()
     candidates = Candidates(pool, most=settings.candidates, seed=1)
-    trainer = Trainer(TASK, TfIdfLearner(TASK, candidates.texts), candidates, settings)
+    trainer = Trainer(TASK, learner_for(TASK, candidates.texts), candidates, settings)
     file = LabelsFile(work / "labels.csv", TASK)
     session = Session(TASK, pool, file, annotator="a", settings=settings, trainer=trainer)
     session.next()
