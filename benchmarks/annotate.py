@@ -5,8 +5,8 @@
     python benchmarks/annotate.py speed --data DATA       # the next text among 593,000 trials
 
 The annotator is `stop_reasons_train`, whose labels are told one after another as the draws ask. The learner
-of `labels` and `forecast` is TF-IDF with logistic regression, since the shipped classifier, on which the page's
-learner for short texts stands, was trained on these labels; that of `speed` is the page's own.
+of `labels` and `forecast` is TF-IDF with logistic regression, since the shipped classifier, on which the
+page's learner for short texts stands, was trained on these labels; that of `speed` is the page's own.
 """
 
 import argparse
