@@ -120,14 +120,19 @@ def read_labels_file(task: Task, path: Path) -> list[Answer]:
     return read_answers(task, prepared(frame), where=str(path))
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+def csv_text(path: Path) -> str:
+    """The text of a CSV file, whose cells may be as long as texts are; raises DataError when it has none."""
+    csv.field_size_limit(1 << 27)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error}); save it as CSV UTF-8") from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    csv.field_size_limit(1 << 27)
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    text = csv_text(path)
     try:
         header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except (csv.Error, ValueError) as error:

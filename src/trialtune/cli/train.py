@@ -178,8 +178,7 @@ def compare(
         typer.Option(
             metavar="<int,...>",
             help="Compare on nested training sets of these sizes, `all` for all rows, with the shipped"
-            " classifier"
-            " and TF-IDF beside: 50,100,200,500,1000,all.",
+            " classifier and TF-IDF beside: 50,100,200,500,1000,all.",
         ),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Training sets of each size.")] = 5,

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trialtune.annotation.settings import LISTED, RANDOM
 from trialtune.errors import DataError
 from trialtune.estimation.hand_labels import (
     CHANCE,
@@ -117,7 +118,7 @@ def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The rows that chance has drawn; `annotate` marks others, which it chose for what they teach."""
     if "drawn" not in table.columns or CHANCE in table.columns:
         return table, 0
-    kept = table.filter(pl.col("drawn").cast(pl.String).str.to_lowercase().is_in(["random", "listed"]))
+    kept = table.filter(pl.col("drawn").cast(pl.String).str.to_lowercase().is_in([RANDOM, LISTED]))
     return kept, len(table) - len(kept)
 
 
@@ -141,8 +142,7 @@ def _placed(
     if len(taken):
         raise DataError(
             f"{path}, row {taken['row'][0]}: {taken['nct_id'][0]} has a known label already ({len(taken):,}"
-            " such"
-            " rows); draw with `trialtune estimate plan --known`, which leaves such rows out"
+            " such rows); draw with `trialtune estimate plan --known`, which leaves such rows out"
         )
     changed = pl.lit(False)
     if "text_hash" in table.columns and population.text_hashes is not None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from trialtune.dataset.answers import LABELLED, SKIPPED, holds_answers, latest, read_answers, settle
 from trialtune.dataset.columns import prepared
+from trialtune.dataset.label_names import LabelNames
 from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
 from trialtune.estimation.population import Population, memberships
 from trialtune.tasks.task import Task
-from trialtune.tasks.text import normalize_text
 
 CHANCE, STRATUM = "drawing_probability", "stratum"
 PARTIAL = "partial"  # a column of tables that hold answered rows alone
@@ -78,7 +78,7 @@ def are_labelled(table: pl.DataFrame, population: Population) -> pl.Series:
     else:
         filled = column.cast(pl.String).str.strip_chars() != ""
     if "status" in table.columns:  # of `annotate`: an answer without a label says that none holds
-        answered = table["status"].cast(pl.String) == "labelled"
+        answered = table["status"].cast(pl.String) == LABELLED
         filled = answered & (filled | (population.task.kind == "multi_label"))
     return filled.fill_null(False)
 
@@ -90,15 +90,14 @@ def truths_of(labelled: pl.DataFrame, population: Population, path: Path) -> NDA
     if column.dtype == pl.String:
         none = column.str.strip_chars() == NONE_HOLDS
         column = pl.select(pl.when(none).then(pl.lit("")).otherwise(column)).to_series()
-    known = {normalize_text(label): label for label in task.labels}
-    known |= {normalize_text(spelling): label for spelling, label in task.synonyms.items()}
-    holds = memberships(column, task, known, str(path), "row " + labelled["row"].cast(pl.String))
+    holds = memberships(
+        column, task, LabelNames(task).known, str(path), "row " + labelled["row"].cast(pl.String)
+    )
     if task.kind == "multi_class":
         wrong = np.flatnonzero(holds.sum(axis=1) != 1)
         if len(wrong):
             raise DataError(
                 f"{path}, row {labelled['row'][int(wrong[0])]}: {labelled['labels'][int(wrong[0])]!r} is"
-                " not one"
-                f" label; {task.name} takes one of {', '.join(task.labels)}"
+                f" not one label; {task.name} takes one of {', '.join(task.labels)}"
             )
     return holds

@@ -57,8 +57,7 @@ def check_independent(population: Population, gold: GoldRows, folder: Path) -> b
         raise DataError(
             f"{folder}: was trained on {seen_gold:,} of the {gold.labelled:,} gold rows (of all rows:"
             f" {seen_others / len(others):.1%}), on which it errs less than elsewhere; give --out-of-fold,"
-            " the"
-            " out_of_fold.parquet of `trialtune crossfit` on these rows, or gold rows drawn after the"
+            " the out_of_fold.parquet of `trialtune crossfit` on these rows, or gold rows drawn after the"
             " training"
         )
     return True

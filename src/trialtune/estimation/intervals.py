@@ -35,9 +35,7 @@ def score_interval(share: Array, n: Array, *, tail: float | Array) -> tuple[Arra
     low, high = np.minimum(low, share), np.maximum(high, share)
     low = np.where(hits < _FEW, np.minimum(low, _poisson_low(hits, n, tail)), low)
     high = np.where(misses < _FEW, np.maximum(high, 1 - _poisson_low(misses, n, tail)), high)
-    known, empty = np.isinf(n), n == 0
-    low, high = np.where(known, share, low), np.where(known, share, high)
-    return np.where(empty, 0.0, low), np.where(empty, 1.0, high)
+    return _at_the_ends(low, high, share, n)
 
 
 def exact_interval(share: Array, n: Array, *, tail: float | Array) -> tuple[Array, Array]:
@@ -50,9 +48,7 @@ def exact_interval(share: Array, n: Array, *, tail: float | Array) -> tuple[Arra
         hits = share * n
         low = np.where(hits > 0, betaincinv(np.maximum(hits, 1e-12), n - hits + 1, tail), 0.0)
         high = np.where(hits < n, betaincinv(hits + 1, np.maximum(n - hits, 1e-12), 1 - tail), 1.0)
-    known, empty = np.isinf(n), n == 0
-    low, high = np.where(known, share, low), np.where(known, share, high)
-    return np.where(empty, 0.0, low), np.where(empty, 1.0, high)
+    return _at_the_ends(low, high, share, n)
 
 
 def combined(weights: Array, shares: Array, lows: Array, highs: Array) -> tuple[Array, Array, Array]:
@@ -68,6 +64,13 @@ def combined(weights: Array, shares: Array, lows: Array, highs: Array) -> tuple[
     low = total - np.sqrt((weights**2 * down**2).sum(axis=0))
     high = total + np.sqrt((weights**2 * up**2).sum(axis=0))
     return total, low, high
+
+
+def _at_the_ends(low: Array, high: Array, share: Array, n: Array) -> tuple[Array, Array]:
+    """Bounds of a share that is known, which are the share, and of one without rows, which are 0 and 1."""
+    known, empty = np.isinf(n), n == 0
+    low, high = np.where(known, share, low), np.where(known, share, high)
+    return np.where(empty, 0.0, low), np.where(empty, 1.0, high)
 
 
 def _poisson_low(events: Array, n: Array, tail: float | Array) -> Array:

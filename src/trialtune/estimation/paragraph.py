@@ -6,17 +6,14 @@ from trialtune.tasks.task import Task
 
 _SOURCES = {
     "stratified": "post-stratified by the predicted label, with Wilson score intervals of the strata's"
-    " effective"
-    " sample sizes (Brown, Cai and DasGupta, 2001; Korn and Graubard, 1998) combined by the method of"
-    " variance"
+    " effective sample sizes (Brown, Cai and DasGupta, 2001; Korn and Graubard, 1998) combined by the"
+    " method of variance"
     " estimates recovery (Donner and Zou, 2012)",
     "ppi": "prediction-powered with power tuning (PPI++; Angelopoulos, Duchi and Zrnic, 2023) with Wilson"
-    " score"
-    " intervals of the effective sample size",
+    " score intervals of the effective sample size",
     "hand": "from the hand labels alone, with Wilson score intervals (Brown, Cai and DasGupta, 2001)",
     "exact": "from the hand labels alone, with Clopper-Pearson intervals of the effective sample size (Korn"
-    " and"
-    " Graubard, 1998)",
+    " and Graubard, 1998)",
     "known": "by counting, as all labels are known",
 }
 
@@ -61,8 +58,7 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
     if result.noise:
         notes.append(
             f"Known labels come from one pass over the texts: intervals are wider by {result.noise:.1%} of"
-            " what"
-            " rests on them, the upper bound of that pass's errors."
+            " what rests on them, the upper bound of that pass's errors."
         )
     bare = {(one.group, one.value): one for one in result.shares if one.method == "none"}
     if bare:
@@ -104,8 +100,7 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
         among = f" ({inside:,} of them among the trials above)" if inside < gold.labelled else ""
         sentences.append(
             f"{gold.labelled:,} trials, {drawn}{probabilities}{among}, were labelled by hand without sight"
-            " of the"
-            " predictions."
+            " of the predictions."
         )
     methods = {name: sum(one.method == name for one in whole) for name in _SOURCES}
     used = [f"{_SOURCES[name]} ({count} of {len(whole)} classes)" for name, count in methods.items() if count]
@@ -125,7 +120,6 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
     if result.noise:
         sentences.append(
             "To allow for errors of the known labels, which were assigned in one pass, intervals were"
-            " widened"
-            f" by {result.noise:.1%} of the share that rests on them."
+            f" widened by {result.noise:.1%} of the share that rests on them."
         )
     return " ".join(sentences)

@@ -216,8 +216,7 @@ def _labels_view(db: duckdb.DuckDBPyConnection, labels: Path) -> str:
         if name not in columns:
             raise DataError(
                 f"{labels}: has no column {name} (it has {', '.join(columns)}); give what `trialtune apply`"
-                " or"
-                " `predict` wrote, or a table of nct_id and labels"
+                " or `predict` wrote, or a table of nct_id and labels"
             )
     return source
 

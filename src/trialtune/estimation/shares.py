@@ -48,9 +48,10 @@ class Shares:
 
     def bounds(self, tail: float | Array) -> tuple[Array, Array]:
         """Lower and upper bounds, with `tail` left out beyond each; NaN where there is no share."""
-        score = score_interval(self.parts, self.n, tail=tail)
-        exact = exact_interval(self.parts, self.n, tail=tail)
-        low, high = (np.where(self.methods == EXACT, e, s) for e, s in zip(exact, score, strict=True))
+        low, high = score_interval(self.parts, self.n, tail=tail)
+        if (of_exact := self.methods == EXACT).any():  # which takes far longer, and is rarely asked for
+            exact = exact_interval(self.parts, self.n, tail=tail)
+            low, high = (np.where(of_exact, e, s) for e, s in zip(exact, (low, high), strict=True))
         _, low, high = combined(self.weights, self.parts, low, high)
         low, high = low - self.noise, high + self.noise
         none = self.methods == NONE

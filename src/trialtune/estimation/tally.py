@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from trialtune.estimation.intervals import Array
 from trialtune.estimation.population import Cells
+from trialtune.estimation.result import ALL
 
 Truths = NDArray[np.bool_]
 
@@ -119,4 +120,4 @@ class Counted:
 
 def everything(rows: int) -> Cells:
     """One group of all rows."""
-    return Cells(("all",), np.arange(rows), np.zeros(rows, dtype=np.int64))
+    return Cells((ALL,), np.arange(rows), np.zeros(rows, dtype=np.int64))

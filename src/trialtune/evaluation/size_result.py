@@ -73,8 +73,7 @@ def size_verdict(name: str, title: str, points: Sequence[SizePoint]) -> str:
         least, most = min(one for _, one in rest), max(one for _, one in rest)
         sentences.append(
             f"At {_listed(rest)} labels no difference shows; one of {least:.3f} to {most:.3f} would have"
-            " been found"
-            " with 80% power."
+            " been found with 80% power."
         )
     elif rest:
         least, most = min(one for _, one in rest), max(one for _, one in rest)

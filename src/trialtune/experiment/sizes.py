@@ -84,9 +84,14 @@ class SizeStudy:
     systems: Mapping[str, SizedSystem] = field(default_factory=dict)
 
     @property
+    def there(self) -> int:
+        """How many training rows there are."""
+        return int(pl.scan_parquet(self.train).select(pl.len()).collect().item())
+
+    @property
     def rows(self) -> list[int]:
         """The sizes that there are rows for, smallest first."""
-        there = len(pl.read_parquet(self.train, columns=["text"]))
+        there = self.there
         wanted = {there if size is None else size for size in self.sizes.sizes}
         return sorted(size for size in wanted if size <= there)
 
@@ -272,7 +277,7 @@ def compare_sizes(
         systems["shipped"] = SizedSystem("shipped")
     systems |= {"read-out": SizedSystem("read-out"), "tf-idf": SizedSystem("tf-idf")}
     study = SizeStudy(task, train_file, test_file, opened.name, out, settings, sizes, systems)
-    there = len(pl.read_parquet(train_file, columns=["text"]))
+    there = study.there
     if not study.rows:
         raise UsageError(f"--train-sizes: there are {there:,} training rows; ask for fewer")
     if large := [size for size in sizes.sizes if size and size > there]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from trialtune.annotation.formats import argilla, doccano, label_studio
 from trialtune.annotation.formats.imported import Found, Imported
-from trialtune.annotation.labels_file import read_labels_file
+from trialtune.annotation.labels_file import csv_text, read_labels_file
 from trialtune.dataset.answers import Answer, holds_answers, latest, settle
 from trialtune.dataset.columns import divided, prepared
 from trialtune.dataset.label_names import LabelNames
@@ -102,13 +102,7 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
 def _from_delimited(
     task: Task, path: Path, annotator: str | None, label_field: str | None
 ) -> tuple[str, list[Answer], Imported]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error}); save it as CSV UTF-8") from error
-    csv.field_size_limit(1 << 27)
+    text = csv_text(path)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","  # Label Studio calls its TSV .csv
     rows = [*csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)]
     if not rows:
