@@ -18,7 +18,9 @@ from trialtune.labelling.description import REGISTRY, TERMS, Description
 
 CROISSANT = "croissant.json"
 _PARTS = "parquet-files"
-_PARQUET = "application/x-parquet"  # mlcroissant reads no other, not the registered application/vnd.apache.parquet
+_PARQUET = (
+    "application/x-parquet"  # mlcroissant reads no other, not the registered application/vnd.apache.parquet
+)
 _BY_MODEL = ("labels", "probabilities", "needs_review", EVIDENCE)
 _CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 _OWN_NAMES = (

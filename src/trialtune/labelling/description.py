@@ -1,15 +1,12 @@
 """What a labelled registry is, in words: what its `croissant.json` and its data card both say."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from pydantic import Field
-
 from trialtune.classifier.prediction import EVIDENCE, PREDICTION_COLUMNS
+from trialtune.labelling.publication import Publication
 from trialtune.labelling.summary import LabellingSummary
-from trialtune.settings import Settings
 from trialtune.tasks.crosswalk import Crosswalk
 from trialtune.tasks.task import Task
 
@@ -17,28 +14,6 @@ from trialtune.tasks.task import Task
 #: and what was changed, and claims no rights to them.
 REGISTRY, TERMS = "https://clinicaltrials.gov", "https://clinicaltrials.gov/about-site/terms-conditions"
 _BIBTEX = str.maketrans({sign: f"\\{sign}" for sign in "{}_&%#$"} | {"\\": r"\textbackslash "})
-_ADDRESS = re.compile(r"https?://\S+")
-
-
-class Publication(Settings):
-    """What only those who publish labels know of them."""
-
-    license: str | None = Field(
-        None,
-        pattern=r"^(https?://\S+|[A-Za-z0-9.+-]+)$",
-        description="the licence of the labels: an SPDX identifier such as CC-BY-4.0, or an address",
-    )
-    creator: str | None = Field(None, min_length=1, description="who made the labels: a group or a person")
-    url: str | None = Field(
-        None, pattern=r"^https?://\S+$", description="the address of the page where they are published"
-    )
-
-    @property
-    def license_url(self) -> str | None:
-        """The address of the licence."""
-        if self.license is None or _ADDRESS.fullmatch(self.license):
-            return self.license
-        return f"https://spdx.org/licenses/{self.license}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +25,7 @@ class Description:
     crosswalks: Sequence[Crosswalk] = ()
     evidence: bool = False
     models: str | None = None  # the version of the package that the classifier came with
-    publication: Publication = Publication()
+    publication: Publication = field(default_factory=Publication)
 
     @property
     def date(self) -> str | None:
@@ -93,8 +68,8 @@ class Description:
             answers = "A text has one label"
         return (
             f"{counted.labelled:,} of {counted.trials:,} trials of ClinicalTrials.gov"
-            f"{f', data of {self.date},' if self.date else ''} have a text of the task {self.task.name}, which"
-            f" a classifier read ({self.classifier}; {self.software}). {answers}; there are"
+            f"{f', data of {self.date},' if self.date else ''} have a text of the task {self.task.name},"
+            f" which a classifier read ({self.classifier}; {self.software}). {answers}; there are"
             f" {len(self.task.labels)}. Labels and probabilities are a model's answers, not facts of the"
             " registry. Texts are those of the registry, on its terms, with white space made even and fields"
             " put together where the task reads several."

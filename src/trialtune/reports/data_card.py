@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from huggingface_hub import DatasetCard, DatasetCardData
-
 from trialtune.files import atomic_file
-from trialtune.labelling.description import REGISTRY, TERMS, Description, Publication
+from trialtune.labelling.description import REGISTRY, TERMS, Description
+from trialtune.labelling.publication import Publication
 from trialtune.reports.pages import MARKDOWN
 
 DATA_CARD = "README.md"
@@ -14,27 +13,31 @@ _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "
 
 def write_data_card(described: Description, folder: Path) -> None:
     """Write `folder/README.md`, whose header names the parts, so that nobody takes other files for data."""
+    from huggingface_hub import DatasetCard, DatasetCardData  # noqa: PLC0415 - slow to import
+
+    given = described.publication
     data = DatasetCardData(
         language="en",
+        license=_license(given),
         annotations_creators=["machine-generated"],
         task_categories=["text-classification"],
         pretty_name=described.name,
         size_categories=[_size(described.summary.trials)],
         tags=["clinical-trials", "trialtune"],
         configs=[{"config_name": "default", "data_files": "labels/*.parquet"}],
-        **_license(described.publication),
     )
+    if data["license"] == "other":
+        data["license_name"] = "terms-of-clinicaltrials-gov" if given.license is None else "as-linked"
+        data["license_link"] = given.license or TERMS
     text = MARKDOWN.get_template("data_card.md").render(described=described, registry=REGISTRY, terms=TERMS)
     with atomic_file(folder / DATA_CARD) as path:
         DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(path)
 
 
-def _license(given: Publication) -> dict[str, str]:
-    """As the Hub has it: its ids are lower case, and other licences are called so."""
-    if given.license and given.license_url != given.license:
-        return {"license": given.license.lower()}
-    named = {"license_name": "of-its-address"} if given.license else {"license_name": "clinicaltrials.gov-terms"}
-    return {"license": "other", **named, "license_link": given.license or TERMS}
+def _license(given: Publication) -> str:
+    """As the Hub has it: SPDX's identifiers in lower case, and `other` for the rest."""
+    stated = given.license
+    return stated.lower() if stated and stated != given.license_url else "other"
 
 
 def _size(trials: int) -> str:

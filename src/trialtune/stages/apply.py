@@ -22,9 +22,10 @@ from trialtune.classifier.shipped import shipped_version
 from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.croissant import write_croissant
-from trialtune.labelling.description import Description, Publication
+from trialtune.labelling.description import Description
 from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
+from trialtune.labelling.publication import Publication
 from trialtune.labelling.shards import check_engine, score_shards
 from trialtune.labelling.summary import CrosswalkUsed, LabellingSummary, Named
 from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
@@ -76,7 +77,7 @@ class _Job:
     shard_rows: int
     evidence: bool
     crosswalks: tuple[Crosswalk, ...]  # in no key: they follow from the scores
-    publication: Publication = Publication()  # nor this
+    publication: Publication  # nor this
 
     @property
     def key(self) -> str:
@@ -136,8 +137,8 @@ def label_registry(
 
     `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`, with `settings.evidence` one
     of that name, then those of crosswalks; a row a trial, in the order of NCT ids, with nulls where the
-    trial has no text of the task), `apply.json`, `summary.json` and `summary.html`, and what describes them to
-    others: `README.md`, a data card, and `croissant.json`; all at one stroke.
+    trial has no text of the task), `apply.json`, `summary.json` and `summary.html`, and what describes them
+    to others: `README.md`, a data card, and `croissant.json`; all at one stroke.
     Until then the work lies in `.<out>.work` beside it, and the same call goes on with it after a kill at
     any moment, to labels of the same bytes. A text is scored once however many trials have it; texts that
     an earlier output of the same classifier has (`settings.since`, else `out` itself), with evidence if
