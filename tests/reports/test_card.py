@@ -85,8 +85,8 @@ def test_labels_of_any_name_make_no_other_table(folder) -> None:
 
 
 def test_test_scores_are_results_that_the_hub_s_library_reads(folder, run) -> None:
-    gold = [[True, False], [True, True], [False, True]]
-    scores = score(*map(np.array, (gold, gold[::-1])), ["a", "b"], kind="multi_label")
+    gold = np.array([[True, False], [True, True], [True, False]])
+    scores = score(gold, np.roll(gold, -1, axis=0), ["a", "b"], kind="multi_label")
     comparison = run.tasks["sex"]
     write_card(folder, tested=Tested(comparison, "adapted", 3, scores))
     card = ModelCard.load(folder / "README.md")
