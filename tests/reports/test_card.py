@@ -138,6 +138,10 @@ def test_an_adapter_has_a_card(run, tmp_path) -> None:
         assert header["base_model_relation"] == ("adapter" if lora else "finetune")
         assert header["pipeline_tag"] == "fill-mask" and "model-index" not in header
         assert f"{training.kept.accuracy:.3f}" in card.text
+        lying = training.model_copy(update={"encoder": "/home/ada/models/tiny"})
+        write_adapter_card(tmp_path / name, lying)
+        text = ModelCard.load(tmp_path / name / "README.md").text
+        assert "tiny" in text and "/home" not in text
 
 
 def labelled(task: Any, **more: Any) -> Description:

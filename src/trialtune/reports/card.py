@@ -80,9 +80,14 @@ def write_adapter_card(folder: Path, training: MlmTraining) -> None:
         tags=("lora",) if lora else (),
     )
     text = MARKDOWN.get_template("adapter_card.md").render(
-        training=training, lora=lora, changes=text_changes(training)
+        training=training, encoder=_public(training.encoder), lora=lora, changes=text_changes(training)
     )
     _save(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"), folder)
+
+
+def _public(encoder: str) -> str:
+    """An encoder's name without where it lies on this machine."""
+    return Path(encoder).name if Path(encoder).is_absolute() else encoder
 
 
 def _header(
