@@ -1,4 +1,4 @@
-"""What a classifier says of a text, and the table that every command writes of it."""
+"""A prediction, and the table of predictions that every command writes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ from trialtune.evaluation.decision import Decided
 if TYPE_CHECKING:
     import polars as pl
 
-#: The columns of predictions, in order: `predict`, `apply` and `evaluate` write them, `serve` answers them.
+#: The columns of predictions, in order: `predict`, `apply` and `evaluate` write them, `serve` returns them.
 PREDICTION_SCHEMA = (
-    "nct_id",  # null where it is not known
-    "text",  # as the classifier read it; where the record has none all is null but nct_id and classifier
-    "labels",  # list of names, in the task's order
+    "nct_id",  # null where unknown
+    "text",  # as normalized; without a text all columns but nct_id and classifier are null
+    "labels",  # list of names, in task order
     "probabilities",  # struct: label -> calibrated probability, to six decimals
     "needs_review",
     "classifier",  # its fingerprint
     "text_hash",
 )
-#: A column more, when it is asked for: list of structs, one a label, as `Evidence` has them.
+#: An optional column: list of structs, one per label, with the fields of `Evidence`.
 EVIDENCE = "evidence"
-DIGITS = 6  # the same text in another batch gives another last digit
+DIGITS = 6  # further digits depend on the batch
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says of one text; all is None where there is no text.
+    """A classifier's prediction for one text; all fields are None where there is no text.
 
-    `labels` are in the task's order, `probabilities` (label -> 0 to 1) are calibrated, and
-    `needs_review` says that the classifier is unsure. `evidence`, which is None unless it was asked for,
-    has the words that made each label.
+    `labels` are in task order, `probabilities` (label -> 0 to 1) are calibrated, and
+    `needs_review` marks an uncertain prediction. `evidence`, which is None unless requested,
+    has the words behind each label.
     """
 
     labels: tuple[str, ...] | None
@@ -73,10 +73,10 @@ NO_TEXT = Prediction(None, None, None)
 
 
 def text_hash(text: str) -> str:
-    """16 hex digits of the SHA-256 of a text as the classifier reads it.
+    """16 hex digits of the SHA-256 of a text as the classifier's input.
 
-    Not of its normalized wording: a cased encoder may answer two spellings differently, and which of
-    them stood first in a snapshot must not matter.
+    Not of its normalized wording: a cased encoder may label two spellings differently, and which of
+    them came first in a snapshot must not matter.
     """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -103,7 +103,7 @@ def prediction_frame(
     classifier: str,
     evidence: bool = False,
 ) -> "pl.DataFrame":
-    """Predictions as a table of `PREDICTION_SCHEMA`, and `EVIDENCE` if wanted, a row each, in order."""
+    """Predictions as a table of `PREDICTION_SCHEMA`, and `EVIDENCE` if requested, one row each, in order."""
     import polars as pl  # noqa: PLC0415
 
     columns: dict[str, Any] = {
@@ -134,10 +134,10 @@ def scored_frame(
     needs_review: np.ndarray | None = None,
     system: str | None = None,
 ) -> "pl.DataFrame":
-    """Labelled rows (`text`, `labels`) with what a system answers: `PREDICTION_SCHEMA`, `gold`, the others.
+    """Labelled rows (`text`, `labels`) with a system's predictions: `PREDICTION_SCHEMA`, `gold`, the others.
 
     `predicted` comes as truth values and `probabilities` as numbers, both [rows, labels]; `system` is a
-    classifier's fingerprint, or the name of what is no classifier. `labels` are the answers then, and
+    classifier's fingerprint, or the name of another system. `labels` are then the predictions, and
     `gold` the labels that the rows came with.
     """
     import polars as pl  # noqa: PLC0415

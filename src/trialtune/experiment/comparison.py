@@ -60,9 +60,9 @@ def compare(
     tell: Callable[[str], None] = tell_person,
     bar: Bar = training_bar,
 ) -> ComparisonResult:
-    """Ask whether an adapter is worth it: the same classifier on the base and on the adapted encoder.
+    """Measure an adapter's effect: the same classifier on the base and on the adapted encoder.
 
-    Finished steps are skipped, so that a killed comparison goes on where it was.
+    Finished steps are skipped, so that a killed comparison resumes where it stopped.
 
     Args:
         task: See `load_task`.
@@ -71,12 +71,12 @@ def compare(
         adapter: The adapter's folder or its Hub id.
         out: The folder of the comparison; `out/comparison/comparison.json` holds the result.
         settings: How each classifier is trained.
-        test: Test rows; a fifth of the rows of `data` is held out without them.
-        labels: A table of `nct_id` and `labels`, instead of the labels that come with the task.
+        test: Test rows; without them a fifth of the rows of `data` is held out.
+        labels: A table of `nct_id` and `labels`, instead of the labels shipped with the task.
         seeds: Each trains two classifiers.
-        drop_overlap: Leave out training rows that are among the test rows, instead of refusing them.
-        tell: Takes lines for a person.
-        bar: Makes progress bars.
+        drop_overlap: Leave out training rows that are among the test rows, instead of raising an error.
+        tell: Called with lines for the user.
+        bar: Creates progress bars.
 
     Returns:
         The scores of every system, differences with intervals, and a verdict in words.
