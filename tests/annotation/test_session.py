@@ -143,7 +143,7 @@ def test_the_forecast_of_what_can_and_what_cannot_be_learnt(task) -> None:
     texts = [f"word{row.argmax()} {chance.integers(99)}" for row in gold]
     learner, ways = TfIdfLearner(task, texts), ["random"] * 240
     easy = forecast(learner, learner.features(texts), gold, ways, labels=["a", "b", "c"], kind="multi_label")
-    assert easy.micro.later[-1].f1 > 0.95 and easy.advice.startswith("You may stop") and easy.at_random
+    assert easy.micro.later[-1].f1 > 0.95 and easy.advice.startswith("You can stop") and easy.at_random
     assert [point.labels for point in easy.macro.later] == [240, 290, 360, 480]
     shuffled = gold[chance.permutation(240)]
     noise = forecast(

@@ -60,7 +60,7 @@ def no_classifiers(folder: Path, made: Path, encoder: str) -> Iterator[tuple[Pat
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (made / "adapter" / name).write_text("{}")
     yield made / "adapter", r"no task\.json.*trialtune finetune"
-    yield folder / "model.onnx", "is a file; give the folder"
+    yield folder / "model.onnx", "is a file; give a classifier's folder"
     yield made / "missing", "no such classifier.*trialtune finetune"
     yield made / "two" / "missing", "no such classifier.*trialtune finetune"
 
@@ -115,7 +115,7 @@ def test_no_list_of_texts(classifier, bad) -> None:
 
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame, pl.DataFrame, pa.table])
 def test_a_table_is_not_read_by_the_names_of_its_columns(classifier, kind) -> None:
-    with pytest.raises(UsageError, match="give it to predict_frame"):
+    with pytest.raises(UsageError, match="use predict_frame"):
         classifier.predict(kind({"text": ["slow"]}))
 
 
@@ -183,7 +183,7 @@ def test_tables_that_hold_no_text(classifier, place) -> None:
     "bad", [["slow"], [{"text": "slow"}], "slow", None, pd.Series(["slow"], name="text"), {"text": "slow"}]
 )
 def test_no_table_at_all(classifier, bad) -> None:
-    with pytest.raises(UsageError, match=r"a table is wanted|not a list of cells"):
+    with pytest.raises(UsageError, match=r"expected a table|not a list of cells"):
         classifier.predict_frame(bad)
 
 
@@ -236,5 +236,5 @@ def test_labels_called_like_our_columns_lose_nothing(make_classifier, tmp_path) 
 def test_labels_that_cannot_be_told_apart_in_a_cell_are_refused(tmp_path, label) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(json.dumps({"name": "own", "kind": "multi_label", "labels": ["other", "b", label]}))
-    with pytest.raises(UsageError, match=r"own\.yaml.*labels: '.*' (holds neither|cannot be told)"):
+    with pytest.raises(UsageError, match=r"own\.yaml.*labels: '.*' (has neither|contains other)"):
         load_task(path)

@@ -1,4 +1,4 @@
-"""The classifiers that come with the installation."""
+"""The classifiers shipped with the installation."""
 
 import shutil
 import subprocess
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage) -> None:
         decision.write_text(decision.read_text().replace("review", "reviev"))
     else:
         (folder / "SHA256SUMS").unlink()
-    with pytest.raises(DataError, match="install it again"):
+    with pytest.raises(DataError, match="reinstall it"):
         open_folder("sex")
 
 

@@ -55,7 +55,7 @@ def test_shipped_labels_are_those_of_the_same_wording(shared_data, tmp_path) -> 
         assert (one.low, one.high) == pytest.approx(
             (share * (1 - AGREED.noise), min(share * (1 + AGREED.noise), 1))
         )
-    assert any("Known labels come from one pass" in note for note in result.notes)
+    assert any("Known labels come from a single annotation pass" in note for note in result.notes)
     assert "known from hand labelling" in result.paragraph
 
 
@@ -68,7 +68,7 @@ def test_known_labels_as_a_random_draw_on_the_users_word(registry, tmp_path) -> 
     drawn = estimate(registry.labels, known=tmp_path / "known.csv", assume_random=True)
     assert (drawn.trials, drawn.known, drawn.outside) == (90, 0, 0)
     assert drawn.gold is not None and drawn.gold.labelled == 60 and drawn.gold.assumed_random
-    assert any("assumed, not known" in note for note in drawn.notes)
+    assert any("assumed to be a random sample" in note for note in drawn.notes)
     for known, random in zip(sure.shares, drawn.shares, strict=True):
         assert known.share == known.low == known.high == pytest.approx(random.share)
         assert random.method == "hand" and random.low < random.high  # the classifier may know them

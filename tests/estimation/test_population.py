@@ -135,7 +135,7 @@ def test_labels_that_cannot_be_used_are_refused(labels, tmp_path, edit, said) ->
 
 def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) -> None:
     labels.drop("probabilities").write_parquet(tmp_path / "bare.parquet")
-    with pytest.raises(UsageError, match="give it as --task"):
+    with pytest.raises(UsageError, match="name it with --task"):
         read_population(tmp_path / "bare.parquet")
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
     with pytest.raises(DataError, match=r"NCT0.*: no label of sex is called"):
@@ -175,7 +175,7 @@ def test_wrong_questions_are_a_users_mistake(registry, asked, said) -> None:
 
 
 def test_a_folder_that_apply_did_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no output of `trialtune apply`"):
+    with pytest.raises(DataError, match="is not an output of `trialtune apply`"):
         read_population(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         read_population(tmp_path / "labels.csv")

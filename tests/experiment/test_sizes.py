@@ -117,7 +117,7 @@ def test_its_files_say_what_it_found(done) -> None:
 
 def test_too_few_rows_for_the_smallest_size_is_an_error(tiny_encoder, tmp_path) -> None:
     rows(40, 0).write_parquet(tmp_path / "train.parquet")
-    with pytest.raises(UsageError, match="training rows; ask for fewer"):
+    with pytest.raises(UsageError, match="training rows; choose smaller sizes"):
         compare_sizes(
             load_task("stop-reasons"),
             tmp_path / "train.parquet",
@@ -125,7 +125,7 @@ def test_too_few_rows_for_the_smallest_size_is_an_error(tiny_encoder, tmp_path) 
             tmp_path / "out",
             sizes=SizeSettings(sizes=(1000,)),
         )
-    with pytest.raises(ValueError, match="cannot be divided"):
+    with pytest.raises(ValueError, match="cannot be split"):
         SizeSettings(sizes=(5,))
 
 

@@ -135,7 +135,7 @@ def test_an_encoder_with_code_of_its_own_is_not_asked_about(tiny_encoder, tmp_pa
     own = {"AutoConfig": "configuration_own.OwnConfig", "AutoModel": "modeling_own.OwnModel"}
     (folder / "config.json").write_text(json.dumps(config | {"auto_map": own, "model_type": "own"}))
     (folder / "configuration_own.py").write_text("raise SystemExit('it ran')")
-    with pytest.raises(DataError, match=r"needs code of its own \(configuration_own\.OwnConfig\)"):
+    with pytest.raises(DataError, match=r"needs custom code \(configuration_own\.OwnConfig\)"):
         _ = Encoder.open(folder).config
 
 

@@ -343,7 +343,7 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
     [
         (
             lambda tensors: {name: torch.zeros_like(value) for name, value in tensors.items()},
-            "changes nothing",
+            "has no effect",
         ),
         (
             lambda tensors: tensors | {"base_model.model.bert.embeddings.LayerNorm.bias": torch.ones(32)},
@@ -363,7 +363,7 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
         ),
         (
             lambda tensors: tensors | {name.replace("bert.", ""): -value for name, value in tensors.items()},
-            "is there twice, with different values",
+            "occurs twice, with different values",
         ),
     ],
     ids=["zero", "encoder-part", "head-lora", "block-missing", "half-missing", "contradiction"],

@@ -90,7 +90,7 @@ KINDS = [AutoModel, AutoModelForMaskedLM]
                 }
                 | {f"base_model.model.bert.encoder.layer.0.{QUERY}.lora_A.default.weight": torch.ones(1, 32)}
             ),
-            r"hold an adapter beside the weights .*merge it first",
+            r"hold an adapter besides the weights .*merge it first",
         ),
     ],
     ids=["layer-missing", "unknown-prefix", "layer-too-many", "shape", "unmerged-adapter"],
@@ -147,7 +147,7 @@ def test_broken_files(tiny_encoder, tmp_path) -> None:
     sharded = stored(tiny_encoder, tmp_path / "s", torch.float32, "sharded")
     last = sorted(sharded.glob("model-*.safetensors"))[-1]
     last.unlink()
-    with pytest.raises(DataError, match=rf"1 of \d+ files of its weights are not there \({last.name}\)"):
+    with pytest.raises(DataError, match=rf"1 of \d+ of its weight files are missing \({last.name}\)"):
         Encoder.open(sharded).load(AutoModel)
     pickled = stored(tiny_encoder, tmp_path / "b", torch.float32, "bin") / PICKLED
     whole = pickled.read_bytes()

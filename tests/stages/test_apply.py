@@ -312,7 +312,7 @@ def test_evidence_is_kept_and_never_mixed_with_rows_that_lack_it(classifier, tmp
     apply(first, out)
     assert "evidence" not in labelled(out).columns
     assert apply(first, out, evidence=True).reused == 0
-    assert "no evidence: every text is scored again" in told[-1]
+    assert "no evidence: all texts are scored again" in told[-1]
     before = {row["text_hash"]: row["evidence"] for row in labelled(out).to_dicts()}
     assert (before[None] is None) and any(
         one["text"] != row["text"]
@@ -327,7 +327,7 @@ def test_evidence_is_kept_and_never_mixed_with_rows_that_lack_it(classifier, tmp
     assert {key: after[key] for key in before} == before and len(after) == len(before) + 1
     assert all(after[key] for key in after if key)
     assert apply(second, out).scored == 0
-    assert "evidence, which is left out" in told[-1]
+    assert "evidence, which is dropped" in told[-1]
     assert "evidence" not in labelled(out).columns
     assert b"trialtune.evidence" not in pq.read_schema(out / "labels" / "part-00000.parquet").metadata
 
@@ -377,13 +377,13 @@ def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "wrong.parquet")
     with pytest.raises(DataError, match="it has no column"):
         label_registry(classifier, tmp_path / "wrong.parquet", out, settings=SMALL)
-    with pytest.raises(DataError, match=r"no output of `trialtune apply`"):
+    with pytest.raises(DataError, match=r"not an output of `trialtune apply`"):
         label_registry(classifier, snapshot, out, settings=LabelSettings(since=tmp_path))
-    with pytest.raises(UsageError, match="did not make"):
+    with pytest.raises(UsageError, match="not written by"):
         label_registry(classifier, snapshot, tmp_path, settings=SMALL)
     other = make_classifier("sex", tmp_path / "other")
     (other / ".trialtune").touch()
-    for mine, said in ((other, "would replace"), (classifier, "holds no output of apply")):
+    for mine, said in ((other, "would replace"), (classifier, "is not an output of apply")):
         with pytest.raises(UsageError, match=said):
             label_registry(mine, snapshot, other, settings=SMALL)
     with pytest.raises(UsageError, match="choose one of local, ray"):

@@ -111,7 +111,7 @@ def test_a_file_of_ones_own(declare) -> None:
         ({"klasses": {}}, "klasses: no such setting; did you mean 'classes'"),
         ({"name": "My Scheme"}, "name"),
         ({"name": "fhir"}, "a shipped crosswalk is called 'fhir'"),
-        ({"classes": {"open": "", "Open": "", "closed": ""}}, "cannot be told apart"),
+        ({"classes": {"open": "", "Open": "", "closed": ""}}, "are too similar"),
         ({"classes": {"open": "", "closed": "", "a|b": ""}}, r"no \|"),
         (
             {"factor": {"name": "f", "labels": ["MEN"], "value": 2, "source": "x"}},

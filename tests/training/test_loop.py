@@ -86,7 +86,7 @@ def test_checkpoints_of_other_settings_or_data_are_not_used(corpus, tiny_encoder
     shutil.copytree(tmp_path / "killed", tmp_path / "copy")
     resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=other, old_corpus=corpus)
     assert resumed.history == whole.history
-    assert "checkpoints are of other settings" in caplog.text
+    assert "checkpoints are from other settings" in caplog.text
     watched = adapt(corpus, tiny_encoder, tmp_path / "copy", settings=settings("lora"), old_corpus=corpus)
     assert all(entry.old for entry in watched.history)
 

@@ -44,9 +44,7 @@ def shipped_folder(name: str) -> Path | None:
     if folder is None:
         return None
     if Path(name).is_dir():
-        log.warning(
-            "%s: using the shipped classifier; for the folder of that name give ./%s", name, name
-        )
+        log.warning("%s: using the shipped classifier; for the folder of that name give ./%s", name, name)
     check_sums(folder)
     return folder
 

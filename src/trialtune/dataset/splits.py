@@ -150,7 +150,7 @@ def _label_counts(frame: pl.DataFrame, groups: list[list[int]]) -> np.ndarray:
 def _deal(groups: list[list[int]], counts: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
     """The part of each group, by iterative stratification."""
     part = np.full(len(groups), -1)
-    wanted = np.outer(shares, counts.sum(axis=0))  # [parts, labels + 1], falls as groups are dealt
+    wanted = np.outer(shares, counts.sum(axis=0))  # [parts, labels + 1], decreases as groups are placed
     shuffled = np.random.default_rng(seed).permutation(len(groups))
     # Large groups first: small ones can then even out imbalances.
     order = shuffled[np.argsort(-counts[shuffled, -1], kind="stable")]

@@ -30,14 +30,10 @@ def read_hand_labels(path: Path, task: Task) -> pl.DataFrame:
     first = 2 if path.suffix.lower() == ".csv" else 1
     table = prepared(read_table(path)).with_row_index("row", offset=first)
     texts = cs.string().replace("", None)
-    table = table.with_columns(texts).filter(
-        ~pl.all_horizontal(pl.exclude("row").is_null())
-    )  # empty rows
+    table = table.with_columns(texts).filter(~pl.all_horizontal(pl.exclude("row").is_null()))  # empty rows
     for name in ("nct_id", "labels"):
         if name not in table.columns:
-            raise DataError(
-                f"{path}: has no column {name}; use the layout of the sheet of `estimate plan`"
-            )
+            raise DataError(f"{path}: has no column {name}; use the layout of the sheet of `estimate plan`")
     if holds_answers(table.columns):
         table = _that_count(table, task, path)
     table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())

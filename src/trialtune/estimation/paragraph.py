@@ -31,8 +31,7 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
         )
     if gold and gold.assumed_random:
         notes.append(
-            "The gold rows are assumed to be a random sample: if they are not, the intervals"
-            " mislead."
+            "The gold rows are assumed to be a random sample: if they are not, the intervals mislead."
         )
     if gold and gold.later:
         notes.append(

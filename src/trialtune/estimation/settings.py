@@ -32,7 +32,7 @@ class PlanSettings(Settings):
     precision: float | None = Field(
         None, gt=0, lt=0.5, description="Wanted half width of the intervals, as a share: 0.01."
     )
-    rows: int | None = Field(None, ge=20, description="Number of rows, instead of those needed for precision.")
+    rows: int | None = Field(None, ge=20, description="Number of rows, instead of as precision requires.")
     design: Literal["stratified", "uniform"] = Field(
         "stratified",
         description="stratified: uncertain rows and those of rare labels more often, with known"

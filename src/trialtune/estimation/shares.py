@@ -91,7 +91,7 @@ def estimate_shares(
 
     `noise` is the share of the known labels that may be wrong, possibly all in one direction.
 
-    With "auto" a class is post-stratified; estimated by PPI++ where at least 20 gold rows are misclassified, so
+    With "auto" a class is post-stratified; by PPI++ where at least 20 gold rows are misclassified, so
     that its normal approximation holds, and there are probabilities; by hand labels only where no gold
     row of the group has, or none lacks, the predicted class, so that predictions are uninformative. "ppi" is
     used from 3 misclassified gold rows on, and where its share lies between 0 and 1.

@@ -94,7 +94,7 @@ class Decision:
             raise DataError("review_below must lie between 0 and 1")
 
     def apply(self, probabilities: np.ndarray) -> Decided:
-        """Calibrate, decide, flag for review; raises DataError when the columns are not this decision's labels."""
+        """Calibrate, decide, flag for review; raises DataError when columns and labels do not match."""
         calibrated = self.calibrate(probabilities)
         decided = self._choose(calibrated)
         return Decided(calibrated, decided, self.confidence(calibrated, decided) < self.review_below)

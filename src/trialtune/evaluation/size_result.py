@@ -72,7 +72,7 @@ def size_verdict(name: str, title: str, points: Sequence[SizePoint]) -> str:
     if rest and clear:
         least, most = min(one for _, one in rest), max(one for _, one in rest)
         sentences.append(
-            f"At {_listed(rest)} labels no difference is measurable; one of {least:.3f} to {most:.3f} would have"
+            f"At {_listed(rest)} labels none is measurable; one of {least:.3f} to {most:.3f} would have"
             " been found with 80% power."
         )
     elif rest:

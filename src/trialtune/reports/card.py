@@ -1,4 +1,4 @@
-"""The model card of a classifier folder: its README.md, as the Hugging Face Hub shows it."""
+"""The model card of a classifier folder: its README.md, as shown on the Hugging Face Hub."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from trialtune.reports.tables import to_markdown
 from trialtune.training.cross_fit import RARE
 
 _TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
-# How a folder is opened without trialtune; an export of another kind opens by another line.
+# How to open a folder without trialtune; an export in another format has another line.
 _PIPELINE = 'pipeline("text-classification", model=FOLDER, top_k=None)("a text")  # bare scores, in Python'
 _SESSION = 'onnxruntime.InferenceSession("FOLDER/model.onnx")   # input_ids, attention_mask -> logits'
 
@@ -25,10 +25,10 @@ _SESSION = 'onnxruntime.InferenceSession("FOLDER/model.onnx")   # input_ids, att
 def write_card(
     folder: Path, *, comparison: ComparisonResult | None = None, system: str = "", seed: int = 0
 ) -> None:
-    """Write the README.md of a classifier folder, with the test scores of a `comparison` it was part of."""
+    """Write the README.md of a classifier folder, with its test scores from a `comparison`, if any."""
     task, described = ClassifierFolder.open(folder).task, read_json(folder / TRAINING_FILE)
     encoder, graph = described["encoder"], not (folder / WEIGHTS_FILE).is_file()
-    # Scores stay in the text: the Hub's own form for them wants the id of a data set that it has.
+    # Scores are in the text: the Hub's own format for them needs the id of a data set on the Hub.
     data = ModelCardData(
         library_name="onnx" if graph else "transformers",
         pipeline_tag="text-classification",
@@ -52,29 +52,29 @@ def write_card(
 
 
 def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> None:
-    """Write `folder/README.md`: the original's `card`, how to open this form, and what `report` says.
+    """Write `folder/README.md`: the original's `card`, how to open this format, and the content of `report`.
 
-    Raises DataError when the card, which its owner may have edited, can't be read.
+    Raises DataError when the card, which its owner may have edited, cannot be read.
     """
     try:
         written = ModelCard.load(card)
     except (ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{card}: its metadata cannot be read ({reason}); mend or remove it") from error
+        raise DataError(f"{card}: its metadata cannot be read ({reason}); fix or remove it") from error
     if report["format"] != "safetensors":
         written.data.library_name = "onnx"
         written.text = written.text.replace(_PIPELINE, _SESSION)
     parity = report["parity"]
     mean, most = (parity[f"{which}_probability_difference"] for which in ("mean", "max"))
-    told = (
+    summary = (
         f"Written as {report['format']} by `trialtune export`. Against the original in fp32 on"
-        f" {parity['texts']:,} texts: {parity['same_labels']:.1%} keep all their labels, probabilities"
-        f" move by {mean:.4f} on average and {most:.3f} at most."
+        f" {parity['texts']:,} texts: {parity['same_labels']:.1%} have identical labels; probabilities"
+        f" differ by {mean:.4f} on average and {most:.3f} at most."
     )
     if parity["before"]:
         was, now = (parity[when]["micro_f1"] for when in ("before", "after"))
-        told += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
-    written.text = f"{written.text.rstrip()}\n\n## Export\n\n{told}\n"
+        summary += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
+    written.text = f"{written.text.rstrip()}\n\n## Export\n\n{summary}\n"
     _save(written, folder)
 
 

@@ -159,16 +159,16 @@ def test_rows_that_fit_nowhere_are_set_apart(tmp_path: Path, trial_files: Module
         (
             "conditions",
             b'nct_id|name\nNCT00000001|a\nNCT00000003|"open\nNCT00000005|b\n',
-            "quotes do not pair",
+            "quotes are unbalanced",
         ),
-        ("conditions", b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 9_000_000, "do not pair"),
+        ("conditions", b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 9_000_000, "are unbalanced"),
         (
             "conditions",
             b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 20_000_000,
-            "so a quote before it is open",
+            "so a quote before it is unclosed",
         ),
-        ("conditions", b"nct_id|name|name\n", "two columns of one name"),
-        ("conditions", b"nct_id|name\nNCT00000001|caf\xe9|x\n", "nor UTF-8"),
+        ("conditions", b"nct_id|name|name\n", "two columns have the same name"),
+        ("conditions", b"nct_id|name\nNCT00000001|caf\xe9|x\n", "nor valid UTF-8"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -204,7 +204,7 @@ def test_tables_without_studies_are_no_source(tmp_path: Path, trial_files: Modul
 
 
 def test_empty_tables_hold_no_trial(tmp_path: Path, trial_files: ModuleType) -> None:
-    with pytest.raises(DataError, match="holds no trial"):
+    with pytest.raises(DataError, match="has no trials"):
         imported(trial_files.write_folder(tmp_path / "aact", trial_files.aact_of([])))
 
 

@@ -86,7 +86,7 @@ def test_nothing_usable_is_an_error_and_no_snapshot(tmp_path: Path) -> None:
         import_trials(write_jsonl(tmp_path / "a.jsonl", [{}, {"text": "words"}]), out)
     assert not out.exists()
     assert (tmp_path / "snap.quarantine.jsonl").read_text().count("\n") == 2
-    with pytest.raises(DataError, match="holds no trial"):
+    with pytest.raises(DataError, match="has no trials"):
         import_trials(write_jsonl(tmp_path / "b.jsonl", []), out)
     assert not list(tmp_path.glob(".*"))
 

@@ -121,9 +121,7 @@ def _from_table(task: Task, path: Path, annotator: str | None) -> tuple[str, lis
     table = prepared(read_table(path))
     column = next((name for name in task.label_columns if name in table.columns), None)
     if column is None:
-        raise DataError(
-            f"{path}: unknown format, without any of the columns {', '.join(task.label_columns)}"
-        )
+        raise DataError(f"{path}: unknown format, without any of the columns {', '.join(task.label_columns)}")
     known, read = LabelNames(task).known, Imported()
     for number, row in enumerate(table.iter_rows(named=True), start=1):
         cell = row.pop(column)
