@@ -1,12 +1,12 @@
 """Classifiers from few labels: draws of stop reasons, each method trained on them and scored on others.
 
-Rows are nested: 300 of a draw hold its 100. Every run is a process of its own: `wall s` and `peak MB` are
+Rows are nested: 300 of a draw hold its 100. Every run is a separate process: `wall s` and `peak MB` are
 those of choosing, training and writing, without scoring. `scikit-learn` is what a user would write in
 twenty lines: TF-IDF of words and characters, logistic regression, 0.5. Others are methods of
 `trialtune finetune`. SetFit runs with --setfit, the Python of an environment that has it (setfit 1.2
 wants transformers 4): --setfit ../setfit/bin/python. The shipped classifier was trained on the very rows
 that are drawn here: --codes measures other people's labels by five-fold cross-validation, those of TABLE
-(its task's .yaml beside it) or Open Targets' of 2021.
+(with its task's .yaml in the same folder) or Open Targets' of 2021.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def drawn(data: Path, size: int, draw: int) -> pl.DataFrame:
 
 
 def by_scikit_learn(rows: pl.DataFrame, test: pl.DataFrame) -> tuple[np.ndarray, float]:
-    """TF-IDF and logistic regression as a user would write it."""
+    """TF-IDF and logistic regression as in a user's script."""
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - not in other runs
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.multiclass import OneVsRestClassifier  # noqa: PLC0415
@@ -68,10 +68,10 @@ def by_scikit_learn(rows: pl.DataFrame, test: pl.DataFrame) -> tuple[np.ndarray,
 
 
 def by_setfit(rows: pl.DataFrame, test: pl.DataFrame, python: str) -> tuple[np.ndarray, float, float]:
-    """SetFit on the same encoder, in its own environment: what it says, seconds, peak MB."""
+    """SetFit on the same encoder, in its own environment: its predictions, seconds, peak MB."""
     with tempfile.TemporaryDirectory() as name:
-        asked, told = Path(name) / "asked.json", Path(name) / "told.json"
-        asked.write_text(
+        given, answered = Path(name) / "given.json", Path(name) / "answered.json"
+        given.write_text(
             json.dumps(
                 {
                     "encoder": str(embedded_folder(EMBEDDED)),
@@ -84,8 +84,8 @@ def by_setfit(rows: pl.DataFrame, test: pl.DataFrame, python: str) -> tuple[np.n
             )
         )
         script = Path(__file__).with_name("few_labels_setfit.py")
-        subprocess.run([python, str(script), str(asked), str(told)], check=True, stdout=sys.stderr)
-        found = json.loads(told.read_text())
+        subprocess.run([python, str(script), str(given), str(answered)], check=True, stdout=sys.stderr)
+        found = json.loads(answered.read_text())
     return multi_hot(found["said"], LABELS), found["seconds"], found["peak_mb"]
 
 
@@ -119,7 +119,7 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def weak_codes(data: Path, folder: Path) -> Path:
-    """330 reasons as common as in the registry, in 11 classes that are not ours: Open Targets' of 2021."""
+    """330 reasons as common as in the registry, in 11 classes of another scheme: Open Targets' of 2021."""
     rows = pl.read_parquet(data / "stop_reasons_silver.parquet").unique(
         "text", keep="first", maintain_order=True
     )
@@ -135,7 +135,7 @@ def weak_codes(data: Path, folder: Path) -> Path:
 
 
 def other_codes(given: str, data: Path) -> None:
-    """Five-fold cross-validation of somebody's own classes."""
+    """Five-fold cross-validation on another label scheme."""
     with tempfile.TemporaryDirectory() as name:
         table = Path(given) if given else weak_codes(data, Path(name))
         task = load_task(str(table.with_suffix(".yaml")))
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument(
         "--codes", nargs="?", const="", metavar="TABLE", help="cross-validate other people's labels instead"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--run", nargs=2, metavar=("METHOD SIZE", "DRAW"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:

@@ -54,9 +54,9 @@ def evaluate(
     )
     with bar("scoring texts") as progress:
         metrics, _ = run(opened, labelled.frame, drop_overlap=drop_overlap, progress=progress)
-    told = {**metrics.model_dump(mode="json"), "data": {"file": str(data), **labelled.counts}}
-    write_json(out, told)
-    emit(told, as_json, lambda _: stdout().print(scores_to_rich(metrics)))
+    report = {**metrics.model_dump(mode="json"), "data": {"file": str(data), **labelled.counts}}
+    write_json(out, report)
+    emit(report, as_json, lambda _: stdout().print(scores_to_rich(metrics)))
 
 
 @app.command(epilog=example("trialtune errors clf/ --data dev.parquet --html errors.html"))
@@ -119,8 +119,8 @@ def split(
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     summary = write_split(chosen, labelled.frame, out, settings=settings)
-    told = {**summary.model_dump(mode="json"), "data": labelled.counts}
-    emit(told, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
+    report = {**summary.model_dump(mode="json"), "data": labelled.counts}
+    emit(report, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
 
 
 @app.command(
@@ -150,8 +150,8 @@ def predict(
     if texts and not output and not as_json and not crosswalk:  # needs no table, and so starts sooner
         predictions = Classifier.from_pretrained(classifier).predict(texts, evidence=evidence)
         rows = zip(texts, predictions, strict=True)
-        told = ({"text": text, **asdict(prediction)} for text, prediction in rows)
-        stdout().print(_table(told, evidence=evidence))
+        shown = ({"text": text, **asdict(prediction)} for text, prediction in rows)
+        stdout().print(_table(shown, evidence=evidence))
         return
     from trialtune.classifier.crosswalk_columns import crosswalks_for
     from trialtune.console import bar

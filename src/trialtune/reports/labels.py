@@ -62,7 +62,7 @@ def labels_to_rich(summary: LabellingSummary) -> RenderableType:
 
 def _totals(summary: LabellingSummary) -> dict[str, str]:
     counts = summary.model_dump(exclude_none=True)
-    return {told: f"{counts[name]:,}" for name, told in _TOTALS.items() if name in counts}
+    return {title: f"{counts[name]:,}" for name, title in _TOTALS.items() if name in counts}
 
 
 def ranked(summary: LabellingSummary) -> dict[str, int]:

@@ -240,8 +240,8 @@ def _tell_of_columns(
     earlier: Labelled, crosswalks: tuple[Crosswalk, ...], tell: Callable[[str], None]
 ) -> None:
     """Report columns of the existing output that the new one will not have."""
-    asked = [one.name for one in crosswalks]
-    if gone := [name for name in earlier.crosswalks if name not in asked]:
+    wanted = [one.name for one in crosswalks]
+    if gone := [name for name in earlier.crosswalks if name not in wanted]:
         tell(
             f"{earlier.folder} has columns of the crosswalks {', '.join(gone)}, which are not among the"
             " settings: the new output does not have them"

@@ -257,10 +257,10 @@ class _Training:
         """Whether the time is up, by the clock of the first process."""
         if self.settings.max_minutes is None:
             return False
-        told = torch.zeros(2, device=self.accelerator.device)
+        clock = torch.zeros(2, device=self.accelerator.device)
         if self.accelerator.is_main_process:
-            told[0], told[1] = seconds > 60 * self.settings.max_minutes, self.steps_in_time(seconds)
-        late, reachable = self.accelerator.reduce(told, "sum").tolist()
+            clock[0], clock[1] = seconds > 60 * self.settings.max_minutes, self.steps_in_time(seconds)
+        late, reachable = self.accelerator.reduce(clock, "sum").tolist()
         self.reachable = int(reachable)
         return bool(late)
 

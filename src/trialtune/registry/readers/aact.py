@@ -99,8 +99,10 @@ def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str
     if "studies" not in found:
         delimited = [name for places in found.values() for name in places if _plain(name).suffix == ".txt"]
         if delimited and required:
-            told = ", ".join(PurePosixPath(name).name for name in delimited)
-            raise DataError(f"{where}: AACT's table studies.txt is missing from the folder of {told}; add it")
+            tables = ", ".join(PurePosixPath(name).name for name in delimited)
+            raise DataError(
+                f"{where}: AACT's table studies.txt is missing from the folder of {tables}; add it"
+            )
         return {}
     if len(found["studies"]) > 1:
         raise DataError(f"{where}: {' and '.join(found['studies'])} are two tables of AACT; keep one")
