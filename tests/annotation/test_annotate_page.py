@@ -78,9 +78,9 @@ def test_every_key(labelling, browser, task, pool_file, scheme) -> None:
         assert press(page, "0", "Enter") == "Saved: none."
         press(page, "Backspace")
         press(page, "b")
-        assert press(page, "b") == "You said: unsure."
+        assert press(page, "b") == "Your answer: unsure."
         assert ready(page) == second and page.locator("#note").input_value() == "u is 1 letter"
-        assert press(page, "b") == "You said: money, safety." and ready(page) == first
+        assert press(page, "b") == "Your answer: money, safety." and ready(page) == first
         assert press(page, "b") == "There is no earlier text."
         assert press(page, "3", "2", "Enter").startswith("Saved: money, people")
         page.locator("#keys").uncheck()
@@ -177,7 +177,7 @@ def test_predictions_are_reviewed(labelling, browser, task, pool_file) -> None:
     pool = read_pool(task, data, review=True)
     with labelling(task, pool) as running, browser.opened(running.address) as page:
         ready(page)
-        assert page.locator("#suggestion").text_content() == "The model says: money 60 %"
+        assert page.locator("#suggestion").text_content() == "The model predicts: money 60 %"
         press(page, "Enter")
         press(page, "1", "Enter")
         assert "All texts are answered" in press(page, "s")

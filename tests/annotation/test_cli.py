@@ -38,7 +38,7 @@ def test_what_is_asked_for_wrongly(own, task, tmp_path, pool_file) -> None:
         (["--data", data, "--suggest"], "a sample sheet must be labelled without", 2),
         (["--data", data, "--review"], "has no columns needs_review and labels", 2),
         (["--data", data, "--review", "--adjudicate"], "not both", 2),
-        (["--data", data, "--mix", "often=1"], "'often' is none of random, uncertain, rare", 2),
+        (["--data", data, "--mix", "often=1"], "'often' is not one of random, uncertain, rare", 2),
         (["--data", data, "--mix", "random=0,uncertain=1", "--double", "0.1"], "more than the share", 2),
         (["--data", data, "--mix", "random"], "write random=", 2),
         (["--data", tmp_path / "none.csv"], "no such file", 1),

@@ -74,13 +74,17 @@ def test_a_whole_last_row_without_its_line_break_is_kept(written, task) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("Ada,labelled", "Ada,labeled", "row 1: status 'labeled' is none; did you mean 'labelled'"),
-        ("text 1,money", "text 1,monye", "row 1, labels: 'monye' is no label of own; did you mean 'money'"),
+        ("Ada,labelled", "Ada,labeled", "row 1: status 'labeled' is not valid; did you mean 'labelled'"),
+        (
+            "text 1,money",
+            "text 1,monye",
+            "row 1, labels: 'monye' is not a label of own; did you mean 'money'",
+        ),
         ("text 1,money", 'text "1,money', "row 1"),
         ("text 1,money,Ada", "text 1,money", "row 1: has 9 cells, the header 10"),
         (",status", ",state", "has no column status"),
-        (",note,", ",status,", "two columns are called 'status'"),
-        ("2026-01-01T00:00:01Z", "Friday", "row 1: answered_at 'Friday' is no time"),
+        (",note,", ",status,", "two columns are named 'status'"),
+        ("2026-01-01T00:00:01Z", "Friday", "row 1: answered_at 'Friday' is not a time"),
         (",Ada,", ",,", "row 1: annotator is empty"),
         ("NCT00000001,", f"{HEADER}\nNCT00000001,", "row 1: status 'status'"),
         (",", ";", "not separated by commas"),

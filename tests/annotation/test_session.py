@@ -85,7 +85,7 @@ def test_going_back_over_answers_that_the_pool_lacks(opened, task, pool_file) ->
 def test_what_is_refused(opened, task, one_of_many, pool_file) -> None:
     session = opened(read_pool(task, pool_file(5)))
     item = session.next().item
-    with pytest.raises(UsageError, match="'monye' is no label of own; did you mean 'money'"):
+    with pytest.raises(UsageError, match="'monye' is not a label of own; did you mean 'money'"):
         session.answer(item.place, item.key[1], Said(("monye",)))
     with pytest.raises(UsageError, match="status 'adjudicated'"):
         session.answer(item.place, item.key[1], Said(("money",), status="adjudicated"))

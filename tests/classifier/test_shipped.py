@@ -116,7 +116,7 @@ def test_a_name_goes_before_a_folder_and_says_so(tmp_path, monkeypatch, make_cla
 
 
 def test_another_name_is_told_which_there_are() -> None:
-    with pytest.raises(DataError, match="comes with trialtune \\(sex, stop-reasons\\)"):
+    with pytest.raises(DataError, match="shipped with trialtune \\(sex, stop-reasons\\)"):
         open_folder("stop-reason")
 
 

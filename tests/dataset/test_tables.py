@@ -37,5 +37,5 @@ def test_what_cannot_be_read_is_said(tmp_path, name, content, said) -> None:
     with pytest.raises(DataError, match=f"{name}: .*{said}"):
         read_table(tmp_path / name)
     (tmp_path / name).unlink()
-    with pytest.raises(DataError, match=f"{name}: (no such file|unknown kind)"):
+    with pytest.raises(DataError, match=f"{name}: (no such file|unknown table format)"):
         read_table(tmp_path / name)

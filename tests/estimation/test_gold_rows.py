@@ -167,7 +167,7 @@ def test_sheets_as_spreadsheets_write_them_back(read, write) -> None:
         (cell("drawing_probability", 3, "1,5"), "row 5: NCT0.* has '1,5' as drawing_probability"),
         (cell("drawing_probability", 3, "0.4999"), "stratum . has several drawing probabilities"),
         (cell("stratum", 3, None), "row 5: NCT0.* has no stratum"),
-        (lambda table: pl.concat([table, table[5:6]]), "stands in rows 7, 202; keep one row a trial"),
+        (lambda table: pl.concat([table, table[5:6]]), "is in rows 7, 202; keep one row per trial"),
         (lambda table: table[:150], "imply [0-9]+ rows, but there are 600"),
         (lambda table: table[:100].drop("stratum"), "imply [0-9]+ rows, but there are 600"),
         (blank(pl.col("stratum") == "2"), "no row of stratum 2 is labelled .1 of 8"),

@@ -92,7 +92,7 @@ def test_a_table_of_known_labels(registry, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ({"nct_id": ["NCT00000001"] * 2, "labels": ["Success"] * 2}, "NCT00000001 stands in rows 2, 3"),
+        ({"nct_id": ["NCT00000001"] * 2, "labels": ["Success"] * 2}, "NCT00000001 is in rows 2, 3"),
         ({"nct_id": ["NCT00000001"], "labels": ["Sucess"]}, "row 2: .*'Sucess'; did you mean 'Success'"),
         ({"nct_id": ["NCT99999999"], "labels": ["Success"]}, "none of its trials is among the labelled"),
         ({"nct_id": ["NCT00000001"], "label": ["Success"]}, "has no column labels"),
@@ -109,5 +109,5 @@ def test_tasks_and_rows_without_shipped_labels(registry, tmp_path) -> None:
     with pytest.raises(DataError, match="no column text"):
         estimate(tmp_path / "bare.parquet", known="shipped")
     pl.DataFrame({"nct_id": ["NCT00000001"], "labels": ["ALL"]}).write_csv(tmp_path / "sex.csv")
-    with pytest.raises(UsageError, match="--known shipped: no labels come with sex"):
+    with pytest.raises(UsageError, match="--known shipped: sex has no shipped labels"):
         estimate(tmp_path / "sex.csv", known="shipped", task=load_task("sex"))

@@ -104,7 +104,7 @@ def edited(name: str, value: object) -> pl.Expr:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda table: pl.concat([table, table[:2]]), r"2 NCT ids stand in several rows \(NCT0"),
+        (lambda table: pl.concat([table, table[:2]]), r"2 NCT ids are in several rows \(NCT0"),
         (lambda table: table.with_columns(edited("nct_id", None)), r"1 rows have no NCT id .*row 4"),
         (lambda table: table.with_columns(edited("classifier", "b")), r"labels of 2 classifiers \(b, f00d"),
         (
@@ -166,7 +166,7 @@ def test_tables_of_trials_that_cannot_be_used_are_refused(registry, tmp_path) ->
         ({"where": "sponsor = "}, "--where 'sponsor = ': Parser Error"),
         ({"where": "sponsor"}, "--where 'sponsor': Conversion Error"),
         ({"where": "count(*) > 3"}, "--where"),
-        ({"where": "sponsor = 'nobody'"}, "--where \"sponsor = 'nobody'\": no labelled trial meets it"),
+        ({"where": "sponsor = 'nobody'"}, "--where \"sponsor = 'nobody'\": no labelled trial matches"),
     ],
 )
 def test_wrong_questions_are_a_users_mistake(registry, asked, said) -> None:

@@ -56,7 +56,7 @@ def test_a_folder_without_a_tokeniser(tiny_encoder, tmp_path) -> None:
 def test_weights_that_are_not_weights(tiny_encoder, tmp_path) -> None:
     (tmp_path / "config.json").write_text((tmp_path / tiny_encoder / "config.json").read_text())
     (tmp_path / "model.safetensors").write_bytes(b"not weights at all")
-    with pytest.raises(DataError, match=r"model\.safetensors: cannot be read, it is cut short or damaged"):
+    with pytest.raises(DataError, match=r"model\.safetensors: cannot be read, it is truncated or damaged"):
         Encoder.open(tmp_path).load(AutoModel)
 
 

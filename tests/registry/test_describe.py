@@ -88,10 +88,10 @@ def test_real_trials_are_described(tmp_path: Path, shared_data: Path) -> None:
 def test_a_trial_is_found(trials: Path) -> None:
     assert find_trial(trials, " nct00000005 ")["conditions"] == ["abc", "de"]
     with pytest.raises(
-        DataError, match="no trial NCT00000006; the nearest ids are NCT00000005 and NCT00000009"
+        DataError, match="no trial NCT00000006; the closest ids are NCT00000005 and NCT00000009"
     ):
         find_trial(trials, "NCT00000006")
-    with pytest.raises(DataError, match=r"the nearest ids are NCT00000009$"):
+    with pytest.raises(DataError, match=r"the closest ids are NCT00000009$"):
         find_trial(trials, "NCT99999999")
     with pytest.raises(UsageError, match="'NCT6': not an NCT id"):
         find_trial(trials, "NCT6")

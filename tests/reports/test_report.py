@@ -71,7 +71,7 @@ def test_the_page_says_everything(run, report) -> None:
         assert task.verdict in text
         assert all(label in text for label in task.labels)
     assert "no examples" in text
-    assert "Made-up sample data: these numbers show that the pipeline works" in text
+    assert "Synthetic sample data: these numbers show that the pipeline works" in text
     assert "2,012 records read = 2,000 kept + 12 quarantined" in text
     assert "No test row was seen in training" in text
     assert "adapt.rank" in text

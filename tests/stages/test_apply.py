@@ -279,7 +279,7 @@ def test_a_stopped_run_goes_on_with_other_crosswalks(classifier, snapshot, tmp_p
         label_registry(classifier, snapshot, tmp_path / "out", settings=asked)
     told: list[str] = []
     label_registry(classifier, snapshot, tmp_path / "out", settings=whole, tell=told.append)
-    assert "going on" in told[0] and content(tmp_path / "out") == content(tmp_path / "whole")
+    assert "resuming" in told[0] and content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_a_crosswalk_that_does_not_fit_is_refused_before_the_work(classifier, snapshot, tmp_path) -> None:
@@ -404,7 +404,9 @@ def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_pa
         "name: size\nkind: multi_class\nlabels: [big, small]\ntext: [brief_title, enrollment]\n"
     )
     folder = make_classifier(load_task(str(declared)), tmp_path / "clf")
-    with pytest.raises(DataError, match=r"its column enrollment, which the task size reads, holds no text"):
+    with pytest.raises(
+        DataError, match=r"its column enrollment, which the task size uses, does not hold text"
+    ):
         label_registry(folder, snapshot, tmp_path / "out", settings=SMALL)
     declared.write_text(
         "name: place\nkind: multi_class\nlabels: [near, far]\ntext: [brief_title, countries]\n"
@@ -417,7 +419,7 @@ def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_pa
 def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:
     label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     next((tmp_path / "out" / "labels").glob("*.parquet")).unlink()
-    with pytest.raises(DataError, match="not whole"):
+    with pytest.raises(DataError, match="is incomplete"):
         label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
 
 

@@ -260,7 +260,7 @@ def test_another_encoding_can_be_named(write: Write) -> None:
         ("a.json", json.dumps(STUDIES).encode()[:-60], "after study 2"),
         ("a.json", b'{"studies": [' + LINES.splitlines()[0] + b" oops", "after study 1"),
         ("a.json", b'{"protocolSection": {"a": ', "broken JSON"),
-        ("a.jsonl.gz", gzip.compress(LINES * 999)[:-20], "cut short after a.jsonl.gz row"),
+        ("a.jsonl.gz", gzip.compress(LINES * 999)[:-20], "truncated after a.jsonl.gz row"),
         ("a.jsonl.gz", LINES, "broken or truncated"),
         ("a.zip", zipped(a__jsonl=LINES)[:-30], "download the file again"),
         ("a.zip", zipped(a__txt=LINES), "it holds a.txt"),
