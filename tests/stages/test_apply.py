@@ -260,8 +260,8 @@ def test_other_crosswalks_change_columns_and_score_nothing(classifier, snapshot,
     query = "select count(*) from '{}' where fhir_probabilities.\"no-code\" > 0 and len(fhir) > 0"
     assert duckdb.sql(query.format(out / "labels" / "*.parquet")).fetchall() == [(plain.labelled,)]
     assert told == [
-        f"{out} has columns of the crosswalks open_targets, which were not asked for now: the new output goes"
-        " without them"
+        f"{out} has columns of the crosswalks open_targets, which are not among the settings: the new output"
+        " does not have them"
     ]
     label_registry(classifier, snapshot, out, settings=SMALL, tell=told.append)
     assert "crosswalks scientific, fhir" in told[1] and labelled(out).equals(before)
