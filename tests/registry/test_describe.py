@@ -157,7 +157,7 @@ def test_a_snapshot_is_only_read(trials: Path, tmp_path: Path, sql: str, message
 
 
 def test_outputs_that_cannot_be_written(trials: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"rows\.xlsx: not a kind of file"):
+    with pytest.raises(UsageError, match=r"rows\.xlsx: unsupported file format"):
         export_sql(trials, "from trials", tmp_path / "rows.xlsx")
     with pytest.raises(UsageError, match="the snapshot itself"):
         export_sql(trials, "from trials", trials)

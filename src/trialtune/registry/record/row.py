@@ -94,4 +94,4 @@ def _all_text(items: list[object]) -> bool:
 
 def _cut(text: str) -> str:
     shown = text[:_RAW_CHARACTERS].encode("utf-8", "backslashreplace").decode()
-    return shown if len(text) <= _RAW_CHARACTERS else f"{shown}… [{len(text):,} characters in total]"
+    return shown if len(text) <= _RAW_CHARACTERS else f"{shown}… [{len(text):,} characters in all]"
