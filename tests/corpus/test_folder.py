@@ -21,7 +21,7 @@ def folder(tmp_path, tiny_tokenizer):
 def test_a_folder_that_does_not_say_its_trials_is_told(folder) -> None:
     assert len(corpus_trials(folder))
     (folder / "trials.parquet").unlink()
-    with pytest.raises(DataError, match="does not say which trials"):
+    with pytest.raises(DataError, match="does not list its trials"):
         corpus_trials(folder)
 
 
