@@ -46,8 +46,8 @@ _LONG = 100  # characters of a default that no longer fits a cell
 #: Every settings class, by what it is for.
 SETTINGS: dict[str, tuple[type[Settings], ...]] = {
     "Training": (AdaptSettings, TrainSettings, LoraSettings, FinetuneSettings, ShrinkSettings),
-    "Trials and texts": (SyncRequest, SyncSettings, MergeSettings, SampleSettings, CorpusSettings)
-    + (PartSettings,),
+    "Trials": (SyncRequest, SyncSettings, MergeSettings, SampleSettings),
+    "Rows and texts": (CorpusSettings, PartSettings),
     "Labels": (LabelSettings, ServiceSettings, DrawSettings, PlanSettings, EstimateSettings),
     "Recipes": (Recipe, Cut, TaskRecipe, SplitSettings, OtherEncoder, SizeSettings),
     "Files of your own": (TaskSpec, Crosswalk, CrosswalkLine, CrosswalkFactor),
