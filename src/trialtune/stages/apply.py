@@ -21,7 +21,7 @@ from trialtune.classifier.prediction import EVIDENCE
 from trialtune.classifier.shipped import shipped_version
 from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
-from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
+from trialtune.labelling.output import FORMAT, RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
 from trialtune.labelling.shards import check_engine, score_shards
 from trialtune.labelling.summary import CrosswalkUsed, LabellingSummary, Named
@@ -294,7 +294,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
         named = {name: described[name] for name in _NAMED}
         write_json(
             folder / RECORD,
-            {"format": 1, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
+            {"format": FORMAT, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
         )
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))
