@@ -13,12 +13,12 @@ from trialtune.classifier.prediction import PREDICTION_SCHEMA, prediction_schema
 from trialtune.cli.failures import INTERRUPTED, explain
 from trialtune.dataset.answers import ANSWER_COLUMNS, STATUSES
 from trialtune.errors import DataError, UsageError
+from trialtune.estimation.settings import PlanSettings
 from trialtune.labelling.output import FORMAT as APPLY_FORMAT
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 from trialtune.registry.sync.state import _FORMAT as SYNC_FORMAT
 from trialtune.stages.audit import COLUMNS as AUDIT_COLUMNS
 from trialtune.stages.estimate_plan import plan_estimate
-from trialtune.estimation.settings import PlanSettings
 from trialtune.tasks.task import FORMAT as TASK_FORMAT
 
 TYPES = {
@@ -83,7 +83,11 @@ def test_files_of_a_classifier(page: str) -> None:
 
 
 def test_formats(page: str) -> None:
-    for file, number in (("task.json", TASK_FORMAT), ("apply.json", APPLY_FORMAT), ("manifest.json", SYNC_FORMAT)):
+    for file, number in (
+        ("task.json", TASK_FORMAT),
+        ("apply.json", APPLY_FORMAT),
+        ("manifest.json", SYNC_FORMAT),
+    ):
         assert f"| `{file}` | `format` ({number})" in page
 
 
@@ -93,14 +97,23 @@ def test_columns_of_an_audit(page: str) -> None:
 
 def test_exit_codes(page: str) -> None:
     codes = {int(row[0]) for row in table(page, "Exit codes")}
-    problems = (DataError("x"), UsageError("x"), KeyboardInterrupt(), OSError("x"), MemoryError(), ValueError("x"))
+    problems = (
+        DataError("x"),
+        UsageError("x"),
+        KeyboardInterrupt(),
+        OSError("x"),
+        MemoryError(),
+        ValueError("x"),
+    )
     assert codes == {0, *(explain(problem)[1] for problem in problems)}
     assert INTERRUPTED in codes
 
 
 def test_every_environment_variable_is_there(page: str, root: Path) -> None:
     told = {*names(table(page, "Environment variables")), *names(table(page, "Environment variables", 1))}
-    pattern = re.compile(r"(?:environ(?:\.get|\.setdefault|\.pop)?[\[(]|getenv\(|isdisjoint\(\{)\s*([^)\]}]*)")
+    pattern = re.compile(
+        r"(?:environ(?:\.get|\.setdefault|\.pop)?[\[(]|getenv\(|isdisjoint\(\{)\s*([^)\]}]*)"
+    )
     found = {
         name
         for file in (root / "src").rglob("*.py")

@@ -61,7 +61,9 @@ def test_relative_links_lead_to_files_and_headings(pages: dict[Path, str], root:
 
 
 def test_paths_in_texts_and_in_the_code_exist(pages: dict[Path, str], root: Path) -> None:
-    sources = [file for name in ("src", "packages", "tools", "benchmarks") for file in (root / name).rglob("*.py")]
+    sources = [
+        file for name in ("src", "packages", "tools", "benchmarks") for file in (root / name).rglob("*.py")
+    ]
     texts = pages | {file: file.read_text(encoding="utf-8") for file in [*sources, root / "Makefile"]}
     problems = [
         f"{file.relative_to(root)}: {path}"
@@ -73,6 +75,8 @@ def test_paths_in_texts_and_in_the_code_exist(pages: dict[Path, str], root: Path
 
 
 def test_what_leads_nowhere_is_found() -> None:
-    text = "# One `two`\n## One two\n[a](gone.md#x) ![b](c.png) <https://example.org>\n\n| [t](u.md) |\n|---|\n"
+    text = (
+        "# One `two`\n## One two\n[a](gone.md#x) ![b](c.png) <https://example.org>\n\n| [t](u.md) |\n|---|\n"
+    )
     assert {*links_of(text)} == {"gone.md#x", "c.png", "https://example.org", "u.md"}
     assert anchors_of(text) == {"one-two", "one-two-1"}

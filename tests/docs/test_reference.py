@@ -41,7 +41,9 @@ def test_every_command_and_every_option_is_described(tool: ModuleType, root: Pat
         assert section, name
         for one in command.params:
             assert one.help, f"{name}: {one.name} has no help"
-            assert all(f"`{option}`" in section for option in (*one.opts, *one.secondary_opts) if option[0] == "-")
+            assert all(
+                f"`{option}`" in section for option in (*one.opts, *one.secondary_opts) if option[0] == "-"
+            )
         assert hasattr(command, "commands") or command.epilog, f"{name} has no example"
 
 
