@@ -17,7 +17,7 @@ from trialtune.classifier.folder import CARD_FILE, GRAPH_FILE, TRAINING_FILE, Cl
 from trialtune.classifier.named import open_folder
 from trialtune.classifier.onnx_backend import seal
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.seen import drop_seen
+from trialtune.dataset.seen import FOUNDATION_FILE, SEEN_FILE, drop_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import DECISION_FILE, Decided
 from trialtune.evaluation.metrics import score
@@ -30,7 +30,7 @@ from trialtune.tasks.task import TASK_FILE
 FORMATS = ("safetensors", "onnx", "onnx-int8")
 MOST_LOST = 0.005  # micro-F1 that int8 may cost
 _MOST_OFF = 1e-3  # probability by which a graph in fp32 may be off: above, its tracing went wrong
-_BESIDE = (DECISION_FILE, TASK_FILE, TRAINING_FILE, "seen.parquet")
+_BESIDE = (DECISION_FILE, TASK_FILE, TRAINING_FILE, SEEN_FILE, FOUNDATION_FILE)
 
 
 @dataclass(frozen=True)
