@@ -22,8 +22,8 @@ _INLINE = re.compile(r"`(trialtune [^`\n]+)`")
 
 def commands_in(text: str) -> Iterator[list[str]]:
     """The words of each call of trialtune in a shell's block, without what it is piped to and from."""
-    for line in _CONTINUED.sub(" ", text).splitlines():
-        line = _BEFORE.sub("", _PROMPT.sub("", line))
+    for written in _CONTINUED.sub(" ", text).splitlines():
+        line = _BEFORE.sub("", _PROMPT.sub("", written))
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
         lexer.whitespace_split, lexer.commenters = True, "#"
         words: list[str] = []
@@ -140,5 +140,8 @@ def test_what_the_command_line_refuses_is_found(call: str, said: str) -> None:
 
 
 def test_calls_are_found_in_all_their_forms() -> None:
-    text = "$ A=1 .venv/bin/trialtune predict sex \\\n    'a # b' | head  # a comment\n! trialtune run quick > log\ntrialtune-models 1\n"
+    text = (
+        "$ A=1 .venv/bin/trialtune predict sex \\\n    'a # b' | head  # a comment\n"
+        "! trialtune run quick > log\ntrialtune-models 1\n"
+    )
     assert list(commands_in(text)) == [["predict", "sex", "a # b"], ["run", "quick"]]

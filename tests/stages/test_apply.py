@@ -418,7 +418,7 @@ def test_an_output_of_another_version_is_not_built_on(classifier, snapshot, tmp_
     label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     record = tmp_path / "out" / "apply.json"
     record.write_text(record.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(DataError, match="another version of trialtune .format 2"):
+    with pytest.raises(DataError, match="written by another version"):
         label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
 
 
