@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -68,9 +69,14 @@ def pages() -> dict[Path, str]:
 # The command line
 
 
+@cache
+def _command_line() -> Any:
+    return typer.main.get_command(app)
+
+
 def commands(command: Any = None, path: tuple[str, ...] = ("trialtune",)) -> Iterator[tuple[str, Any]]:
     """Every command and group, by its full name."""
-    command = command or typer.main.get_command(app)
+    command = command or _command_line()
     yield " ".join(path), command
     for name, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, (*path, name))

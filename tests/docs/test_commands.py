@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ _BEFORE = re.compile(
 )
 _EVERYWHERE = ("--help", "-h", "--debug")
 _INLINE = re.compile(r"`(trialtune [^`\n]+)`")
+
+
+@cache
+def command_line() -> Any:
+    """The commands, built once."""
+    return typer.main.get_command(app)
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
@@ -42,7 +49,7 @@ def parse(words: list[str]) -> None:
     Raises what the command line would say of it.
     """
     words = [word for word in words if word != "--debug"]
-    command: Any = typer.main.get_command(app)
+    command: Any = command_line()
     context = command.make_context("trialtune", words)
     while hasattr(command, "resolve_command"):
         name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
@@ -51,7 +58,7 @@ def parse(words: list[str]) -> None:
 
 def options_exist(words: list[str]) -> None:
     """Check the command's name and the names of options, of a mention that leaves out the rest."""
-    command: Any = typer.main.get_command(app)
+    command: Any = command_line()
     known = {*_EVERYWHERE}
     for word in words:
         known |= {name for one in command.params for name in _options(one)}
@@ -63,7 +70,7 @@ def options_exist(words: list[str]) -> None:
 
 
 def every_command(command: Any = None) -> Iterator[Any]:
-    command = command or typer.main.get_command(app)
+    command = command or command_line()
     yield command
     for inner in getattr(command, "commands", {}).values():
         yield from every_command(inner)
