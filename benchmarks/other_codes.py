@@ -44,10 +44,7 @@ COMMON = 10  # classes of their own; the rest is one
 
 def weak(rows: pl.DataFrame) -> pl.Series:
     """One label a text by Open Targets' classifier of 2021."""
-    common = rows["weak_label"].value_counts(sort=True)["weak_label"].head(COMMON)
-    return rows.select(
-        pl.when(pl.col("weak_label").is_in(common.implode())).then("weak_label").otherwise(pl.lit(OTHER))
-    ).to_series()
+    return rows["weak_label"]
 
 
 def keywords(rows: pl.DataFrame) -> pl.Series:
@@ -76,9 +73,11 @@ CODES: dict[str, Callable[[pl.DataFrame], pl.Series]] = {
 
 
 def coded(data: Path, codes: str, file: str = "stop_reasons_train") -> pl.DataFrame:
-    """Rows of `nct_id`, `text`, `labels`: one label each."""
-    rows = pl.read_parquet(data / f"{file}.parquet")
-    labels = [[label] for label in CODES[codes](rows)]
+    """Rows of `nct_id`, `text`, `labels`: one label each, of those that are common in the training rows."""
+    training, rows = (pl.read_parquet(data / f"{name}.parquet") for name in ("stop_reasons_train", file))
+    common = CODES[codes](training).value_counts(sort=True).to_series()
+    kept = set(common.head(COMMON) if codes == "weak" else common)
+    labels = [[label if label in kept else OTHER] for label in CODES[codes](rows)]
     return rows.select("nct_id", "text").with_columns(labels=pl.Series(labels))
 
 

@@ -29,6 +29,7 @@ from trialtune.dataset.holdout import SplitSettings
 from trialtune.estimation.settings import EstimateSettings, PlanSettings
 from trialtune.experiment.recipe import OtherEncoder, Recipe, TaskRecipe, builtin_recipes
 from trialtune.experiment.size_settings import SizeSettings
+from trialtune.labelling.publication import Publication
 from trialtune.models.settings import LoraSettings, ShrinkSettings
 from trialtune.registry.settings import MergeSettings, SampleSettings, SyncRequest, SyncSettings
 from trialtune.registry.split import Cut
@@ -49,14 +50,14 @@ SETTINGS: dict[str, tuple[type[Settings], ...]] = {
     "Training": (AdaptSettings, TrainSettings, LoraSettings, FinetuneSettings, ShrinkSettings),
     "Trials": (SyncRequest, SyncSettings, MergeSettings, SampleSettings),
     "Rows and texts": (CorpusSettings, PartSettings),
-    "Labels": (LabelSettings, ServiceSettings, DrawSettings, PlanSettings, EstimateSettings),
+    "Labels": (LabelSettings, Publication, ServiceSettings, DrawSettings, PlanSettings, EstimateSettings),
     "Recipes": (Recipe, Cut, TaskRecipe, SplitSettings, OtherEncoder, SizeSettings),
     "Files of your own": (TaskSpec, Crosswalk, CrosswalkLine, CrosswalkFactor),
 }
 #: Commands that name the options of these settings themselves.
 _BY_HAND = {LabelSettings: "apply", ServiceSettings: "serve", SizeSettings: "compare"}
 _BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
-_BOUNDS |= {"min_length": "at least {}", "pattern": "matches `{}`"}
+_BOUNDS |= {"min_length": "at least {}", "pattern": "matches {}"}
 _NAMES = {str: "text", int: "int", float: "float", bool: "true or false", Path: "path"}
 _GENERATED = "<!-- Written by `make reference`. Edit {source} instead. -->\n"
 
@@ -272,10 +273,12 @@ def _fields(model: type[Settings]) -> str:
 def _field_type(field: FieldInfo) -> str:
     kind = _without_none(field.annotation)
     bounds = [
-        "not empty" if name == "min_length" and kind is str else bound.format(getattr(each, name))
+        "not empty"
+        if name == "min_length" and kind is str
+        else bound.format(_code(value) if isinstance(value, str) else value)
         for each in field.metadata
         for name, bound in _BOUNDS.items()
-        if getattr(each, name, None) is not None
+        if (value := getattr(each, name, None)) is not None
     ]
     null = " or `null`" if kind is not field.annotation else ""
     return f"{_type(kind)} {', '.join(bounds)}".strip() + null
