@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PORT ?= 8000
 
-.PHONY: run serve-demo test check notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
+.PHONY: run serve-demo test check reference notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
 
 # A made-up registry labelled by the shipped classifiers, then an experiment of your own on it.
 SAMPLE := runs/sample
@@ -28,6 +28,10 @@ check: setup
 	$(BIN)/ruff check src tests tools benchmarks notebooks packages
 	$(BIN)/ruff format --check src tests tools benchmarks notebooks packages
 	$(BIN)/mypy
+
+# The pages of docs/reference that come from the commands and settings.
+reference: setup
+	$(BIN)/python tools/reference.py
 
 # Saved outputs come from real trials: make notebooks DATA=../shared/data
 notebooks: setup

@@ -32,6 +32,13 @@ def test_no_corpus_is_told(tmp_path) -> None:
         read_blocks(tmp_path, "train", pad_id=0)
 
 
+def test_the_corpus_of_another_version_is_told(folder) -> None:
+    described = folder / "corpus.json"
+    described.write_text(described.read_text().replace('"documents"', '"papers"'))
+    with pytest.raises(DataError, match=r"corpus\.json.*papers.*corpus build"):
+        Corpus.read(folder)
+
+
 def test_a_broken_shard_is_named(folder) -> None:
     (folder / "train-00000.arrow").write_text("not arrow")
     with pytest.raises(DataError, match=r"train-00000\.arrow.*corpus build"):

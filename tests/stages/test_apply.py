@@ -416,6 +416,14 @@ def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_pa
     assert summary.labelled == summary.trials
 
 
+def test_an_output_of_another_version_is_not_built_on(classifier, snapshot, tmp_path) -> None:
+    label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    record = tmp_path / "out" / "apply.json"
+    record.write_text(record.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(DataError, match="written by another version"):
+        label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
+
+
 def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:
     label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     next((tmp_path / "out" / "labels").glob("*.parquet")).unlink()

@@ -15,7 +15,8 @@ _COUNTS = ("total", "read", "kept", "new", "changed", "unchanged", "removed", "m
 
 @registry.command(
     epilog=example(
-        "trialtune registry sync --out registry/", "trialtune registry diff registry/ --base old.parquet"
+        "trialtune registry sync --out registry/",
+        "trialtune registry diff registry/ --base old.parquet --out changes/",
     )
 )
 @settings_options

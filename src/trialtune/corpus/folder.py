@@ -39,7 +39,13 @@ class Corpus:
         """Read a corpus folder's description; raises DataError when it is not one."""
         if not (folder / "corpus.json").is_file():
             raise DataError(f"{folder}: not a corpus folder; create one with `trialtune corpus build`")
-        return cls(**read_json(folder / "corpus.json"))
+        try:
+            return cls(**read_json(folder / "corpus.json"))
+        except TypeError as error:
+            raise DataError(
+                f"{folder / 'corpus.json'}: not a description that this version writes ({error});"
+                " run `trialtune corpus build` again"
+            ) from error
 
 
 def corpus_trials(folder: Path) -> pl.DataFrame:

@@ -21,7 +21,7 @@ class SplitSettings(Settings):
     untested_sources: tuple[str, ...] = Field(
         (), description="rows of these sources never enter the test part"
     )
-    seed: int = 13
+    seed: int = Field(13, description="of the draw")
 
 
 def divide(

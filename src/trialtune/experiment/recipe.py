@@ -32,9 +32,9 @@ def _check_name(name: str) -> str:
 class OtherEncoder(Settings):
     """Another encoder, fine-tuned and scored on the same rows as base and adapted."""
 
-    encoder: str
+    encoder: str = Field(description="a folder, a Hub id or one that comes along: embedded:mpnet-base")
     finetune: FinetuneSettings = FinetuneSettings()
-    seeds: tuple[int, ...] = Field((1,), min_length=1)
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="each trains one classifier")
 
 
 class TaskRecipe(Settings):
@@ -46,7 +46,7 @@ class TaskRecipe(Settings):
         description="labelled rows stored elsewhere: a table, or hf://datasets/OWNER/NAME/FILE",
     )
     finetune: FinetuneSettings = FinetuneSettings()
-    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
+    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1, description="each trains two classifiers")
     others: dict[Annotated[str, AfterValidator(_check_name)], OtherEncoder] = Field(
         {}, description="other encoders, such as larger ones, listed with base and adapted"
     )
@@ -59,11 +59,13 @@ class TaskRecipe(Settings):
 class Recipe(Settings):
     """An experiment: data, encoder, training before and after the cut, tasks."""
 
-    name: str
-    description: str = ""
+    name: str = Field(description="of the run, and of its folder runs/NAME")
+    description: str = Field("", description="what `trialtune recipes` says of it")
     data: str | None = Field(None, description="'sample', a snapshot, or a folder of registry files")
     sample: SampleSettings = SampleSettings()
-    encoder: str = "embedded:minilm-l6"
+    encoder: str = Field(
+        "embedded:minilm-l6", description="what all training starts from: a folder or a Hub id"
+    )
     cut: Cut
     corpus: CorpusSettings = CorpusSettings()
     base: AdaptSettings | None = Field(None, description="full MLM on the trials before the cut")
@@ -71,7 +73,9 @@ class Recipe(Settings):
     variants: dict[Annotated[str, AfterValidator(_check_name)], AdaptSettings] = Field(
         {}, description="other adaptations, reported with `adapt`"
     )
-    tasks: dict[Annotated[str, AfterValidator(_check_name)], TaskRecipe] = Field(min_length=1)
+    tasks: dict[Annotated[str, AfterValidator(_check_name)], TaskRecipe] = Field(
+        min_length=1, description="stop-reasons, sex, or tasks of your own, which name their `spec`"
+    )
 
     def task(self, name: str) -> Task:
         """The task named `name`; raises UsageError when there is none, or its file has another name."""

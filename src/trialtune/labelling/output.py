@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trialtune import __version__
 from trialtune.classifier.crosswalk_columns import with_crosswalks
 from trialtune.classifier.prediction import EVIDENCE, PREDICTION_SCHEMA
 from trialtune.errors import DataError
@@ -22,7 +23,7 @@ from trialtune.registry.groups import kinds_of
 from trialtune.tasks.crosswalk import Crosswalk
 from trialtune.tasks.task import Kind, Task
 
-RECORD = "apply.json"
+RECORD, FORMAT = "apply.json", 1  # another version has another number
 GROUPS = ("year", "phase", "sponsor_class", "country")
 _OF_A_TEXT = ("text", "labels", "probabilities", "needs_review")
 _MEMORY = "512MB"  # memory for joining and sorting; the rest spills to disk
@@ -42,6 +43,11 @@ class Labelled:
         if not path.is_file():
             raise DataError(f"{folder}: is not an output of `trialtune apply` (no {RECORD})")
         record = read_json(path)
+        if isinstance(record, dict) and (form := record.get("format")) != FORMAT:
+            raise DataError(
+                f"{path}: was written by another version of trialtune (format {form}; {__version__} reads"
+                f" {FORMAT}); apply into a new folder"
+            )
         try:
             parts = {folder / "labels" / name: rows for name, rows in record["parts"].items()}
             whole = record["classifier"] and all(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import write_json, writing
@@ -42,9 +42,11 @@ class CutSummary:
 class Cut(Settings):
     """Where a snapshot is split: exactly one of an NCT id, a date (may be partial), a file of ids."""
 
-    nct_id: str | None = None
-    date: str | None = None
-    ids: Path | None = None
+    nct_id: str | None = Field(None, description="the first id of the newer part: NCT03000000")
+    date: str | None = Field(
+        None, description="the first start date of the newer part: 2021-11-30, 2021-11 or 2021"
+    )
+    ids: Path | None = Field(None, description="a file of the older part's ids")
 
     @field_validator("date", mode="before")
     @classmethod

@@ -23,7 +23,7 @@ from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.croissant import write_croissant
 from trialtune.labelling.description import Description
-from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
+from trialtune.labelling.output import FORMAT, RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
 from trialtune.labelling.publication import Publication
 from trialtune.labelling.shards import check_engine, score_shards
@@ -312,7 +312,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
         named = {name: stated[name] for name in _NAMED}
         write_json(
             folder / RECORD,
-            {"format": 1, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
+            {"format": FORMAT, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
         )
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))

@@ -30,20 +30,20 @@ class CrosswalkFactor(Settings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="of its column, after the crosswalk's")
     labels: tuple[str, ...] = Field(min_length=1, description="applies to rows with any of these")
     value: float = Field(allow_inf_nan=False, description="for rows with one; 1 for all others")
-    source: str = Field(min_length=1)
+    source: str = Field(min_length=1, description="where this is published")
 
 
 class Crosswalk(Settings):
     """A crosswalk's YAML file; every label of the task has exactly one target."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower-case letters, digits and _")
-    version: str = Field(min_length=1)
-    task: str = Field(description="the name of the labels' task")
-    description: str
+    version: str = Field(min_length=1, description="of the file; every output names it")
+    task: str = Field(description="the name of the task whose labels these are")
+    description: str = Field(description="what the scheme is, in a sentence")
     source: str = Field(min_length=1, description="where the scheme is published")
     classes: dict[str, str] = Field(min_length=1, description="class: definition, in output order")
-    labels: dict[str, CrosswalkLine] = Field(min_length=1)
-    factor: CrosswalkFactor | None = None
+    labels: dict[str, CrosswalkLine] = Field(min_length=1, description="every label of the task: its class")
+    factor: CrosswalkFactor | None = Field(None, description="an additional number per row")
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> "Crosswalk":

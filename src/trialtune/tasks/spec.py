@@ -33,7 +33,9 @@ class TaskSpec(Settings):
     """The content of a task's YAML file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="letters, digits, - and _")
-    kind: Literal["multi_label", "multi_class"]
+    kind: Literal["multi_label", "multi_class"] = Field(
+        description="multi_label: any number of labels a text; multi_class: exactly one"
+    )
     labels: Annotated[dict[str, str], BeforeValidator(_with_definitions)] = Field(
         min_length=2, description="a list, or label: definition; the order is that of the probabilities"
     )
