@@ -36,9 +36,9 @@ def find_evidence(
     """
     places = [phrases(text) for text in texts]
     parted = [found if len(found) > 1 else [] for found in places]  # one phrase is the whole text
-    phrases = [text[start:end] for text, found in zip(texts, parted, strict=True) for start, end in found]
+    wordings = [text[start:end] for text, found in zip(texts, parted, strict=True) for start, end in found]
     ends = np.cumsum([len(found) for found in parted])[:-1]
-    parts = np.split(score(phrases).round(_DIGITS), ends) if parted else []
+    parts = np.split(score(wordings).round(_DIGITS), ends) if parted else []
     enough = np.minimum(decision.thresholds or 1.0, decided.probabilities / 2)
     return [
         tuple(
