@@ -18,7 +18,7 @@ from trialtune.corpus.masking import Masker
 from trialtune.dataset.seen import add_seen
 from trialtune.errors import DataError
 from trialtune.evaluation.mlm import MlmTraining, mlm_metrics, token_counts
-from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_text
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import add_lora, save_adapter
@@ -202,7 +202,7 @@ def adapt(
         tokenizer.save_pretrained(folder)
         metrics.save(folder / "metrics.json")
         lines = [score_line(entry) for entry in outcome.history]
-        (folder / "accuracy.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(folder / "accuracy.log", "\n".join(lines) + "\n")
     return metrics
 
 
