@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from trialtune.errors import DataError, UsageError
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.files import read_json
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trialtune.evaluation.mlm import MlmTraining, Scoring
+from trialtune.evaluation.mlm_result import MlmTraining, Scoring
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings

@@ -33,6 +33,9 @@ def rank(
         given: Answers that have each label, [labels].
         asked: Whether a candidate is answered already, [candidates]; those are left out.
         seed: Of the draws.
+
+    Returns:
+        Places of candidates, the best first, by way.
     """
     chance, rows = np.random.default_rng(seed), np.flatnonzero(~asked)
     nearest = np.abs(probabilities[rows] - _CUT).min(axis=1)

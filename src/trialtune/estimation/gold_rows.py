@@ -69,11 +69,19 @@ class GoldRows:
 def read_gold(
     path: Path, population: Population, *, others: NDArray[np.bool_], assume_random: bool = False
 ) -> GoldRows:
-    """Read hand labels of a random draw from the rows of the population that are among `others` [rows].
+    """Read hand labels of a random draw.
 
-    `path` is a table of `nct_id`, `labels` (names divided by `|`, or a list) and `drawing_probability`, as
-    `trialtune estimate plan` makes it, with or without `stratum`. An empty cell is a row not labelled yet:
-    the rows of a stratum that are stand for all of it. In a multi-label task `-` says that no label holds.
+    Args:
+        path: A table of `nct_id`, `labels` (names divided by `|`, or a list) and `drawing_probability`, as
+            `trialtune estimate plan` makes it, with or without `stratum`. An empty cell is a row not
+            labelled yet: the rows of a stratum that are stand for all of it. In a multi-label task `-` says
+            that no label holds.
+        population: What was drawn from.
+        others: Which of its rows could be drawn, [rows].
+        assume_random: Take rows without probabilities for an even draw.
+
+    Returns:
+        The labelled rows, and what was left aside.
 
     Raises:
         DataError: A row is no row of the population, stands twice, has an unknown label or no probability;

@@ -34,10 +34,16 @@ class Known:
 
 
 def known_labels(source: str | Path, population: Population) -> Known:
-    """The known labels of the population: "shipped", or a table of `nct_id` and `labels`.
+    """The known labels of the population.
 
-    Shipped labels are those of a wording, so that they hold for every trial that gives the same reason. Of
-    a table, cells are as in `read_gold`: an empty one is of a trial whose labels are not known.
+    Args:
+        source: "shipped", the labels of a wording, which hold for every trial that gives the same reason;
+            or a table of `nct_id` and `labels`, whose cells are as in `read_gold`: an empty one is of a
+            trial whose labels are not known.
+        population: Whose.
+
+    Returns:
+        Which rows are known, and their labels.
 
     Raises:
         UsageError: The task has no shipped labels.

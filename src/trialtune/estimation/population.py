@@ -100,6 +100,9 @@ def read_population(
             of a snapshot, or NAME_year of a column NAME_date; `a+b` are groups of both.
         where: A condition in SQL over the columns of both.
 
+    Returns:
+        The rows, their labels and their groups.
+
     Raises:
         DataError: A row has no NCT id, one of another row's, or an unknown label; or a file cannot be read.
         UsageError: There is no such column, the condition is wrong, or the task cannot be told.

@@ -1,7 +1,6 @@
 """How well a masked language model fills in held-out text, at masks that never change."""
 
 import math
-from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -9,65 +8,10 @@ import torch
 from trialtune.corpus.blocks import Blocks, BlockSource
 from trialtune.corpus.documents import SECTION_NAMES
 from trialtune.corpus.masking import IGNORE, Masker
+from trialtune.evaluation.mlm_result import MlmScores, TextScores
 from trialtune.models.mlm import MaskedLM
-from trialtune.results import Result
 
 _BATCH = 32
-
-
-class MlmScores(Result):
-    """How well masked tokens were filled in: `loss` in nats, `masked` positions asked about."""
-
-    accuracy: float
-    loss: float
-    perplexity: float
-    masked: int
-
-
-class TextScores(MlmScores):
-    """The scores of a text and of its sections, which are empty for blocks that do not know them."""
-
-    sections: dict[str, MlmScores]
-
-
-class Scoring(TextScores):
-    """One entry of a training's history: where it stood, and its scores there."""
-
-    step: int
-    epoch: float
-    tokens: int
-    train_loss: float | None
-    old: TextScores | None = None  # on held-out text of older trials, when those are watched
-
-
-class Forgetting(Result):
-    """The scores on older trials before a training and after."""
-
-    before: TextScores
-    after: TextScores
-
-
-class MlmTraining(Result):
-    """What a training of a masked language model did: the `metrics.json` of `trialtune adapt`."""
-
-    encoder: str
-    method: Literal["lora", "full"]
-    fresh_head: bool  # the encoder brought none
-    trainable_parameters: int
-    history: tuple[Scoring, ...]  # the first from before training
-    tokens: int
-    tokens_per_s: float
-    peak_share: float  # of this machine's matrix-product peak
-    seconds: float
-    stopped: Literal["steps", "patience", "max_minutes"]
-    kept_step: int  # whose weights were kept
-    forgetting: Forgetting | None
-    settings: dict[str, Any]  # as JSON: their class lies with the training
-
-    @property
-    def kept(self) -> Scoring:
-        """The scoring of the weights that were kept: the last one or, with patience, the best."""
-        return next(entry for entry in self.history if entry.step == self.kept_step)
 
 
 def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 0) -> TextScores:

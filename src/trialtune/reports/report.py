@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.evaluation.size_result import SizesResult
 from trialtune.files import atomic_file, write_text
 from trialtune.reports import plots

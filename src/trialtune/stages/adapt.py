@@ -17,7 +17,8 @@ from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.dataset.seen import add_seen
 from trialtune.errors import DataError
-from trialtune.evaluation.mlm import MlmTraining, mlm_metrics, token_counts
+from trialtune.evaluation.mlm import mlm_metrics, token_counts
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_text
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import prepare_training, set_dropout
