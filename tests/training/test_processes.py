@@ -18,6 +18,7 @@ from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs libuv, which Windows' lacks")
 STEPS = 60
 SETTINGS = AdaptSettings(
     eval_blocks=10,
