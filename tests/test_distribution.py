@@ -11,13 +11,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import trialtune_models
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import trialtune
-import trialtune_models
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "packages" / "trialtune-models"
@@ -48,7 +48,10 @@ def test_the_lowest_versions_are_those_that_are_tested() -> None:
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     tested = {canonicalize_name(pin.name): pin.specifier for pin in pins}
     extras = project["optional-dependencies"]
-    given = [*project["dependencies"], *(one for name in ("train", "report", "serve", "ray") for one in extras[name])]
+    given = [
+        *project["dependencies"],
+        *(one for name in ("train", "report", "serve", "ray") for one in extras[name]),
+    ]
     for wanted in map(Requirement, given):
         [bound] = wanted.specifier
         assert Version(bound.version) in tested[canonicalize_name(wanted.name)], wanted
@@ -85,7 +88,7 @@ class Installed:
         self.python = str(self.bin / "python")
         install = ("install", "--quiet", "--no-deps", "--no-index", str(wheel))
         subprocess.run([sys.executable, "-m", "pip", "--python", self.python, *install], check=True)
-        # In a folder that a .pth names, no other .pth counts: the checkout, installed as editable, is not seen.
+        # In a folder that a .pth names no other .pth counts: the checkout, installed as editable, is unseen.
         [packages] = folder.rglob("site-packages")
         libraries = [path for path in sys.path if path.endswith("site-packages")]
         (packages / "libraries.pth").write_text("\n".join(libraries), encoding="utf-8")
@@ -147,7 +150,14 @@ def test_the_wheel_holds_the_packages_and_nothing_else(built) -> None:
 def test_the_source_distribution_holds_its_tests(built, tmp_path) -> None:
     with tarfile.open(built[0]) as source:
         held = {name.partition("/")[2] for name in source.getnames()}
-    for wanted in ("pyproject.toml", "Makefile", "constraints.txt", "CHANGELOG.md", "CITATION.cff", "LICENSE"):
+    for wanted in (
+        "pyproject.toml",
+        "Makefile",
+        "constraints.txt",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+    ):
         assert wanted in held
     assert files_of(ROOT / "tests", ROOT) <= held and files_of(MODELS, ROOT) <= held
     assert not any(name.startswith(("runs/", "dist/", ".venv")) for name in held)

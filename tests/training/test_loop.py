@@ -33,7 +33,7 @@ from trialtune.stages.settings import AdaptSettings
 
 def kill(progress):
     if progress.step == int(sys.argv[5]):
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # which on Windows ends it as abruptly
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # as abrupt on Windows
 
 settings = AdaptSettings.model_validate_json(sys.argv[4])
 adapt(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), settings=settings, report=kill)
