@@ -1,11 +1,17 @@
 # `make run` sets up and runs the whole experiment on made-up data; `make test` sets up and runs the tests.
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN = $(VENV)/Scripts
+else
 PYTHON ?= python3
+BIN = $(VENV)/bin
+endif
 VENV := .venv
-BIN := $(VENV)/bin
+CONSTRAINTS := constraints.txt
 
 PORT ?= 8000
 
-.PHONY: run serve-demo test check reference notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
+.PHONY: run serve-demo test tests test-lowest test-newest check check-metadata dist reference notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
 
 # A made-up registry labelled by the shipped classifiers, then an experiment of your own on it.
 SAMPLE := runs/sample
@@ -21,13 +27,41 @@ QUICK := runs/quick/tasks
 serve-demo: run
 	$(BIN)/trialtune serve $(QUICK)/stop-reasons/classifiers/base-seed-1 $(QUICK)/sex/classifiers/base-seed-1 --port $(PORT)
 
-test: setup check
-	HF_HUB_OFFLINE=1 $(BIN)/pytest
+test: check tests
+
+tests: setup # make tests TESTS=tests/corpus
+	HF_HUB_OFFLINE=1 $(BIN)/pytest $(TESTS)
+
+# The same with the lowest versions that pyproject.toml allows, and with the newest that there are.
+test-lowest:
+	$(MAKE) tests VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
+
+test-newest:
+	$(MAKE) tests VENV=.venv-newest CONSTRAINTS=
 
 check: setup
 	$(BIN)/ruff check src tests tools benchmarks notebooks packages
 	$(BIN)/ruff format --check src tests tools benchmarks notebooks packages
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 # calls that Windows lacks
+	$(BIN)/codespell src tests tools benchmarks notebooks packages docs findings .github *.md *.toml Makefile
+	$(BIN)/pydoclint --quiet src packages/trialtune-models/src
+	$(MAKE) check-metadata
+
+PROJECTS := . packages/trialtune-models
+check-metadata: setup
+	$(BIN)/validate-pyproject $(PROJECTS:%=%/pyproject.toml)
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+	    $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
+# A source distribution and a wheel of each package; the wheel is built from the former.
+dist: setup
+	rm -rf dist
+	$(foreach project,$(PROJECTS),$(BIN)/python -m build --no-isolation --outdir dist $(project) &&) true
 
 # The pages of docs/reference that come from the commands and settings.
 reference: setup
@@ -81,12 +115,13 @@ models/install: setup
 setup: $(VENV)/installed
 
 # PyTorch comes first and pinned: a looser demand would fetch gigabytes of CUDA libraries.
-$(VENV)/installed: pyproject.toml constraints.txt
+PIP_INSTALL = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("trialtune needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP_INSTALL) torch
+	$(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* runs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

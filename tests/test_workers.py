@@ -1,7 +1,6 @@
 """Work in several processes: in order, a little at a time, and ended when the parent is killed."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ import psutil
 import pytest
 
 from trialtune.errors import DataError
-from trialtune.workers import cores, in_order
+from trialtune.workers import at_most, cores, in_order
 
 
 def test_results_come_in_order_and_little_is_taken_ahead() -> None:
@@ -27,6 +26,12 @@ def test_results_come_in_order_and_little_is_taken_ahead() -> None:
     assert [*results] == [str(number) for number in range(1, 40)]
     assert [*in_order(str, range(5), workers=1)] == list("01234")
     assert cores() >= 1
+
+
+def test_windows_waits_for_61_processes_at_most(monkeypatch) -> None:
+    assert at_most(128) == 128
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert (at_most(128), at_most(8)) == (61, 8)
 
 
 def test_errors_come_through() -> None:
@@ -50,7 +55,7 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
         children = psutil.Process(parent.pid).children()
         workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     time.sleep(2.0)  # they have started to work
-    parent.send_signal(signal.SIGKILL)
+    parent.kill()
     parent.wait()
     gone, alive = psutil.wait_procs(workers, timeout=20)
     assert (len(gone), alive) == (2, [])

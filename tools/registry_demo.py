@@ -8,7 +8,6 @@ check fails.
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -144,7 +143,7 @@ def kill_in_the_middle(demo: Demo, out: str, least: int) -> int:
     with subprocess.Popen(demo.sync(out, rate="20"), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and len(list(parts.glob("0*.parquet"))) < least:
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     return len(list(parts.glob("0*.parquet")))
 
 

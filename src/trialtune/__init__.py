@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trialtune.threads import wait_briefly
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from trialtune.classifier.classifier import Classifier

@@ -51,7 +51,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     mark = temporary / _MARK
     try:
-        mark.write_text("Written by trialtune; replaced as a whole when it is written again.\n")
+        write_text(mark, "Written by trialtune; replaced as a whole when it is written again.\n")
         yield temporary
         _share(temporary, mark.stat().st_mode)
         if path.exists():
@@ -77,15 +77,11 @@ def _put_right(path: Path, chosen: Callable[[Path], bool]) -> None:
 
 
 def _is_of_the_dead(left: Path) -> bool:
-    """Whether the process in a temporary folder's name is gone."""
+    """Whether a temporary folder has a name of ours, whose process is gone."""
+    import psutil  # noqa: PLC0415 - a text is labelled sooner without it
+
     process = left.name.rsplit(".", 2)[1]
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except (ValueError, OSError):
-        pass  # not a name written here, or another user's process
-    return False
+    return process.isdecimal() and not psutil.pid_exists(int(process))
 
 
 def _share(folder: Path, mode: int) -> None:
@@ -114,10 +110,15 @@ def check_replaceable(path: Path, *, inputs: Iterable[Path] = ()) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path.parent))
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 with the same line ends on every system, so that equal texts have equal checksums."""
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, atomically."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(temporary, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -24,6 +25,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def at_most(workers: int) -> int:
+    """So many of `workers` as the system lets a process wait for: Windows, 61."""
+    return min(workers, 61) if sys.platform == "win32" else workers
+
+
 def in_order(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
 ) -> Generator[Result, None, None]:
@@ -37,13 +43,13 @@ def in_order(
         yield from map(function, items)
         return
     pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_prepare, initargs=(function,)
+        at_most(workers), mp_context=get_context("spawn"), initializer=_prepare, initargs=(function,)
     )
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(_call, item))
-            if len(waiting) == _AHEAD * workers:
+            if len(waiting) == _AHEAD * at_most(workers):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -1,6 +1,5 @@
 """The page of `trialtune annotate` in a real browser: keys, a SIGKILL, a full disk, disagreements."""
 
-import resource
 import signal
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def test_200_answers_and_a_kill_in_the_middle(annotating, browser, label_of) -> 
     with annotating("--retrain-every", "25") as first, browser.opened(first.address, allowed=LOST) as page:
         label(page, 100)
         kept = ready(page)
-        first.process.send_signal(signal.SIGKILL)
+        first.process.kill()
         first.process.wait()
         assert "not saved: the service does not answer" in press(page, KEYS[label_of(kept)], "Enter")
         with annotating("--retrain-every", "25", port=first.port):
@@ -121,6 +120,8 @@ def test_one_of_many_and_a_long_text(labelling, browser, one_of_many, pool_file)
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(annotating, browser) -> None:
+    resource = pytest.importorskip("resource", reason="Windows sets no limits")
+
     def small_disk() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))

@@ -1,6 +1,5 @@
 """The file of answers: appended to, torn, edited by hand, held by one process."""
 
-import resource
 import signal
 import subprocess
 import sys
@@ -138,6 +137,7 @@ def test_another_program_changes_the_file_meanwhile(written, task) -> None:
 
 
 def test_a_full_disk_leaves_no_half_row(written, task) -> None:
+    resource = pytest.importorskip("resource", reason="Windows sets no limits")
     file, before = LabelsFile(written, task), written.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

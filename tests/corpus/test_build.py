@@ -1,7 +1,6 @@
 """A corpus folder: counts add up, the held-out part is apart, excluded trials stay out."""
 
 import bisect
-import signal
 import subprocess
 import sys
 
@@ -200,7 +199,7 @@ def test_a_killed_build_leaves_the_former_corpus_as_it_was(real, tiny_tokenizer,
     with subprocess.Popen(command, stdout=subprocess.PIPE) as building:
         assert building.stdout is not None
         assert building.stdout.readline() == b"working\n"
-        building.send_signal(signal.SIGKILL)
+        building.kill()
     assert Corpus.read(out) == before
     assert len(read_blocks(out, "train", pad_id=0)) == before.blocks
     assert build_corpus(real, tiny_tokenizer, out, settings=SETTINGS) == Corpus.read(out)

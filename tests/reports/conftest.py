@@ -19,7 +19,7 @@ from trialtune.evaluation.intervals import (
     Systems,
 )
 from trialtune.evaluation.metrics import Averages, ClassMetrics, ReliabilityBin
-from trialtune.evaluation.mlm import Forgetting, MlmScores, MlmTraining, Scoring, TextScores
+from trialtune.evaluation.mlm_result import Forgetting, MlmScores, MlmTraining, Scoring, TextScores
 from trialtune.evaluation.slices import Slice
 from trialtune.reports.run_result import Corpora, CorpusCounts, Machine, RunData, RunResult
 from trialtune.results import Result

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from trialtune.evaluation.mlm import MlmTraining, Scoring
+from trialtune.evaluation.mlm_result import MlmTraining, Scoring
 from trialtune.reports.colors import COLORS
 from trialtune.reports.plots import (
     Plot,

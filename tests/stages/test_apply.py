@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -176,7 +175,7 @@ def test_a_kill_between_shards_changes_no_byte(classifier, snapshot, tmp_path) -
     work = tmp_path / ".out.work"
     while len(list(work.glob("scores-*.parquet"))) < 2 and process.poll() is None:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     scored = len(list(work.glob("scores-*.parquet")))
     assert scored >= 2 and not (tmp_path / "out").exists()

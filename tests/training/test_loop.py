@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from trialtune.errors import DataError, UsageError
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.files import read_json
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
@@ -34,7 +34,7 @@ from trialtune.stages.settings import AdaptSettings
 
 def kill(progress):
     if progress.step == int(sys.argv[5]):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # as abrupt on Windows
 
 settings = AdaptSettings.model_validate_json(sys.argv[4])
 adapt(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), settings=settings, report=kill)

@@ -13,11 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trialtune.evaluation.mlm import MlmTraining, Scoring
+from trialtune.evaluation.mlm_result import MlmTraining, Scoring
 from trialtune.stages.adapt import adapt
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.settings import TrainSettings
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs libuv, which Windows' lacks")
 STEPS = 60
 SETTINGS = AdaptSettings(
     eval_blocks=10,

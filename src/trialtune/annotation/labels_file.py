@@ -46,7 +46,7 @@ class LabelsFile:
         try:
             self.columns = self._prepare([*ANSWER_COLUMNS, *passed], tell)
             self.answers: list[Answer] = read_labels_file(task, path)
-            self._out = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._out = path.open("ab", buffering=0)
         except BaseException:
             self._lock.release()
             raise
@@ -60,9 +60,9 @@ class LabelsFile:
         before = self._size()
         try:
             _write(self._out, rows.encode("utf-8", "replace"))
-            os.fsync(self._out)
+            os.fsync(self._out.fileno())
         except OSError as error:
-            os.ftruncate(self._out, before)  # needs no space, so it works on a full disk
+            self._out.truncate(before)  # needs no space, so it works on a full disk
             raise NotSavedError(
                 f"{self.path}: not saved ({error.strerror}); free some space, then answer again"
             ) from error
@@ -71,12 +71,12 @@ class LabelsFile:
 
     def close(self) -> None:
         """Release the file for other processes."""
-        os.close(self._out)
+        self._out.close()
         self._lock.release()
 
     def _size(self) -> int:
         """The size of the file; raises NotSavedError when another program has changed or replaced it."""
-        own = os.fstat(self._out)
+        own = os.fstat(self._out.fileno())
         try:
             there = self.path.stat()
         except FileNotFoundError:
@@ -211,7 +211,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
-def _write(out: int, content: bytes) -> None:
+def _write(out: io.FileIO, content: bytes) -> None:
     left = memoryview(content)
     while left:
-        left = left[os.write(out, left) :]
+        left = left[out.write(left) :]

@@ -33,6 +33,9 @@ def rank(
         given: Number of answers with each label, [labels].
         answered: Whether a candidate is answered already, [candidates]; those are left out.
         seed: Random seed of the draws.
+
+    Returns:
+        Places of candidates, the best first, by strategy.
     """
     chance, rows = np.random.default_rng(seed), np.flatnonzero(~answered)
     nearest = np.abs(probabilities[rows] - _CUT).min(axis=1)

@@ -62,6 +62,9 @@ class Classifier:
             revision: A branch, tag or commit of the Hub.
             precision: Arithmetic of weights in PyTorch: "auto" (bf16 where it is native), "bf16", "fp32".
 
+        Returns:
+            The classifier, ready to label.
+
         Raises:
             DataError: It is not a classifier, is damaged, has another format version, or cannot be fetched.
             UsageError: It holds weights, and PyTorch is not installed.
@@ -125,6 +128,10 @@ class Classifier:
     def predict_proba(self, texts: Iterable[str], *, progress: Report | None = None) -> np.ndarray:
         """Calibrated probabilities.
 
+        Args:
+            texts: As those of `predict`.
+            progress: Takes numbers of texts that are done.
+
         Returns:
             float32 [texts, labels]; a row of NaN for an empty text.
 
@@ -178,6 +185,11 @@ class Classifier:
 
     def explain(self, text: str, label: str, *, progress: Report | None = None) -> list[Span]:
         """Which words of a text make a label probable.
+
+        Args:
+            text: As one of `predict`.
+            label: One of `labels`.
+            progress: Takes numbers of texts that are scored; one is scored for each word left out.
 
         Returns:
             The words in reading order, each with its contribution to the calibrated probability
@@ -271,6 +283,12 @@ class Classifier:
     def save_pretrained(self, folder: str | Path) -> Path:
         """Copy the classifier into a new folder.
 
+        Args:
+            folder: A new one, or one that trialtune made, which is replaced.
+
+        Returns:
+            The folder.
+
         Raises:
             UsageError: The path is taken by something else.
         """
@@ -282,7 +300,12 @@ class Classifier:
         return out
 
     def push_to_hub(self, name: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Upload the classifier to the Hugging Face Hub as OWNER/NAME.
+        """Upload the classifier to the Hugging Face Hub.
+
+        Args:
+            name: OWNER/NAME there.
+            private: Whether a new repository is private; the owner's default when not given.
+            token: Of the Hub; the one that `hf auth login` stored when not given.
 
         Returns:
             The address of its page.

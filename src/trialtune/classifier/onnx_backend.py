@@ -10,7 +10,7 @@ import onnxruntime
 
 from trialtune.classifier.backends import Batches, Scores
 from trialtune.errors import DataError
-from trialtune.files import sha256_of
+from trialtune.files import sha256_of, write_text
 from trialtune.models.onnx_signature import INPUTS, OUTPUT
 from trialtune.workers import cores
 
@@ -54,7 +54,7 @@ class OnnxBackend:
 
 def seal(graph: Path) -> None:
     """Write a graph's checksum next to it, in `sha256sum` format; verified when the graph is opened."""
-    _seal_of(graph).write_text(f"{sha256_of(graph)}  {graph.name}\n")
+    write_text(_seal_of(graph), f"{sha256_of(graph)}  {graph.name}\n")
 
 
 def _seal_of(graph: Path) -> Path:
@@ -67,7 +67,7 @@ def _name(graph: Path | bytes) -> str:
 
 def _check_seal(graph: Path) -> None:
     sealed = _seal_of(graph)
-    if sealed.is_file() and sealed.read_text().split()[:1] != [sha256_of(graph)]:
+    if sealed.is_file() and sealed.read_text(encoding="utf-8").split()[:1] != [sha256_of(graph)]:
         raise DataError(f"{graph}: is damaged, its checksum differs from {sealed.name}; {_REMEDY}")
 
 

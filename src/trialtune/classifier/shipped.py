@@ -8,7 +8,7 @@ from typing import Any
 
 from trialtune.classifier.folder import TRAINING_FILE
 from trialtune.errors import DataError
-from trialtune.files import read_json, sha256_of
+from trialtune.files import read_json, sha256_of, write_text
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def check_sums(folder: Path) -> None:
 def write_sums(folder: Path) -> None:
     """Write the checksums of a folder's files, in `sha256sum` format."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
-    (folder / SUMS).write_text("".join(f"{sha256_of(file)}  {file.name}\n" for file in files))
+    write_text(folder / SUMS, "".join(f"{sha256_of(file)}  {file.name}\n" for file in files))
 
 
 def models_version() -> str | None:

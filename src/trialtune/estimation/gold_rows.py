@@ -69,11 +69,19 @@ class GoldRows:
 def read_gold(
     path: Path, population: Population, *, others: NDArray[np.bool_], assume_random: bool = False
 ) -> GoldRows:
-    """Read hand labels of a random sample of the population's rows marked in `others` [rows].
+    """Read hand labels of a random sample.
 
-    `path` is a table of `nct_id`, `labels` (names separated by `|`, or a list) and `drawing_probability`, as
-    `trialtune estimate plan` writes it, with or without `stratum`. An empty cell is a row not labelled yet:
-    the labelled rows of a stratum represent all of it. In a multi-label task `-` means that no label applies.
+    Args:
+        path: A table of `nct_id`, `labels` (names separated by `|`, or a list) and `drawing_probability`, as
+            `trialtune estimate plan` writes it, with or without `stratum`. An empty cell is a row not
+            labelled yet: the labelled rows of a stratum represent all of it. In a multi-label task `-` means
+            that no label applies.
+        population: The population that was sampled.
+        others: Which of its rows could be sampled, [rows].
+        assume_random: Take rows without probabilities for a uniform sample.
+
+    Returns:
+        The labelled rows, and those set aside.
 
     Raises:
         DataError: A row is not in the population, is repeated, has an unknown label or no probability;

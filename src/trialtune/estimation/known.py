@@ -34,10 +34,16 @@ class Known:
 
 
 def known_labels(source: str | Path, population: Population) -> Known:
-    """The known labels of the population: "shipped", or a table of `nct_id` and `labels`.
+    """The known labels of the population.
 
-    Shipped labels belong to a wording, so they apply to every trial with the same reason. In
-    a table, cells are as in `read_gold`: an empty one is a trial whose labels are unknown.
+    Args:
+        source: "shipped", whose labels belong to a wording, so that they apply to every trial with the same
+            reason; or a table of `nct_id` and `labels`, with cells as in `read_gold`: an empty one is a trial
+            whose labels are unknown.
+        population: The population whose labels are known in part.
+
+    Returns:
+        Which rows are known, and their labels.
 
     Raises:
         UsageError: The task has no shipped labels.

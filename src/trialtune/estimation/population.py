@@ -100,6 +100,9 @@ def read_population(
             of a snapshot, or NAME_year of a column NAME_date; `a+b` for combinations.
         where: A condition in SQL over the columns of both.
 
+    Returns:
+        The rows, their labels and their groups.
+
     Raises:
         DataError: A row has no NCT id, a repeated one, or an unknown label; or a file cannot be read.
         UsageError: There is no such column, the condition is invalid, or the task cannot be inferred.

@@ -5,6 +5,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import torch
 
 from trialtune.reports.run_result import Machine
@@ -19,11 +20,10 @@ def versions() -> dict[str, str]:
 
 def machine() -> Machine:
     """Processor, cores, memory in GiB, and the GPU when there is one."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return Machine(
         cpu=_cpu_name(),
         cores=os.cpu_count(),
-        memory_gib=round(memory, 1),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     )
 
@@ -31,7 +31,7 @@ def machine() -> Machine:
 def _cpu_name() -> str:
     facts = Path("/proc/cpuinfo")
     if facts.is_file():
-        for line in facts.read_text().splitlines():
+        for line in facts.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

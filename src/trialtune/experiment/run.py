@@ -16,7 +16,7 @@ from trialtune.dataset.reading import read_examples
 from trialtune.errors import UsageError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.evaluation.size_result import SizesResult
 from trialtune.experiment.comparison import Comparison, System
 from trialtune.experiment.data import DataFiles, TaskFiles, find_data, given_rows

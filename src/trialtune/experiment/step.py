@@ -57,7 +57,9 @@ class Step:
             "key": self.key,
             "result": result.model_dump(mode="json") if isinstance(result, BaseModel) else result,
             "seconds": round(time.perf_counter() - started, 1),
-            "files": {str(file.relative_to(self.folder)): file.stat().st_size for file in sorted(files)},
+            "files": {
+                file.relative_to(self.folder).as_posix(): file.stat().st_size for file in sorted(files)
+            },
         }
         write_json(self.folder / RECORD, record)
         tell(f"{self.name}: {record['seconds']:.0f} s")

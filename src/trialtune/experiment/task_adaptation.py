@@ -9,7 +9,7 @@ import polars as pl
 from trialtune.corpus.build import build_corpus
 from trialtune.corpus.documents import COLUMNS
 from trialtune.corpus.settings import CorpusSettings
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.experiment.comparison import Bar
 from trialtune.experiment.step import Step
 from trialtune.models.encoders import Encoder

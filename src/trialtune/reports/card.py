@@ -12,7 +12,7 @@ from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, WEIGHTS_FILE, 
 from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.metrics import Metrics
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.files import atomic_file, read_json
 from trialtune.models.bundled import published_as
 from trialtune.reports.pages import MARKDOWN

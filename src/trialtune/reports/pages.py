@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from trialtune.files import atomic_file
+from trialtune.files import atomic_file, write_text
 from trialtune.reports.colors import COLORS
 from trialtune.reports.summary import score_text, signed_text
 from trialtune.reports.tables import chance_text, change_text, count_text, escaped
@@ -51,4 +51,4 @@ def write_page(path: Path, template: str, **content: Any) -> None:
     """Write the template with its content filled in, as one page that works without a network."""
     page = PAGES.get_template(template).render(**content)
     with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        write_text(temporary, page)

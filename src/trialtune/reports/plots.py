@@ -18,7 +18,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullForm
 
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.intervals import Interval, SystemMetrics
-from trialtune.evaluation.mlm import MlmScores, MlmTraining, Scoring
+from trialtune.evaluation.mlm_result import MlmScores, MlmTraining, Scoring
 from trialtune.files import atomic_file
 from trialtune.reports.colors import COLORS
 from trialtune.reports.summary import score_text

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.evaluation.size_result import SizesResult
-from trialtune.files import atomic_file
+from trialtune.files import atomic_file, write_text
 from trialtune.reports import plots
 from trialtune.reports.errors import ClassErrors, class_errors
 from trialtune.reports.pages import write_page
@@ -182,7 +182,7 @@ def _plots(
 
 def _write(path: Path, text: str) -> None:
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        write_text(temporary, text)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

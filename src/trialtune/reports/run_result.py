@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from trialtune.evaluation.comparison import ComparisonResult
-from trialtune.evaluation.mlm import MlmTraining
+from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.evaluation.size_result import SizesResult
 from trialtune.results import Result
 

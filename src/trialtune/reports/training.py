@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trialtune.evaluation.mlm import MlmScores, MlmTraining, Scoring
+from trialtune.evaluation.mlm_result import MlmScores, MlmTraining, Scoring
 
 
 @dataclass(frozen=True)

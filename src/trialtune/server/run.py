@@ -11,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trialtune.errors import UsageError
 
+# On Windows, SO_REUSEADDR would let a second server take the address of a first that still runs.
+_ONE_SERVER = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 _CONNECTIONS = 1024  # beyond them, uvicorn responds with 503
 
 
@@ -32,7 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.SOL_SOCKET, _ONE_SERVER, 1)
         found.bind((host, port))
         found.listen(_CONNECTIONS)
     except (OSError, OverflowError) as error:

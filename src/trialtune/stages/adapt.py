@@ -17,8 +17,9 @@ from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.dataset.seen import add_seen
 from trialtune.errors import DataError
-from trialtune.evaluation.mlm import MlmTraining, mlm_metrics, token_counts
-from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of
+from trialtune.evaluation.mlm import mlm_metrics, token_counts
+from trialtune.evaluation.mlm_result import MlmTraining
+from trialtune.files import atomic_folder, check_replaceable, fingerprint, sha256_of, write_text
 from trialtune.models.encoders import Encoder
 from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import add_lora, save_adapter
@@ -204,7 +205,7 @@ def adapt(
         tokenizer.save_pretrained(folder)
         metrics.save(folder / "metrics.json")
         lines = [score_line(entry) for entry in outcome.history]
-        (folder / "accuracy.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(folder / "accuracy.log", "\n".join(lines) + "\n")
         write_adapter_card(folder, metrics)
     return metrics
 

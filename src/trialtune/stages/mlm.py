@@ -6,7 +6,8 @@ import torch
 
 from trialtune.corpus.masking import Masker
 from trialtune.errors import DataError
-from trialtune.evaluation.mlm import TextScores, mlm_metrics
+from trialtune.evaluation.mlm import mlm_metrics
+from trialtune.evaluation.mlm_result import TextScores
 from trialtune.models.adapters import find_adapter, merge_adapter
 from trialtune.models.encoders import Encoder
 from trialtune.models.mlm import HEAD_FILE, MaskedLM, load_head, load_masked_lm

@@ -15,7 +15,7 @@ from trialtune.dataset.columns import divided, prepared
 from trialtune.dataset.label_names import LabelNames
 from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
-from trialtune.files import atomic_file
+from trialtune.files import atomic_file, write_text
 from trialtune.tasks.task import Task
 
 Program = Literal["label-studio", "argilla", "doccano", "csv"]
@@ -144,4 +144,4 @@ def _plain(answers: Sequence[Answer]) -> str:
 
 def _write(path: Path, content: str) -> None:
     with atomic_file(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+        write_text(temporary, content)

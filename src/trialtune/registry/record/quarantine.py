@@ -48,7 +48,7 @@ class Quarantine:
             "raw": dict(row.raw),
         }
         if self._handle is None:
-            self._handle = self._temporary.open("w", encoding="utf-8")
+            self._handle = self._temporary.open("w", encoding="utf-8", newline="\n")
         line = json.dumps(entry, ensure_ascii=False)
         self._handle.write(_LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", line) + "\n")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from trialtune.files import atomic_file
+from trialtune.files import atomic_file, write_text
 from trialtune.registry.sample.dirt import as_line, spoil
 from trialtune.registry.sample.studies import generate_studies
 from trialtune.registry.settings import SampleSettings
@@ -53,5 +53,5 @@ def write_sample(folder: Path, settings: SampleSettings) -> Path:
         pl.DataFrame({"nct_id": ids, "labels": labels}, schema=schema).write_parquet(temporary)
     with atomic_file(folder / README) as temporary:
         values = {"studies": settings.studies, "seed": settings.seed, "dirty": settings.dirty}
-        temporary.write_text(_ABOUT.format(**values), encoding="utf-8")
+        write_text(temporary, _ABOUT.format(**values))
     return folder

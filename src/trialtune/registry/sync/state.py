@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trialtune.errors import DataError, UsageError
-from trialtune.files import atomic_file
+from trialtune.files import atomic_file, write_text
 from trialtune.registry.settings import SyncRequest
 
 MANIFEST = "manifest.json"
@@ -146,7 +146,7 @@ class SyncFolder:
     def save(self) -> None:
         """Replace the manifest atomically."""
         with atomic_file(self.path / MANIFEST) as temporary:
-            temporary.write_text(self._manifest.model_dump_json(exclude_defaults=True), encoding="utf-8")
+            write_text(temporary, self._manifest.model_dump_json(exclude_defaults=True))
 
     @property
     def snapshot(self) -> Path:
