@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PORT ?= 8000
 
-.PHONY: run serve-demo test check notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
+.PHONY: run serve-demo test check notebooks registry-demo docs docs-serve models models/rows models/stop-reasons models/sex models/install setup clean
 
 # A made-up registry labelled by the shipped classifiers, then an experiment of your own on it.
 SAMPLE := runs/sample
@@ -24,10 +24,18 @@ serve-demo: run
 test: setup check
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
 
-check: setup
+check: setup docs
 	$(BIN)/ruff check src tests tools benchmarks notebooks packages
 	$(BIN)/ruff format --check src tests tools benchmarks notebooks packages
 	$(BIN)/mypy
+
+# The site, into site/; a broken link or reference ends it. The theme's note about its successor is left out.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: setup
+	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 # Saved outputs come from real trials: make notebooks DATA=../shared/data
 notebooks: setup
@@ -85,4 +93,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
