@@ -4,9 +4,10 @@
     python benchmarks/annotate.py forecast --data DATA    # the forecast at twice the labels against what came
     python benchmarks/annotate.py speed --data DATA       # the next text among 593,000 trials
 
-The annotator is `stop_reasons_train`, whose labels are told one after another as the draws ask. The learner
-of `labels` and `forecast` is TF-IDF with logistic regression, since the shipped classifier, on which the
-page's learner for short texts stands, was trained on these labels; that of `speed` is the page's own.
+The annotator is `stop_reasons_train`, whose labels are given one after another as the draws ask for them. The
+learner of `labels` and `forecast` is TF-IDF with logistic regression, since the shipped classifier, on which
+the page's learner for short texts stands, was trained on these labels; that of `speed` is the page's own.
+With --codes the labels are others (other_codes.py), and the learner is the page's own.
 """
 
 import argparse
@@ -17,12 +18,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import psutil
+from other_codes import coded, task_of
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +35,7 @@ from trialtune.annotation.candidates import Candidates
 from trialtune.annotation.curve import decided, forecast
 from trialtune.annotation.draws import Draws, Given
 from trialtune.annotation.labels_file import LabelsFile
-from trialtune.annotation.learner import likeness, meanings
+from trialtune.annotation.learner import Learner, likeness, meanings
 from trialtune.annotation.learners import learner_for
 from trialtune.annotation.pool import Pool, read_pool
 from trialtune.annotation.ranking import rank
@@ -44,9 +47,9 @@ from trialtune.dataset.answers import Answer
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.evaluation.metrics import score
 from trialtune.tasks.catalog import load_task
+from trialtune.tasks.task import Task
 
 TASK = load_task("stop-reasons")
-LABELS = [*TASK.labels]
 TRIALS = 593_000
 RETRAIN = 40  # answers; the page trains after 10, which takes a simulation too long
 MIXES = {
@@ -58,31 +61,40 @@ MIXES = {
 
 @dataclass(frozen=True)
 class Labelled:
-    """Hand-labelled texts, with features and truth by place."""
+    """Labelled texts of a task, with features and truth by place, and what learns from them."""
 
-    pool: Pool
-    texts: list[str]
-    labels: list[list[str]]
-    gold: np.ndarray
+    task: Task
+    learner: Learner
+    rows: pl.DataFrame
     features: Any
 
     @classmethod
-    def read(cls, data: Path) -> "Labelled":
-        rows = pl.read_parquet(data / "stop_reasons_train.parquet")
-        texts, labels = rows["text"].to_list(), rows["labels"].to_list()
-        pool = Pool(rows["nct_id"].fill_null("").to_list(), texts, [""] * len(texts), {})
-        features = learner_of(texts).features(texts)
-        return cls(pool, texts, labels, multi_hot(labels, LABELS), features)
+    def read(cls, data: Path, codes: str | None) -> "Labelled":
+        if codes:
+            rows = coded(data, codes)
+            task = task_of(rows, defined=True)
+            learner = learner_for(task, rows["text"].to_list())
+        else:
+            rows, task = pl.read_parquet(data / "stop_reasons_train.parquet"), TASK
+            learner = TfIdfLearner(task, rows["text"].to_list())
+        return cls(task, learner, rows, learner.features(rows["text"].to_list()))
 
+    def at(self, places: list[int]) -> "Labelled":
+        """Some of them."""
+        return Labelled(self.task, self.learner, self.rows[places], self.features[places])
 
-def learner_of(texts: list[str]) -> TfIdfLearner:
-    """The learner of the page, its n-grams counted in all texts."""
-    if not _LEARNERS:
-        _LEARNERS.append(TfIdfLearner(TASK, texts))
-    return _LEARNERS[0]
+    @cached_property
+    def labels(self) -> list[str]:
+        return [*self.task.labels]
 
+    @cached_property
+    def gold(self) -> np.ndarray:
+        return multi_hot(self.rows["labels"], self.labels)
 
-_LEARNERS: list[TfIdfLearner] = []
+    @cached_property
+    def pool(self) -> Pool:
+        texts = self.rows["text"].to_list()
+        return Pool(self.rows["nct_id"].fill_null("").to_list(), texts, [""] * len(texts), {})
 
 
 def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[int, str]]:
@@ -90,13 +102,14 @@ def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[in
     settings = DrawSettings(mix=mix, seed=seed, retrain_every=RETRAIN)
     draws, given = Draws(data.pool, settings, f"annotator {seed}"), Given()
     candidates = Candidates(data.pool, most=settings.candidates, seed=seed)
-    known, rankings, learner = data.features[candidates.places], {}, learner_of(data.texts)
-    alike = likeness(known, learner.features(meanings(TASK.labels)))
+    known, rankings, learner = data.features[candidates.places], {}, data.learner
+    alike = likeness(known, learner.features(meanings(data.task.labels)))
+    answers = data.rows["labels"].to_list()
     rows: list[int] = []
     while (drawn := draws.next(given, rankings)).item is not None:
         place = drawn.item.place
         rows.append(place)
-        labels = tuple(data.labels[place])
+        labels = tuple(answers[place])
         given.add(Answer(drawn.item.nct_id, drawn.item.text, labels, "a", drawn=drawn.way))
         yield place, drawn.way
         if settings.learns and len(rows) % settings.retrain_every == 0:
@@ -108,16 +121,20 @@ def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[in
 
 def scores(data: Labelled, rows: list[int], features: Any, gold: np.ndarray) -> tuple[float, float]:
     """Micro-F1 and macro-F1 on other rows of the learner trained on `rows`."""
-    model = learner_of(data.texts).fit(data.features[rows], data.gold[rows])
-    found = score(gold, decided(model.probabilities(features), TASK.kind), LABELS, kind=TASK.kind)
+    model, kind = data.learner.fit(data.features[rows], data.gold[rows]), data.task.kind
+    found = score(gold, decided(model.probabilities(features), kind), data.labels, kind=kind)
     return found.micro_f1, found.macro_f1
 
 
 def labels_needed(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Macro-F1 on dev by labels, and the labels at which each level is first reached."""
-    data = Labelled.read(options.data)
-    dev = pl.read_parquet(options.data / "stop_reasons_dev.parquet")
-    features, gold = learner_of(data.texts).features(dev["text"].to_list()), multi_hot(dev["labels"], LABELS)
+    data, file = Labelled.read(options.data, options.codes), "stop_reasons_dev"
+    dev = (
+        coded(options.data, options.codes, file)
+        if options.codes
+        else pl.read_parquet(options.data / f"{file}.parquet")
+    )
+    features, gold = data.learner.features(dev["text"].to_list()), multi_hot(dev["labels"], data.labels)
     sizes = [100, 200, 300, *range(500, options.most + 1, 250)]
     table = []
     for name, mix in MIXES.items():
@@ -151,17 +168,9 @@ def reached(sizes: list[int], curve: np.ndarray, level: float) -> int | None:
 
 def forecasts(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The error of the forecast at twice the labels, and how often its interval holds the truth."""
-    data = Labelled.read(options.data)
-    learner, table = learner_of(data.texts), []
-    held = np.random.default_rng(0).permutation(len(data.texts))[:5000]  # scored, never asked about
-    rest = [place for place in range(len(data.texts)) if place not in set(held.tolist())]
-    part = Labelled(
-        Pool([data.pool.ids[p] for p in rest], [data.texts[p] for p in rest], [""] * len(rest), {}),
-        [data.texts[p] for p in rest],
-        [data.labels[p] for p in rest],
-        data.gold[rest],
-        data.features[rest],
-    )
+    data = Labelled.read(options.data, options.codes)
+    order = np.random.default_rng(0).permutation(len(data.rows)).tolist()
+    held, part, table = data.at(order[:5000]), data.at(sorted(order[5000:])), []  # the former: scored alone
     for name in ("random", "the default mix"):
         for size in (150, 300, 600):
             errors: dict[str, list[float]] = {"micro": [], "macro": []}
@@ -170,14 +179,14 @@ def forecasts(options: argparse.Namespace) -> list[dict[str, Any]]:
                 drawn = [*itertools.islice(label(part, MIXES[name], seed), 2 * size)]
                 rows, ways = [place for place, _ in drawn], [way for _, way in drawn]
                 told = forecast(
-                    learner, part.features[rows[:size]], part.gold[rows[:size]], ways[:size],
-                    labels=LABELS, kind=TASK.kind,
+                    part.learner, part.features[rows[:size]], part.gold[rows[:size]], ways[:size],
+                    labels=part.labels, kind=part.task.kind,
                 )  # fmt: skip
                 assert told is not None
                 truth = dict(
                     zip(
                         ("micro", "macro"),
-                        scores(part, rows, data.features[held], data.gold[held]),
+                        scores(part, rows, held.features, held.gold),
                         strict=True,
                     )
                 )
@@ -220,7 +229,7 @@ def speed(options: argparse.Namespace) -> list[dict[str, Any]]:
         drawn = session.next()
         assert drawn.item is not None
         started = time.perf_counter()
-        session.answer(drawn.item.place, drawn.item.key[1], Said((LABELS[number % 3],)))
+        session.answer(drawn.item.place, drawn.item.key[1], Said(([*TASK.labels][number % 3],)))
         session.next()
         seconds.append(time.perf_counter() - started)
         time.sleep(0.05)  # nobody answers sooner; trainings go on beside it
@@ -245,6 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["labels", "forecast", "speed"])
     parser.add_argument("--data", type=Path, required=True, help="folder of stop_reasons_*.parquet")
+    parser.add_argument("--codes", help="other labels than the shipped ones: weak, keywords, super-classes")
     parser.add_argument("--seeds", type=int, default=5, help="annotators that are simulated")
     parser.add_argument("--most", type=int, default=2000, help="labels of each")
     parser.add_argument("--answers", type=int, default=300, help="of `speed`")

@@ -5,8 +5,7 @@ those of choosing, training and writing, without scoring. `scikit-learn` is what
 twenty lines: TF-IDF of words and characters, logistic regression, 0.5. Others are methods of
 `trialtune finetune`. SetFit runs with --setfit, the Python of an environment that has it (setfit 1.2
 wants transformers 4): --setfit ../setfit/bin/python. The shipped classifier was trained on the very rows
-that are drawn here: --codes measures other people's labels by five-fold cross-validation, those of TABLE
-(its task's .yaml beside it) or Open Targets' of 2021.
+that are drawn here, with these labels: other_codes.py measures other labels.
 """
 
 import argparse
@@ -27,10 +26,8 @@ from rich.table import Table
 
 from trialtune.classifier.classifier import Classifier
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.reading import read_examples
 from trialtune.evaluation.metrics import score
 from trialtune.models.bundled import EMBEDDED, embedded_folder
-from trialtune.stages.cross_validate import cross_validate
 from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
@@ -118,40 +115,6 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def weak_codes(data: Path, folder: Path) -> Path:
-    """330 reasons as common as in the registry, in 11 classes that are not ours: Open Targets' of 2021."""
-    rows = pl.read_parquet(data / "stop_reasons_silver.parquet").unique(
-        "text", keep="first", maintain_order=True
-    )
-    rows = rows.sample(330, seed=5).select("nct_id", "text", label="weak_label")
-    common = rows["label"].value_counts(sort=True)["label"].head(10).to_list()
-    rows = rows.with_columns(
-        label=pl.when(pl.col("label").is_in(common)).then("label").otherwise(pl.lit("other"))
-    )
-    rows.write_csv(folder / "weak.csv")
-    labels = ", ".join([*common, "other"])
-    (folder / "weak.yaml").write_text(f"name: weak\nkind: multi_class\nlabels: [{labels}]\n")
-    return folder / "weak.csv"
-
-
-def other_codes(given: str, data: Path) -> None:
-    """Five-fold cross-validation of somebody's own classes."""
-    with tempfile.TemporaryDirectory() as name:
-        table = Path(given) if given else weak_codes(data, Path(name))
-        task = load_task(str(table.with_suffix(".yaml")))
-        rows = read_examples(task, table, None, quarantine=Path(name) / "q.jsonl").trainable
-        for method in ("tf-idf", "shipped", "auto"):
-            settings = FinetuneSettings.model_validate({"method": method})
-            start = time.perf_counter()
-            found = cross_validate(task, rows, EMBEDDED, Path(name) / method, settings=settings)
-            seconds = (time.perf_counter() - start) / 5
-            print(
-                f"{table.stem} {method}: micro-F1 {found.micro_f1:.3f}, macro-F1 {found.macro_f1:.3f},"
-                f" {seconds:.0f} s a fold",
-                flush=True,
-            )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of stop_reasons_train and _dev.parquet")
@@ -159,17 +122,11 @@ def main() -> None:
     parser.add_argument("--methods", default="scikit-learn,tf-idf,shipped,auto")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--setfit", metavar="PYTHON", help="of an environment that has setfit")
-    parser.add_argument(
-        "--codes", nargs="?", const="", metavar="TABLE", help="cross-validate other people's labels instead"
-    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
     parser.add_argument("--run", nargs=2, metavar=("METHOD SIZE", "DRAW"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         print(json.dumps(one(options)))
-        return
-    if options.codes is not None:
-        other_codes(options.codes, options.data)
         return
     from turns import in_turns, print_machine  # noqa: PLC0415 - PyTorch would count as theirs
 

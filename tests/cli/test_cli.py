@@ -14,11 +14,13 @@ from unittest.mock import patch
 import polars as pl
 import pytest
 import typer
+from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from trialtune.cli import app, main
 from trialtune.cli.failures import explain
 from trialtune.models.settings import LoraSettings
+from trialtune.reports.tables import escaped
 from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.tasks.catalog import load_task
 from trialtune.tasks.crosswalk import shipped_crosswalks
@@ -215,12 +217,13 @@ def test_predict_shows_the_words_after_each_label(work, monkeypatch) -> None:
 
 def test_the_card_says_what_the_classifier_is(work) -> None:
     card = (work / "clf" / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: transformers\n")
+    header = ModelCard(card).data
+    assert (header.library_name, header.language, header.eval_results) == ("transformers", "en", None)
     described = json.loads((work / "clf" / "training.json").read_text())
     assert f"{described['rows']['train']:,} rows" in card
     assert f"micro-F1 {described['calibration']['micro_f1']:.3f}" in card
     for label, meaning in load_task("stop-reasons").labels.items():
-        assert f"| {label} | {meaning} |" in card
+        assert f"| {escaped(label)} | {escaped(meaning)} |" in card
 
 
 def test_crossfit_asks_classifiers_that_have_not_seen_the_row(work, tiny_encoder) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from transformers import AutoModel
 
 from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.error_report import ErrorReport
+from trialtune.evaluation.metrics import Evaluation
 from trialtune.experiment.comparison import Comparison, System, compare
 from trialtune.models.encoders import Encoder
 from trialtune.models.lora import add_lora, save_adapter
@@ -141,8 +143,16 @@ def test_compare_reads_divides_trains_and_goes_on(done, tiny_encoder, tmp_path) 
     result = compare(*given, settings=settings, seeds=(3,))
     assert result.seeds == (3,) and result.n == len(pl.read_parquet(given[-1] / "examples/test.parquet"))
     assert ComparisonResult.load(given[-1] / "comparison" / "comparison.json") == result
-    card = (given[-1] / "classifiers" / "adapted-seed-3" / "README.md").read_text()
-    assert f"{result.n} test rows" in card
+    card = ModelCard.load(given[-1] / "classifiers" / "adapted-seed-3" / "README.md")
+    assert f"{result.n} test rows" in card.text
+    scores = Evaluation.load(given[-1] / "scores" / "adapted-seed-3" / "metrics.json")
+    assert {one.metric_name: one.metric_value for one in card.data.eval_results} == {
+        "micro-F1": scores.micro_f1,
+        "macro-F1": scores.macro_f1,
+    }
+    assert {(one.dataset_name, one.dataset_split) for one in card.data.eval_results} == {
+        (result.data.test_source, "test")
+    }
     lines: list[str] = []
     assert compare(*given, settings=settings, seeds=(3,), tell=lines.append) == result
     assert lines and all(line.endswith("done before") for line in lines)

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from huggingface_hub import DatasetCard
 from peft import LoraConfig, TaskType, get_peft_model
 from tokenizers import BertWordPieceTokenizer
 from transformers import AutoModelForTokenClassification, BertConfig, BertForMaskedLM
@@ -210,5 +211,8 @@ def test_what_was_made_goes_to_the_hub_and_comes_back(whole, hub, trialtune, tri
 
     trialtune("predict", "me/clf", "--input", "reasons.parquet", "--output", "again.parquet")
     again = pl.read_parquet(work / "again.parquet").drop_nulls("text").sort("nct_id")
-    held = [content for name, content in hub.datasets["me/labels"].files.items() if name.endswith(".parquet")]
+    labels = hub.datasets["me/labels"].files
+    assert {"README.md", "croissant.json", "apply.json"} <= labels.keys() and "README.md" in sent
+    assert DatasetCard(labels["README.md"].decode()).data["configs"][0]["data_files"] == "labels/*.parquet"
+    held = [content for name, content in labels.items() if name.endswith(".parquet")]
     assert pl.concat(map(pl.read_parquet, held)).sort("nct_id").equals(again)

@@ -65,7 +65,9 @@ def examples(classifier) -> pl.DataFrame:
 
 @pytest.mark.parametrize("form", ["safetensors", "onnx", "onnx-int8"])
 def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, examples, form, tmp_path) -> None:
-    report = export(classifier, tmp_path / "out", form=form, examples=examples, force=True)
+    report = export(
+        classifier, tmp_path / "out", form=form, examples=examples, source="dev.parquet", force=True
+    )
     assert report == json.loads((tmp_path / "out" / "export.json").read_text())
     found = report["parity"]
     assert found["texts"] == len(examples) and found["before"]["micro_f1"] == 1
@@ -77,9 +79,19 @@ def test_every_form_is_a_classifier_folder_that_answers_alike(classifier, exampl
     card = ModelCard.load(tmp_path / "out" / "README.md")
     assert ("InferenceSession(" in card.text) == (form != "safetensors") != ("pipeline(" in card.text)
     assert f"Written as {form} " in card.text and "Micro-F1 there: 1.000 before, " in card.text
-    assert card.data.to_dict() == {
+    results = {one.metric_name: one for one in card.data.eval_results}
+    assert {one.dataset_split for one in results.values()} == {"held-out"}
+    assert results["micro-F1"].metric_value == found["after"]["micro_f1"]
+    assert results["macro-F1"].metric_value == found["after"]["macro_f1"]
+    assert results["micro-F1"].dataset_name == "dev.parquet"
+    header = card.data.to_dict()
+    del header["model-index"]
+    assert header == {
         "base_model": "someone/encoder",
+        "base_model_relation": "finetune",
+        "language": "en",
         "library_name": "transformers" if form == "safetensors" else "onnx",
+        "metrics": ["f1"],
         "pipeline_tag": "text-classification",
         "tags": ["clinical-trials", "trialtune"],
     }

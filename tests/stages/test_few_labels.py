@@ -1,6 +1,7 @@
 """Classifiers from few labels: the method chosen, the folder, and rows that are odd."""
 
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.evaluate import evaluate
 from trialtune.dataset.extra_texts import ExtraTexts
+from trialtune.dataset.seen import write_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.training_result import TrainingResult
 from trialtune.stages import few_labels, weighed
@@ -22,6 +24,7 @@ from trialtune.stages.finetune import finetune
 from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task, task_from_spec
 from trialtune.tasks.spec import TaskSpec
+from trialtune.tasks.stop_reasons.task import load_gold
 from trialtune.tasks.task import Task
 
 OPENINGS = ("Study halted:", "Trial ended since", "Closed early,", "Stopped;", "Terminated because")
@@ -103,6 +106,33 @@ def test_other_commands_take_it(folder, rows, tmp_path) -> None:
         export(folder, tmp_path / "e", form="onnx")
     classifier.save_pretrained(tmp_path / "copy")
     assert Classifier.from_pretrained(tmp_path / "copy").fingerprint == classifier.fingerprint
+
+
+def test_rows_that_the_shipped_classifier_knows_are_counted(folder, rows, tmp_path, caplog) -> None:
+    known = load_gold().filter(split="train")["nct_id"].unique(maintain_order=True).head(30)
+    fresh = rows.with_columns(text="After review " + pl.col("text"))
+    mixed = fresh.head(50).with_columns(
+        nct_id=pl.concat([known, fresh["nct_id"].str.replace("NCT0", "NCT9").slice(30, 20)])
+    )
+    metrics, _ = evaluate(Classifier.from_pretrained(folder), mixed)
+    assert (metrics.n, metrics.seen_by_foundation, metrics.overlap_dropped) == (50, 30, 0)
+    assert "30 of the 50 rows were seen in training by the classifier that" in caplog.text
+    Classifier.from_pretrained(folder).save_pretrained(tmp_path / "copy")
+    copied, _ = evaluate(Classifier.from_pretrained(tmp_path / "copy"), mixed)
+    assert copied.seen_by_foundation == 30
+
+
+def test_an_encoder_that_was_a_classifier_brings_what_it_has_seen(rows, tiny_encoder, tmp_path) -> None:
+    encoder = tmp_path / "encoder"
+    shutil.copytree(tiny_encoder, encoder)
+    others = rows.with_columns(
+        nct_id=pl.col("nct_id").str.replace("NCT0", "NCT7"), text="Of old, " + pl.col("text")
+    )
+    write_seen(others, encoder)
+    settings = FinetuneSettings(method="read-out")
+    finetune(task_of("multi_class"), rows, encoder, tmp_path / "c", settings=settings)
+    with pytest.raises(DataError, match="90 of 90 rows were seen in training"):
+        evaluate(Classifier.from_pretrained(tmp_path / "c"), others)
 
 
 def test_the_shipped_task_has_seen_what_the_shipped_classifier_saw(rows, tmp_path, shared_data) -> None:

@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 TOKEN = "hf_of_the_owner"
 _LARGE = 10_000  # bytes
 _REPOSITORY = re.compile(
@@ -62,7 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         path = self._path()
         if path == "/api/validate-yaml":
-            self._json({"errors": [], "warnings": []})
+            wrong = _errors(json.loads(body))
+            self._json({"errors": wrong, "warnings": []}, status=400 if wrong else 200)
         elif not self._owner:
             self._refuse(401, None, "Invalid username or password.")
         elif path == "/api/repos/create":
@@ -174,6 +177,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         pass
+
+
+def _errors(asked: dict[str, str]) -> list[dict[str, str]]:
+    """What is wrong with a card's header: as much as the Hub documents of its form."""
+    header = asked["content"].split("---\n")[1] if asked["content"].startswith("---\n") else "{}"
+    try:
+        data = yaml.safe_load(header)
+    except yaml.YAMLError as error:
+        return [{"message": f"not YAML: {error}"}]
+    wrong = [name for name in ("license", "pipeline_tag") if not isinstance(data.get(name, ""), str)]
+    if data.get("license") == "other" and not {"license_name", "license_link"} <= data.keys():
+        wrong.append("license_name")
+    for model in data.get("model-index", ()):
+        for result in model["results"]:
+            told = [result["task"], result["dataset"], *result["metrics"]]
+            wrong += [
+                f"model-index.{name}" for one, name in zip(told, _NEEDED, strict=False) if name - one.keys()
+            ]
+    return [{"message": f'"{name}" is wrong'} for name in wrong]
+
+
+_NEEDED = ({"type"}, {"type", "name"}, {"type", "value"}, {"type", "value"})
 
 
 def _oid(content: bytes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.utils import DistributedType
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -65,6 +66,9 @@ def test_sigkill_and_resume_is_bit_identical(corpus, tiny_encoder, tmp_path, met
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert resumed.history == whole.history
+    cards = [ModelCard.load(tmp_path / name / "README.md") for name in ("killed", "whole")]
+    assert str(cards[0]) == str(cards[1])
+    assert cards[0].data.library_name == ("peft" if method == "lora" else "transformers")
     assert not (tmp_path / "killed" / "checkpoints").exists()
 
 

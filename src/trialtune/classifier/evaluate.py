@@ -1,5 +1,6 @@
 """A classifier scored on labelled rows that it has not seen."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -8,10 +9,11 @@ import polars as pl
 from trialtune.classifier.classifier import Classifier
 from trialtune.classifier.prediction import scored_frame
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.seen import drop_seen, near_seen
+from trialtune.dataset.seen import drop_seen, near_seen, seen_by_foundation
 from trialtune.errors import DataError
 from trialtune.evaluation.metrics import Evaluation, FewMetrics, review_scores, score
 
+log = logging.getLogger(__name__)
 _SHOWN = 5
 
 
@@ -42,6 +44,15 @@ def evaluate(
     gold = multi_hot(unseen["labels"], labels)
     metrics = score(gold, decided.labels, labels, kind=kind, probabilities=decided.probabilities)
     near, others = _near_duplicates(classifier, unseen, gold, decided.labels)
+    known = seen_by_foundation(unseen, folder)
+    if known:
+        log.warning(
+            "%d of the %d rows were seen in training by the classifier that %s is built on, with other"
+            " labels: scores on them are likely to be better than on new rows",
+            known,
+            len(unseen),
+            folder,
+        )
     evaluation = Evaluation(
         **dict(metrics),
         task=classifier.task.name,
@@ -49,6 +60,7 @@ def evaluate(
         near_duplicates=near,
         without_near_duplicates=others,
         overlap_dropped=len(seen),
+        seen_by_foundation=known,
     )
     rows = scored_frame(
         unseen,

@@ -26,8 +26,8 @@ TOKENIZER_FILE, CARD_FILE, TRAINING_FILE = "tokenizer.json", "README.md", "train
 #: All that a folder may hold; nothing else is copied, fetched or uploaded.
 FILES = (
     *(CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE, f"{GRAPH_FILE}.sha256", "tokenizer*.json", "vocab.txt"),
-    *("vocab.json", "merges.txt", "special_tokens_map.json", TASK_FILE, DECISION_FILE, "seen.parquet"),
-    *(TRAINING_FILE, "export.json", CARD_FILE),
+    *("vocab.json", "merges.txt", "special_tokens_map.json", TASK_FILE, DECISION_FILE),
+    *("seen.parquet", "foundation_seen.parquet", TRAINING_FILE, "export.json", CARD_FILE),
 )
 _DECIDING = ("*.safetensors", "*.onnx", CONFIG_FILE, "tokenizer*.json", "vocab.txt", DECISION_FILE, TASK_FILE)
 _MAKE = "make one with `trialtune finetune`"

@@ -15,18 +15,27 @@ from trialtune.evaluation.decision import Decided
 if TYPE_CHECKING:
     import polars as pl
 
-#: The columns of predictions, in order: `predict`, `apply` and `evaluate` write them, `serve` answers them.
-PREDICTION_SCHEMA = (
-    "nct_id",  # null where it is not known
-    "text",  # as the classifier read it; where the record has none all is null but nct_id and classifier
-    "labels",  # list of names, in the task's order
-    "probabilities",  # struct: label -> calibrated probability, to six decimals
-    "needs_review",
-    "classifier",  # its fingerprint
-    "text_hash",
-)
+#: What each column of predictions holds, in order.
+PREDICTION_COLUMNS = {
+    "nct_id": "The trial's number in the registry; null where it is not known.",
+    "text": "The text as the classifier read it. Where the record has none, all but the number and the"
+    " classifier is null.",
+    "labels": "The names of the labels that were given, in the task's order.",
+    "probabilities": "The calibrated probability of each label, 0 to 1, to six decimals.",
+    "needs_review": "Whether the classifier is unsure of the row.",
+    "classifier": "The fingerprint of the classifier that gave the labels.",
+    "text_hash": "16 hex digits of the SHA-256 of the text: equal for equal texts.",
+}
+#: Their names: `predict`, `apply` and `evaluate` write these columns, `serve` answers them.
+PREDICTION_SCHEMA = tuple(PREDICTION_COLUMNS)
 #: A column more, when it is asked for: list of structs, one a label, as `Evidence` has them.
 EVIDENCE = "evidence"
+EVIDENCE_FIELDS = {
+    "label": "A label that was given.",
+    "text": "The words that made it.",
+    "start": "Where they begin in the text, in characters.",
+    "end": "Where they end, exclusive.",
+}
 DIGITS = 6  # the same text in another batch gives another last digit
 
 

@@ -6,14 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from trialtune.cli.app import AsJson, Out, app, emit, example
+from trialtune.cli.options import settings_options
 from trialtune.cli.tasks import ClassifierName, Crosswalks, WithEvidence
+from trialtune.labelling.publication import Publication
 
 
 @app.command(epilog=example("trialtune apply stop-reasons snapshot.parquet --out labelled/"))
+@settings_options
 def apply(
     classifier: ClassifierName,
     snapshot: Annotated[Path, typer.Argument(help="A snapshot, or the folder of a sync.")],
     out: Out,
+    publication: Publication,
     since: Annotated[
         Path | None,
         typer.Option(help="An earlier output whose scores are kept; else what lies at --out."),
@@ -42,6 +46,7 @@ def apply(
         since=since,
         crosswalks=crosswalk or (),
         evidence=evidence,
+        publication=publication,
     )
     summary = label_registry(
         classifier, snapshot, out, settings=settings, dry_run=dry_run, tell=tell, bar=bar

@@ -37,7 +37,15 @@ def export(
         quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
         examples = read_examples(open_folder(classifier).task, data, labels, quarantine=quarantine).frame
     with bar("comparing answers") as progress:
-        report = run(classifier, out, form=form, examples=examples, force=force, progress=progress)
+        report = run(
+            classifier,
+            out,
+            form=form,
+            examples=examples,
+            source=data.name if data else "",
+            force=force,
+            progress=progress,
+        )
 
     def show(result: dict[str, Any]) -> None:
         stdout().print(parity_to_rich(result["parity"]))

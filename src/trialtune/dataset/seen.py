@@ -11,6 +11,7 @@ from trialtune.errors import DataError
 from trialtune.tasks.text import normalize_text, wording_hash
 
 SEEN_FILE = "seen.parquet"
+FOUNDATION_FILE = "foundation_seen.parquet"  # what the layers below have seen, with other labels
 
 
 def write_seen(examples: pl.DataFrame, folder: Path, *, extra: Sequence[str] = ()) -> None:
@@ -32,19 +33,28 @@ def add_seen(source: Path, folder: Path) -> None:
         _write(pl.concat(map(pl.read_parquet, places), how="diagonal_relaxed"), folder)
 
 
+def add_foundation_seen(source: Path, folder: Path) -> None:
+    """Keep in `folder` which rows the classifier in `source` was trained on, whose layers it is built on.
+
+    Its labels were others: scores on these rows are too good, but not worthless.
+    """
+    places = [source / name for name in (SEEN_FILE, FOUNDATION_FILE) if (source / name).is_file()]
+    if places:
+        rows = pl.concat(pl.read_parquet(place, columns=["nct_id", "text_hash"]) for place in places)
+        _write(rows, folder, FOUNDATION_FILE)
+
+
+def seen_by_foundation(examples: pl.DataFrame, folder: Path) -> int:
+    """How many rows were seen, with other labels, by the classifier that the one in `folder` is built on."""
+    return len(_divide(examples, folder / FOUNDATION_FILE)[1])
+
+
 def drop_seen(examples: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Divide rows into (unseen, seen) by NCT id and by normalized text.
 
     A folder without `seen.parquet`, such as one made elsewhere, counts every row as unseen.
     """
-    if not (folder / SEEN_FILE).is_file():
-        return examples, examples.clear()
-    seen = pl.read_parquet(folder / SEEN_FILE)
-    mine = _identities(examples)
-    overlap = mine["text_hash"].is_in(seen["text_hash"].implode()) | (
-        mine["nct_id"].is_in(seen["nct_id"].drop_nulls().implode()).fill_null(False)
-    )
-    return examples.filter(~overlap), examples.filter(overlap)
+    return _divide(examples, folder / SEEN_FILE)
 
 
 def check_unseen(examples: pl.DataFrame, folder: Path, *, name: str) -> None:
@@ -83,6 +93,18 @@ def _signatures(folder: Path) -> Signatures | None:
     return rows.reshape(len(kept), -1) if len(kept) else signatures([])
 
 
+def _divide(examples: pl.DataFrame, file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that are not in a file of seen ones, and those that are; all are unseen without the file."""
+    if not file.is_file():
+        return examples, examples.clear()
+    seen = pl.read_parquet(file, columns=["nct_id", "text_hash"])
+    mine = _identities(examples)
+    overlap = mine["text_hash"].is_in(seen["text_hash"].implode()) | (
+        mine["nct_id"].is_in(seen["nct_id"].drop_nulls().implode()).fill_null(False)
+    )
+    return examples.filter(~overlap), examples.filter(overlap)
+
+
 def _identities(examples: pl.DataFrame) -> pl.DataFrame:
     hashes = [_hash(text) for text in examples["text"]]
     return examples.select("nct_id", pl.Series("text_hash", hashes, dtype=pl.String))
@@ -92,5 +114,5 @@ def _hash(text: str) -> str:
     return wording_hash(text, digits=16)
 
 
-def _write(rows: pl.DataFrame, folder: Path) -> None:
-    rows.unique().sort("text_hash", "nct_id").write_parquet(folder / SEEN_FILE)
+def _write(rows: pl.DataFrame, folder: Path, name: str = SEEN_FILE) -> None:
+    rows.unique().sort("text_hash", "nct_id").write_parquet(folder / name)

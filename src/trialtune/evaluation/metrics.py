@@ -87,6 +87,7 @@ class Evaluation(Metrics):
     near_duplicates: int | None
     without_near_duplicates: FewMetrics | None
     overlap_dropped: int  # rows left out because they were seen in training
+    seen_by_foundation: int = 0  # scored rows that the classifier below was trained on, with other labels
 
 
 def score(

@@ -32,7 +32,7 @@ from trialtune.experiment.step import Step
 from trialtune.files import atomic_file, folder_digest, sha256_of
 from trialtune.models.adapters import find_adapter
 from trialtune.models.encoders import Encoder
-from trialtune.reports.card import write_card
+from trialtune.reports.card import Tested, write_card
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.errors import find_errors
 from trialtune.stages.finetune import finetune
@@ -278,7 +278,9 @@ class Comparison:
         )
         comparison.save(self.out / "comparison" / "comparison.json")
         for name, seed in self._runs:
-            write_card(self._folder("classifiers", name, seed), comparison=comparison, system=name, seed=seed)
+            scores = Evaluation.load(self._scores(name, seed) / "metrics.json")
+            tested = Tested(comparison, name, seed, scores)
+            write_card(self._folder("classifiers", name, seed), tested=tested)
         return comparison
 
     def _rows(self, test: pl.DataFrame) -> ComparedRows:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_folder, sha256_of
+from trialtune.models.hub import is_repository
 
 PREFIX = "embedded:"
 EMBEDDED = f"{PREFIX}minilm-l6"
@@ -23,6 +24,7 @@ class Bundled:
     extra: str  # of trialtune, that installs the packages
     sha256: str | None  # of model.safetensors, as its makers publish it; None where it is made here
     find: Callable[[], Path]
+    published: str | None = None  # its id on the Hugging Face Hub
 
 
 def embedded_folder(name: str) -> Path:
@@ -116,9 +118,23 @@ def _archive_part(number: int) -> Path:
 ENCODERS = {
     "stop-reasons": Bundled("train", None, _stop_reasons),
     "minilm-l6": Bundled(
-        "embedded", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", _minilm
+        "embedded",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        _minilm,
+        "sentence-transformers/all-MiniLM-L6-v2",
     ),
     "mpnet-base": Bundled(
-        "embedded-base", "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658", _mpnet
+        "embedded-base",
+        "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+        _mpnet,
+        "sentence-transformers/all-mpnet-base-v2",
     ),
 }
+
+
+def published_as(name: str) -> str | None:
+    """The id on the Hugging Face Hub of the encoder that goes by `name` here; None for a folder's."""
+    if name.startswith(PREFIX):
+        found = ENCODERS.get(name.removeprefix(PREFIX))
+        return found.published if found else None
+    return name if is_repository(name) else None

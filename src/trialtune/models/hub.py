@@ -15,7 +15,7 @@ _WEIGHTS = ("model.safetensors", "model-*.safetensors")
 ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER = ("adapter_model.safetensors", "mlm_head.safetensors")
 #: All of an adapter folder that goes to the Hub.
-ADAPTER_FILES = (*_BESIDE, *_ADAPTER, "accuracy.log")
+ADAPTER_FILES = (*_BESIDE, *_ADAPTER, "accuracy.log", "README.md")
 _OLD_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin")  # fetched where there are no others
 
 

@@ -1,41 +1,58 @@
-"""The model card of a classifier folder: its README.md, as the Hugging Face Hub shows it."""
+"""Model cards: the README.md of a classifier and of an adapted encoder, as the Hugging Face Hub shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from trialtune.classifier.folder import CARD_FILE, TRAINING_FILE, WEIGHTS_FILE, ClassifierFolder
 from trialtune.errors import DataError
 from trialtune.evaluation.comparison import ComparisonResult
+from trialtune.evaluation.metrics import Metrics
+from trialtune.evaluation.mlm import MlmTraining
 from trialtune.files import atomic_file, read_json
-from trialtune.models.hub import is_repository
-from trialtune.reports.pages import PAGES
+from trialtune.models.bundled import published_as
+from trialtune.reports.pages import MARKDOWN
 from trialtune.reports.tables import to_markdown
+from trialtune.reports.training import text_changes
 from trialtune.training.cross_fit import RARE
 
-_TEMPLATES = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
 # How a folder is opened without trialtune; an export of another kind opens by another line.
 _PIPELINE = 'pipeline("text-classification", model=FOLDER, top_k=None)("a text")  # bare scores, in Python'
 _SESSION = 'onnxruntime.InferenceSession("FOLDER/model.onnx")   # input_ids, attention_mask -> logits'
 
 
-def write_card(
-    folder: Path, *, comparison: ComparisonResult | None = None, system: str = "", seed: int = 0
-) -> None:
-    """Write the README.md of a classifier folder, with the test scores of a `comparison` it was part of."""
+@dataclass(frozen=True)
+class Tested:
+    """A comparison that a classifier was part of: which of its systems it is, and its own test scores."""
+
+    comparison: ComparisonResult
+    system: str
+    seed: int
+    scores: Metrics
+
+
+def write_card(folder: Path, *, tested: Tested | None = None) -> None:
+    """Write the README.md of a classifier folder.
+
+    Its header has test scores, as the Hub's `model-index`, where it was `tested`. Those of the rows kept
+    aside, which chose its thresholds, stand in the text alone.
+    """
     task, described = ClassifierFolder.open(folder).task, read_json(folder / TRAINING_FILE)
     encoder, graph = described["encoder"], not (folder / WEIGHTS_FILE).is_file()
-    # Scores stay in the text: the Hub's own form for them wants the id of a data set that it has.
-    data = ModelCardData(
+    data = _header(
+        encoder,
         library_name="onnx" if graph else "transformers",
         pipeline_tag="text-classification",
-        tags=["clinical-trials", "trialtune"],
-        base_model=encoder if is_repository(encoder) else None,
+        relation="finetune",
     )
-    text = _TEMPLATES.get_template("card.md").render(
+    if tested:
+        found, source = tested.scores, tested.comparison.data.test_source
+        HeldOut(task.name, source, "test", found.micro_f1, found.macro_f1).add_to(data)
+    text = MARKDOWN.get_template("card.md").render(
         task=task.name,
         kind=task.kind,
         labels=task.labels,
@@ -43,16 +60,93 @@ def write_card(
         graph=graph,
         opened=_SESSION if graph else _PIPELINE,
         rare=RARE,
-        comparison=comparison,
-        tables=to_markdown(comparison) if comparison else "",
-        system=system,
-        seed=seed,
+        tested=tested,
+        tables=to_markdown(tested.comparison) if tested else "",
     )
     _save(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"), folder)
 
 
-def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> None:
+def write_adapter_card(folder: Path, training: MlmTraining) -> None:
+    """Write the README.md of what `adapt` made: an adapter, or an encoder trained in full.
+
+    Its scores, on text that chose the step whose weights were kept, stand in the text.
+    """
+    lora = training.method == "lora"
+    data = _header(
+        training.encoder,
+        library_name="peft" if lora else "transformers",
+        pipeline_tag="fill-mask",
+        relation="adapter" if lora else "finetune",
+        tags=("lora",) if lora else (),
+    )
+    text = MARKDOWN.get_template("adapter_card.md").render(
+        training=training, encoder=_public(training.encoder), lora=lora, changes=text_changes(training)
+    )
+    _save(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"), folder)
+
+
+def _public(encoder: str) -> str:
+    """An encoder's name without where it lies on this machine."""
+    return Path(encoder).name if Path(encoder).is_absolute() else encoder
+
+
+def _header(
+    encoder: str, *, library_name: str, pipeline_tag: str, relation: str, tags: Sequence[str] = ()
+) -> ModelCardData:
+    """What all cards state; of an encoder that the Hub does not have, none is named."""
+    known = published_as(encoder)
+    return ModelCardData(
+        language="en",
+        library_name=library_name,
+        pipeline_tag=pipeline_tag,
+        tags=["clinical-trials", "trialtune", *tags],
+        base_model=known,
+        base_model_relation=relation if known else None,
+    )
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores on rows that training never saw: what the rows are called, and which part of them it was."""
+
+    task: str
+    source: str
+    split: str
+    micro_f1: float
+    macro_f1: float
+
+    def add_to(self, data: ModelCardData) -> None:
+        """Write them into a card's header, as the Hub's `model-index`."""
+        data.metrics = data.metrics or ["f1"]
+        data.model_name = data.model_name or f"trialtune {self.task}"
+        data.eval_results = [
+            EvalResult(
+                task_type="text-classification",
+                task_name=self.task,
+                dataset_type=Path(self.source).stem,  # the Hub wants an id; rows of a file have its name
+                dataset_name=self.source,
+                dataset_split=self.split,
+                metric_type="f1",
+                metric_name=f"{average}-F1",
+                metric_args={"average": average},
+                metric_value=value,
+            )
+            for average, value in (("micro", self.micro_f1), ("macro", self.macro_f1))
+        ]
+
+
+def write_exported_card(
+    card: Path,
+    folder: Path,
+    report: Mapping[str, Any],
+    *,
+    origin: str | None = None,
+    scores: HeldOut | None = None,
+) -> None:
     """Write `folder/README.md`: the original's `card`, how to open this form, and what `report` says.
+
+    `origin` is the original's id on the Hub. The header keeps the original's scores, but in 8 bits it is
+    another model: there, and where the original has none, it has the `scores` of the new folder, if any.
 
     Raises DataError when the card, which its owner may have edited, can't be read.
     """
@@ -61,10 +155,17 @@ def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> 
     except (ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{card}: its metadata cannot be read ({reason}); mend or remove it") from error
+    parity, data = report["parity"], written.data
     if report["format"] != "safetensors":
-        written.data.library_name = "onnx"
+        data.library_name = "onnx"
         written.text = written.text.replace(_PIPELINE, _SESSION)
-    parity = report["parity"]
+    left_out = report["format"] == "onnx-int8" and bool(data.eval_results)
+    if report["format"] == "onnx-int8":
+        data.eval_results = None
+        if origin:
+            data.base_model, data["base_model_relation"] = origin, "quantized"
+    if scores and not data.eval_results:
+        scores.add_to(data)
     mean, most = (parity[f"{which}_probability_difference"] for which in ("mean", "max"))
     told = (
         f"Written as {report['format']} by `trialtune export`. Against the original in fp32 on"
@@ -74,6 +175,8 @@ def write_exported_card(card: Path, folder: Path, report: Mapping[str, Any]) -> 
     if parity["before"]:
         was, now = (parity[when]["micro_f1"] for when in ("before", "after"))
         told += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
+    if left_out:
+        told += " The original's scores are not those of this form, and were left out of the card's header."
     written.text = f"{written.text.rstrip()}\n\n## Export\n\n{told}\n"
     _save(written, folder)
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from trialtune.files import atomic_file
 from trialtune.reports.colors import COLORS
 from trialtune.reports.summary import score_text, signed_text
-from trialtune.reports.tables import chance_text, change_text, count_text
+from trialtune.reports.tables import chance_text, change_text, count_text, escaped
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,15 @@ PAGES = Environment(
 )
 PAGES.globals["colors"] = COLORS
 PAGES.filters.update(
-    score=score_text, signed=signed_text, change=change_text, count=count_text, chance=chance_text
+    score=score_text,
+    signed=signed_text,
+    change=change_text,
+    count=count_text,
+    chance=chance_text,
+    escaped=escaped,
 )
+#: The same for Markdown, whose templates keep their line ends.
+MARKDOWN = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
 
 
 def plots_of(module: str, summary: Any) -> Sequence[Any] | None:

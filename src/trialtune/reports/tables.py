@@ -129,9 +129,9 @@ def to_markdown(comparison: ComparisonResult) -> str:
     """The comparison as a Markdown document: heading, verdict, table, note."""
     header = ["Class", "Base P", "Base R", "Base F1", "Adapted P", "Adapted R", "Adapted F1", "Support"]
     lines = [
-        f"## {_markdown(comparison.task)}",
+        f"## {escaped(comparison.task)}",
         "",
-        _markdown(comparison.verdict),
+        escaped(comparison.verdict),
         "",
         *summary_lines(comparison),
         _line([*header, "F1 difference [95% interval]", "p (Holm)"]),
@@ -140,9 +140,9 @@ def to_markdown(comparison: ComparisonResult) -> str:
     for row in comparison_rows(comparison):
         name, *cells = _cells(row)
         change = change_text(row)
-        name = f"**{_markdown(name)}**" if row.kind == "average" else _markdown(name)
+        name = f"**{escaped(name)}**" if row.kind == "average" else escaped(name)
         change = f"**{change}**" if row.arrow else change
-        lines.append(_line([name, *cells, change, _markdown(chance_text(row))]))
+        lines.append(_line([name, *cells, change, escaped(chance_text(row))]))
     lines += ["", NOTE, ""]
     if topics := comparison.slices.get("topic"):
         lines += ["Scores by topic, adapted, first seed:", "", *slice_lines(topics, "Topic")]
@@ -158,7 +158,7 @@ def summary_lines(comparison: ComparisonResult) -> list[str]:
     lines = [_line(header), _line(["---"] + ["---:"] * (len(header) - 1))]
     for system in systems:
         scores = [system.micro, system.macro, score_text(system.accuracy), score_text(system.ece)]
-        name = f"**{_markdown(system.title)}**" if system.fine_tuned else _markdown(system.title)
+        name = f"**{escaped(system.title)}**" if system.fine_tuned else escaped(system.title)
         lines.append(_line([name, *map(str, scores), str(system.seeds)]))
     return [*lines, "", SPREAD_NOTE, ""]
 
@@ -243,7 +243,8 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _markdown(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as a cell of a Markdown table shows it: on one line, no sign of it taken for markup."""
     return " ".join(text.split()).translate(_MARKDOWN_SPECIAL)
 
 

@@ -24,6 +24,7 @@ from trialtune.models.kernels import prepare_training, set_dropout
 from trialtune.models.lora import add_lora, save_adapter
 from trialtune.models.mlm import MaskedLM, load_masked_lm, save_head, start_head_bias, unfreeze_head
 from trialtune.models.precision import types_explained
+from trialtune.reports.card import write_adapter_card
 from trialtune.stages.settings import AdaptSettings
 from trialtune.training.batching import MaskedBatches
 from trialtune.training.checkpoint import Checkpoints
@@ -105,8 +106,9 @@ def adapt(
     "lora" writes a PEFT adapter folder (with `mlm_head.safetensors` when the encoder had no head),
     "full" a plain `transformers` masked-LM folder. Scored on held-out text of `corpus` before,
     during and after, and on that of `old_corpus` (forgetting), at the same masks each time;
-    `accuracy.log` says so a line a scoring. A killed run continues from `out/checkpoints`. Started
-    by `torchrun` or `accelerate launch`, the processes share each step's rows.
+    `accuracy.log` says so a line a scoring, and `README.md`, the model card, in sum. A killed run
+    continues from `out/checkpoints`. Started by `torchrun` or `accelerate launch`, the processes share
+    each step's rows.
 
     Args:
         corpus: A folder made by `build_corpus`.
@@ -203,6 +205,7 @@ def adapt(
         metrics.save(folder / "metrics.json")
         lines = [score_line(entry) for entry in outcome.history]
         (folder / "accuracy.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_adapter_card(folder, metrics)
     return metrics
 
 

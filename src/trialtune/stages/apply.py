@@ -21,11 +21,15 @@ from trialtune.classifier.prediction import EVIDENCE
 from trialtune.classifier.shipped import shipped_version
 from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
+from trialtune.labelling.croissant import write_croissant
+from trialtune.labelling.description import Description
 from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
+from trialtune.labelling.publication import Publication
 from trialtune.labelling.shards import check_engine, score_shards
 from trialtune.labelling.summary import CrosswalkUsed, LabellingSummary, Named
 from trialtune.registry.snapshot.read import snapshot_file, snapshot_metadata
+from trialtune.reports.data_card import write_data_card
 from trialtune.reports.labels import write_labels_page
 from trialtune.settings import Settings
 from trialtune.tasks.crosswalk import Crosswalk
@@ -54,6 +58,9 @@ class LabelSettings(Settings):
         (), description="names or .yaml files of crosswalks, whose columns follow those of the labels"
     )
     evidence: bool = Field(False, description="also find the words that made each label")
+    publication: Publication = Field(
+        Publication(), description="what the data card says of those who publish the labels"
+    )
 
 
 # What apply.json repeats.
@@ -70,6 +77,7 @@ class _Job:
     shard_rows: int
     evidence: bool
     crosswalks: tuple[Crosswalk, ...]  # in no key: they follow from the scores
+    publication: Publication  # nor this
 
     @property
     def key(self) -> str:
@@ -129,7 +137,8 @@ def label_registry(
 
     `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`, with `settings.evidence` one
     of that name, then those of crosswalks; a row a trial, in the order of NCT ids, with nulls where the
-    trial has no text of the task), `apply.json`, `summary.json` and `summary.html`, all at one stroke.
+    trial has no text of the task), `apply.json`, `summary.json` and `summary.html`, and what describes them
+    to others: `README.md`, a data card, and `croissant.json`; all at one stroke.
     Until then the work lies in `.<out>.work` beside it, and the same call goes on with it after a kill at
     any moment, to labels of the same bytes. A text is scored once however many trials have it; texts that
     an earlier output of the same classifier has (`settings.since`, else `out` itself), with evidence if
@@ -233,7 +242,15 @@ def _job(
             earlier = None
         elif earlier.evidence and not settings.evidence:
             tell(f"{earlier.folder} has evidence, which is left out; keep it with --evidence")
-    return _Job(classifier, snapshot, earlier, settings.shard_rows, settings.evidence, crosswalks)
+    return _Job(
+        classifier,
+        snapshot,
+        earlier,
+        settings.shard_rows,
+        settings.evidence,
+        crosswalks,
+        settings.publication,
+    )
 
 
 def _tell_of_columns(
@@ -267,18 +284,19 @@ def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Pl
 def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
     task, mark = job.classifier.task, job.classifier.fingerprint
     labels, summary = list(task.labels), job.summary(plan)
-    described = summary.model_dump(mode="json")
+    version = shipped_version(job.classifier.path)
+    stated = summary.model_dump(mode="json")
     metadata = {
         "trialtune.version": __version__,
         "trialtune.task": summary.task,
         "trialtune.classifier": mark,
         "trialtune.labels": json.dumps(labels),
-        **({"trialtune.models": version} if (version := shipped_version(job.classifier.path)) else {}),
+        **({"trialtune.models": version} if version else {}),
         "trialtune.data_timestamp": summary.snapshot.data_timestamp or "",
         **({"trialtune.evidence": "true"} if plan.evidence else {}),
     }
     if job.crosswalks:
-        metadata["trialtune.crosswalks"] = json.dumps(described["crosswalks"])
+        metadata["trialtune.crosswalks"] = json.dumps(stated["crosswalks"])
     with atomic_folder(out) as folder:
         parts = folder / "labels"
         rows = write_parts(
@@ -291,7 +309,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
             metadata=metadata,
             shard_rows=job.shard_rows,
         )
-        named = {name: described[name] for name in _NAMED}
+        named = {name: stated[name] for name in _NAMED}
         write_json(
             folder / RECORD,
             {"format": 1, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
@@ -299,4 +317,14 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))
         write_labels_page(summary, folder / "summary.html")
+        described = Description(
+            task=task,
+            summary=summary,
+            crosswalks=job.crosswalks,
+            evidence=plan.evidence,
+            models=version,
+            publication=job.publication,
+        )
+        write_croissant(described, folder, rows)
+        write_data_card(described, folder)
     return summary

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,20 +17,21 @@ from trialtune.classifier.folder import CARD_FILE, GRAPH_FILE, TRAINING_FILE, Cl
 from trialtune.classifier.named import open_folder
 from trialtune.classifier.onnx_backend import seal
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.seen import drop_seen
+from trialtune.dataset.seen import FOUNDATION_FILE, SEEN_FILE, drop_seen
 from trialtune.errors import DataError, UsageError
 from trialtune.evaluation.decision import DECISION_FILE, Decided
 from trialtune.evaluation.metrics import score
 from trialtune.files import atomic_folder, check_replaceable, write_json
+from trialtune.models.hub import is_repository
 from trialtune.models.onnx_export import write_graph
 from trialtune.models.sequence_classifier import load_classifier
-from trialtune.reports.card import write_exported_card
+from trialtune.reports.card import HeldOut, write_exported_card
 from trialtune.tasks.task import TASK_FILE
 
 FORMATS = ("safetensors", "onnx", "onnx-int8")
 MOST_LOST = 0.005  # micro-F1 that int8 may cost
 _MOST_OFF = 1e-3  # probability by which a graph in fp32 may be off: above, its tracing went wrong
-_BESIDE = (DECISION_FILE, TASK_FILE, TRAINING_FILE, "seen.parquet")
+_BESIDE = (DECISION_FILE, TASK_FILE, TRAINING_FILE, SEEN_FILE, FOUNDATION_FILE)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def export(
     *,
     form: str,
     examples: pl.DataFrame | None = None,
+    source: str = "held-out rows",
     force: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def export(
     The folder is a classifier folder: every command takes it. `safetensors` opens in `transformers`,
     `model.onnx` (see `write_graph`, `quantize`) in onnxruntime. The answers of the new folder are
     compared with those of `classifier` in fp32 on `examples` (`text`, `labels`; rows seen in
-    training are left out), else on the definitions of the labels.
+    training are left out), which the model card calls `source`, else on the definitions of the labels.
 
     Raises DataError, and writes nothing, when int8 loses more than 0.005 micro-F1 or fp32 answers
     otherwise, unless with `force`; UsageError for int8 without `examples`, unless with `force`.
@@ -92,8 +94,20 @@ def export(
         _check(report, force)
         write_json(folder / "export.json", report)
         if (card := opened.path / CARD_FILE).is_file():
-            write_exported_card(card, folder, report)
+            write_exported_card(
+                card, folder, report, origin=_on_hub(classifier), scores=_held_out(opened, report, source)
+            )
     return report
+
+
+def _on_hub(classifier: Path | str) -> str | None:
+    return str(classifier) if is_repository(str(classifier)) else None
+
+
+def _held_out(classifier: ClassifierFolder, report: Mapping[str, Any], source: str) -> HeldOut | None:
+    if not (found := report["parity"]["after"]):
+        return None
+    return HeldOut(classifier.task.name, source, "held-out", found["micro_f1"], found["macro_f1"])
 
 
 def _texts(

@@ -17,7 +17,7 @@ from trialtune.classifier.folder import TRAINING_FILE, ClassifierFolder
 from trialtune.classifier.graph_folder import write_graph_folder
 from trialtune.console import is_first_process
 from trialtune.dataset.label_arrays import multi_hot
-from trialtune.dataset.seen import add_seen, drop_seen, write_seen
+from trialtune.dataset.seen import add_foundation_seen, add_seen, drop_seen, write_seen
 from trialtune.dataset.splits import fold_numbers, group_rows
 from trialtune.errors import DataError
 from trialtune.evaluation.thresholds import tune_decision
@@ -159,8 +159,10 @@ class _Made:
                 decision=decision,
             )
             write_seen(self.examples, folder)
-            if best.inputs.layers and self._same_labels(foundation.folder):
-                add_seen(foundation.folder, folder)
+            if best.inputs.layers:
+                # Of other people's labels the shipped classifier knows nothing.
+                others = foundation.name == SHIPPED and not self._same_labels(foundation.folder)
+                (add_foundation_seen if others else add_seen)(foundation.folder, folder)
             summary.save(folder / TRAINING_FILE)
             write_card(folder)
         return summary

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from trialtune.classifier.folder import GRAPH_FILE, ClassifierFolder
 from trialtune.classifier.frozen_features import all_depths, last_layers
 from trialtune.classifier.shipped import shipped_folder
+from trialtune.dataset.seen import add_seen
 from trialtune.errors import UsageError
 from trialtune.files import read_json
 from trialtune.models.bundled import EMBEDDED, PREFIX, embedded_folder
@@ -52,6 +53,7 @@ def encoder_foundation(encoder: "Encoder | Path | str") -> Iterator[Foundation]:
         write_graph(model, folder / GRAPH_FILE)
         model.config.save_pretrained(folder)
         opened.tokenizer.save_pretrained(folder)
+        add_seen(opened.folder, folder)
         tokenizer = Tokenizer.from_str(opened.tokenizer.backend_tokenizer.to_str())
         pad_id, positions = opened.tokenizer.pad_token_id, opened.positions or 512
         yield Foundation(opened.name, folder, tokenizer, pad_id, positions, folder / GRAPH_FILE)

@@ -5,8 +5,10 @@ from pathlib import Path
 from trialtune.classifier.hub import upload_classifier
 from trialtune.classifier.named import open_folder
 from trialtune.errors import UsageError
+from trialtune.labelling.croissant import CROISSANT
 from trialtune.labelling.output import RECORD, Labelled
 from trialtune.models.hub import ADAPTER_CONFIG, ADAPTER_FILES, Upload
+from trialtune.reports.data_card import DATA_CARD
 from trialtune.tasks.task import TASK_FILE
 
 
@@ -17,7 +19,9 @@ def push_to_hub(
 
     A classifier and an adapter become a model, which `Classifier.from_pretrained` and `--adapter` open by
     its name; an output of `apply` becomes a data set, whose parts open as
-    hf://datasets/OWNER/NAME/labels/FILE. Files that the command did not write are left here.
+    hf://datasets/OWNER/NAME/labels/FILE. Files that the command did not write are left here. A card that
+    stands on the Hub is replaced by the folder's; the Hub keeps the earlier one in its history, and makes
+    Croissant metadata of its own, whatever `croissant.json` says.
 
     Args:
         folder: What `finetune`, `export`, `adapt` or `apply` wrote.
@@ -45,7 +49,8 @@ def push_to_hub(
         upload = Upload(folder, ADAPTER_FILES, "a trialtune adapter")
     elif (folder / RECORD).is_file():
         parts = (f"labels/{part}" for part in Labelled.open(folder).record["parts"])
-        upload = Upload(folder, (RECORD, *parts), "labels by trialtune", repo_type="dataset")
+        files = (RECORD, DATA_CARD, CROISSANT, *parts)
+        upload = Upload(folder, files, "labels by trialtune", repo_type="dataset")
     else:
         raise UsageError(
             f"{folder}: neither a classifier nor an adapter nor an output of `trialtune apply`"

@@ -19,7 +19,7 @@ from trialtune.classifier.torch_backend import predictor_of
 from trialtune.dataset.extra_texts import ExtraTexts
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.overlap import check_no_overlap
-from trialtune.dataset.seen import add_seen, drop_seen, write_seen
+from trialtune.dataset.seen import add_foundation_seen, add_seen, drop_seen, write_seen
 from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import Metrics, log_loss, score
 from trialtune.evaluation.prior_shift import log_prior_shift
@@ -140,11 +140,11 @@ def train_weights(
             max_length=making.max_length,
         )
         write_seen(examples, folder, extra=(*extra.unlabelled, *extra.outliers))
-        knowing = list(teachers)
-        if encoder.name != SHIPPED or [*encoder.config.id2label.values()] == making.labels:
-            knowing.append(encoder.folder)  # of other people's labels the shipped classifier knows nothing
-        for source in knowing:
+        for source in teachers:
             add_seen(source, folder)
+        # Of other people's labels the shipped classifier knows nothing.
+        others = encoder.name == SHIPPED and [*encoder.config.id2label.values()] != making.labels
+        (add_foundation_seen if others else add_seen)(encoder.folder, folder)
         summary.save(folder / TRAINING_FILE)
         write_card(folder)
     return summary

@@ -77,6 +77,20 @@ class Crosswalk(Settings):
         return (*names, factor, f"{factor}_probability")
 
     @property
+    def described(self) -> dict[str, str]:
+        """What each of its columns holds."""
+        said = [
+            f"Classes of the scheme {self.name} ({self.source}) that the labels lead to.",
+            "The probability of each class, from those of its labels.",
+        ]
+        if self.factor:
+            said += [
+                f"{self.factor.value:g} where a label of the factor holds, else 1.",
+                "The probability that a label of the factor holds.",
+            ]
+        return dict(zip(self.columns, said, strict=True))
+
+    @property
     def fingerprint(self) -> str:
         """16 hex digits that tell two files of one name and version apart."""
         return fingerprint(self.model_dump(mode="json"))[:16]
