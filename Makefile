@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PORT ?= 8000
 
-.PHONY: run serve-demo test check notebooks registry-demo docs docs-serve models models/rows models/stop-reasons models/sex models/install setup clean
+.PHONY: run serve-demo test check reference notebooks registry-demo docs docs-serve models models/rows models/stop-reasons models/sex models/install setup clean
 
 # A made-up registry labelled by the shipped classifiers, then an experiment of your own on it.
 SAMPLE := runs/sample
@@ -36,6 +36,10 @@ docs: setup
 
 docs-serve: setup
 	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
+
+# The pages of docs/reference that come from the commands and settings.
+reference: setup
+	$(BIN)/python tools/reference.py
 
 # Saved outputs come from real trials: make notebooks DATA=../shared/data
 notebooks: setup

@@ -1,15 +1,15 @@
-"""Tokens a second, peak memory and final loss of MLM + LoRA training: ours against the stock stack.
+"""Tokens per second, peak memory and final loss of MLM + LoRA training: ours against the stock stack.
 
 Every row trains the same encoder on the same masked batches with the same LoRA shape (r=8 on query
-and value), in a process of its own:
+and value), in a separate process:
 
     stock-fp32   `transformers` Trainer + PEFT as they come: dropout, logits at every position
     stock-bf16   the same with bf16=True
     trialtune    what `trialtune adapt` does
     baseline     the same of another build, with --baseline PYTHON; on its own corpus of the same trials
 
-Rows take turns, once a seed, so that a noisy machine hits all alike; medians are printed. The final
-loss is taken in fp32 on held-out blocks, from the trained weights put into a fresh model. Run it on
+Rows take turns, once per seed, so that noise on the machine affects all alike; medians are printed. The final
+loss is taken in fp32 on held-out blocks, from the trained weights loaded into a new model. Run it on
 an otherwise idle machine: python benchmarks/adapt.py [--json FILE]
 """
 
@@ -158,7 +158,7 @@ def measure(encoder: str, name: str, seed: int, corpus: Path) -> dict[str, Any]:
 
 
 def score(trained: nn.Module, fresh: PreTrainedModel, heldout: Blocks, masker: Masker) -> float:
-    """Held-out loss in fp32 of the trained weights, put into a fresh model."""
+    """Held-out loss in fp32 of the trained weights, loaded into a new model."""
     weights = {name: value for name, value in trained.named_parameters() if value.requires_grad}
     with torch.no_grad():
         for name, value in weights.items():
@@ -168,7 +168,7 @@ def score(trained: nn.Module, fresh: PreTrainedModel, heldout: Blocks, masker: M
 
 
 def make_corpus(folder: Path) -> Path:
-    """A corpus of made-up trials."""
+    """A corpus of synthetic trials."""
     write_sample(folder / "sample", SampleSettings(studies=2400))
     import_trials(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
     build_corpus(
@@ -182,8 +182,8 @@ def make_corpus(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
-    parser.add_argument("--corpus", type=Path, help="a corpus folder (default: made-up trials)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    parser.add_argument("--corpus", type=Path, help="a corpus folder (default: synthetic trials)")
     parser.add_argument("--encoders", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--seeds", type=int, default=3)
     add_options(parser)
@@ -222,7 +222,7 @@ def other_build(python: Path, folder: Path) -> list[str]:
 def run_all(
     options: argparse.Namespace, corpus: Path, other: list[str] | None
 ) -> tuple[list[dict[str, Any]], float]:
-    """Measure every row once a seed, in turns; returns medians and the most that others used a CPU."""
+    """Measure every row once per seed, in turns; returns medians and the most that others used a CPU."""
     rows, busiest = [], 0.0
     for encoder in options.encoders:
         command = [__file__, "--corpus", str(corpus), "--row", encoder]

@@ -1,13 +1,13 @@
-"""What labelling by `trialtune annotate` brings, simulated with hand labels; and how long a text takes.
+"""What labelling with `trialtune annotate` gains, simulated with hand labels; and the time per text.
 
     python benchmarks/annotate.py labels --data DATA      # labels needed: the mix against random draws
-    python benchmarks/annotate.py forecast --data DATA    # the forecast at twice the labels against what came
+    python benchmarks/annotate.py forecast --data DATA    # the forecast at twice the labels against F1
     python benchmarks/annotate.py speed --data DATA       # the next text among 593,000 trials
 
-The annotator is `stop_reasons_train`, whose labels are given one after another as the draws ask for them. The
+The annotator is `stop_reasons_train`, whose labels are revealed in the order of the draws. The
 learner of `labels` and `forecast` is TF-IDF with logistic regression, since the shipped classifier, on which
-the page's learner for short texts stands, was trained on these labels; that of `speed` is the page's own.
-With --codes the labels are others (other_codes.py), and the learner is the page's own.
+the page's learner for short texts is built, was trained on these labels; that of `speed` is the page's own.
+With --codes other labels are used (other_codes.py), and the learner is the page's own.
 """
 
 import argparse
@@ -98,7 +98,7 @@ class Labelled:
 
 
 def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[int, str]]:
-    """Places of the texts in the order in which they are asked about, and how each was drawn."""
+    """Positions of the texts in the order of the draws, and how each was drawn."""
     settings = DrawSettings(mix=mix, seed=seed, retrain_every=RETRAIN)
     draws, given = Draws(data.pool, settings, f"annotator {seed}"), Given()
     candidates = Candidates(data.pool, most=settings.candidates, seed=seed)
@@ -114,8 +114,8 @@ def label(data: Labelled, mix: dict[str, float], seed: int) -> Iterator[tuple[in
         yield place, drawn.way
         if settings.learns and len(rows) % settings.retrain_every == 0:
             stated = learner.fit(data.features[rows], data.gold[rows]).probabilities(known)
-            asked = np.isin(candidates.places, rows)
-            ranked = rank(stated, alike, data.gold[rows].sum(axis=0), asked, seed=(seed, len(rows)))
+            answered = np.isin(candidates.places, rows)
+            ranked = rank(stated, alike, data.gold[rows].sum(axis=0), answered, seed=(seed, len(rows)))
             rankings = {way: [candidates.places[row] for row in found] for way, found in ranked.items()}
 
 
@@ -167,10 +167,10 @@ def reached(sizes: list[int], curve: np.ndarray, level: float) -> int | None:
 
 
 def forecasts(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The error of the forecast at twice the labels, and how often its interval holds the truth."""
+    """The error of the forecast at twice the labels, and how often its interval covers the truth."""
     data = Labelled.read(options.data, options.codes)
     order = np.random.default_rng(0).permutation(len(data.rows)).tolist()
-    held, part, table = data.at(order[:5000]), data.at(sorted(order[5000:])), []  # the former: scored alone
+    held, part, table = data.at(order[:5000]), data.at(sorted(order[5000:])), []  # the former: only scored
     for name in ("random", "the default mix"):
         for size in (150, 300, 600):
             errors: dict[str, list[float]] = {"micro": [], "macro": []}
@@ -232,7 +232,7 @@ def speed(options: argparse.Namespace) -> list[dict[str, Any]]:
         session.answer(drawn.item.place, drawn.item.key[1], Said(([*TASK.labels][number % 3],)))
         session.next()
         seconds.append(time.perf_counter() - started)
-        time.sleep(0.05)  # nobody answers sooner; trainings go on beside it
+        time.sleep(0.05)  # no annotator is faster; training runs in parallel
     trainer.wait()
     assert trainer.latest is not None and not trainer.problem
     ms = [1000 * one for one in seconds]
@@ -255,10 +255,10 @@ def main() -> None:
     parser.add_argument("what", choices=["labels", "forecast", "speed"])
     parser.add_argument("--data", type=Path, required=True, help="folder of stop_reasons_*.parquet")
     parser.add_argument("--codes", help="other labels than the shipped ones: weak, keywords, super-classes")
-    parser.add_argument("--seeds", type=int, default=5, help="annotators that are simulated")
+    parser.add_argument("--seeds", type=int, default=5, help="number of simulated annotators")
     parser.add_argument("--most", type=int, default=2000, help="labels of each")
     parser.add_argument("--answers", type=int, default=300, help="of `speed`")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     options = parser.parse_args()
     busiest = psutil.cpu_percent(interval=2.0)
     rows = {"labels": labels_needed, "forecast": forecasts, "speed": speed}[options.what](options)

@@ -1,7 +1,7 @@
-"""Texts a second, peak memory and micro-F1 of one classifier over the registry's stop reasons.
+"""Texts per second, peak memory and micro-F1 of one classifier over the registry's stop reasons.
 
-Every row answers the same texts (stop_reasons_silver.parquet: one row a stopped trial, repeats
-included) with the same weights, in a process of its own, tokenising taken in and loading left out:
+Every row answers the same texts (stop_reasons_silver.parquet: one row per stopped trial, repeats
+included) with the same weights, in a separate process, including tokenising, excluding loading:
 
     padded-177           the reference: PyTorch in fp32, every text padded to 177 tokens, batches of 32
     padded-longest       Open Targets' pipeline: PyTorch in fp32, batches of 32 as they come, padded to
@@ -9,11 +9,11 @@ included) with the same weights, in a process of its own, tokenising taken in an
     pipeline             the text-classification pipeline of `transformers`, batches of 32
     trialtune-torch      `trialtune apply` with the folder that `trialtune finetune` made
     trialtune-onnx-int8  the same with what `trialtune export --format onnx-int8` made of it
-    trialtune-onnx-int8-evidence  the same with the words that made each label (--evidence)
+    trialtune-onnx-int8-evidence  the same with the words behind each label (--evidence)
 
 micro_f1 is that of stop_reasons_dev.parquet, answered by the row and decided by the classifier's rule.
 Without --classifier, one is fine-tuned from MiniLM on stop_reasons_train.parquet first (some minutes;
-kept under runs/benchmark). Run it on an otherwise idle machine; padded-177 alone takes ten minutes:
+stored under runs/benchmark). Run it on an otherwise idle machine; padded-177 alone takes ten minutes:
 python benchmarks/apply.py [--classifier DIR] [--json FILE]
 """
 
@@ -60,7 +60,7 @@ Answer = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts,
 
 
 def answerer(name: str, classifier: Path, int8: Path) -> Answer:
-    """How a row answers texts."""
+    """How a row labels texts."""
     if name == "trialtune-onnx-int8-evidence":
         return with_evidence(Classifier.from_pretrained(int8))
     if name.startswith("trialtune"):
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--classifier", type=Path, help="a classifier of stop reasons")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of stop_reasons_*")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, metavar="NAME")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--row", nargs=2, metavar=("NAME", "INT8"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.set_verbosity_error()

@@ -53,7 +53,7 @@ def measure(attention: Attention, length: int, size: int, dtype: torch.dtype) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     options = parser.parse_args()
     dtype = autocast_type("auto", torch.device("cpu")) or torch.float32
     rows: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
-"""What the defaults of `trialtune adapt` cost and bring: held-out loss and speed at equal tokens.
+"""Costs and benefits of the defaults of `trialtune adapt`: held-out loss and speed at equal tokens.
 
-Trains all weights of the embedded encoder on one corpus, once a choice and seed, and asks each the
-same questions on held-out text, with the attention that it was trained with. Run it on an otherwise
+Trains all weights of the embedded encoder on one corpus, once per choice and seed, and scores each at
+the same masks on held-out text, with the attention used in training. Run it on an otherwise
 idle machine: python benchmarks/choices.py --corpus corpus/base [--json FILE]
 """
 
@@ -43,14 +43,14 @@ def measure(corpus: Path, choice: dict[str, Any], *, steps: int, seed: int) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="made by `trialtune corpus build`")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--steps", type=int, default=300, help="of 16 blocks")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in CHOICES}
-    for seed in range(1, options.seeds + 1):  # in turns, so that a noisy machine hits all alike
+    for seed in range(1, options.seeds + 1):  # in turns, so that noise on the machine affects all alike
         for name, choice in CHOICES.items():
             measured[name].append(measure(options.corpus, choice, steps=options.steps, seed=seed))
     table = Table("choice", "held-out loss", "accuracy", "tokens/s", box=box.MARKDOWN)

@@ -1,19 +1,19 @@
-"""How fast `corpus build` is beside its tokeniser alone, and what memory it takes as the registry grows.
+"""Speed of `corpus build` relative to its tokeniser alone, and its memory use as the registry grows.
 
     library        `encode_batch_fast` of the tokenizers library on all cores, over the composed texts:
                    nothing is read, cleaned, packed or written; its rate is 100%
-    transformers   the same texts through `tokenizer(texts)`, as most scripts do it
-    corpus build   from the snapshot's file to the finished folder, the start of its workers included
+    transformers   the same texts through `tokenizer(texts)`, as in most scripts
+    corpus build   from the snapshot's file to the finished folder, including the start of its workers
 
-The trials are real ones where there are any (--trials), else made up; repeated under other NCT ids
+The trials are real ones if given (--trials), else synthetic; repeated under other NCT ids
 until there are enough. The first three rows take turns over a quarter of --rows, each run in a
 process of its own; then come builds of a sixteenth and of all. Peak memory is the most that a run and
-its workers held together, shared pages counted once; a build writes through the page cache.
+its workers used together, shared pages counted once; a build writes through the page cache.
 
     python benchmarks/corpus.py [--rows 100000] [--json FILE]
 """
 
-# ruff: noqa: PLC0415 - a worker imports this script, and must hold no more than under the command
+# ruff: noqa: PLC0415 - a worker imports this script, and must import no more than the command does
 import argparse
 import json
 import os
@@ -37,8 +37,8 @@ from rich.table import Table
 from trialtune.workers import cores
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "trials.parquet"
-SAMPLE = 10_000  # trials made up where there are no real ones
-TEXTS = 4096  # a call of the tokeniser
+SAMPLE = 10_000  # synthetic trials, if there are no real ones
+TEXTS = 4096  # per call of the tokeniser
 GROUP = 10_000  # rows of a row group, as in an imported snapshot
 NAMES = ("library", "transformers", "corpus build")
 
@@ -201,13 +201,13 @@ def show(rows: list[dict[str, Any]], busiest: float) -> None:
         f"the vocabulary of {EMBEDDED}"
     )
     if busiest > 10:
-        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust these numbers.")
+        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: these numbers are unreliable.")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000, help="trials of the largest snapshot")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--trials", type=Path, help="what `trialtune registry import` reads")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row that is compared")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

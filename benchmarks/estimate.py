@@ -1,10 +1,10 @@
-"""Do intervals of `trialtune estimate` hold, how wide are they, are forecasts right, how long does it take?
+"""Coverage and width of intervals of `trialtune estimate`, accuracy of forecasts, run time.
 
 Truth: the hand labels of 25,167 stopped trials (stop_reasons_silver.parquet). Predictions: each FILE of
 `trialtune crossfit`, or of a teacher, that answered rows it had not seen, by wording; and the labels of 2021.
 For each of --draws draws of gold rows every share is estimated, of all trials and of years and phases with at
 least 1,000 trials; `holds` counts how often an interval covers the true share. Widths are over those of
-Wilson's interval of as many hand labels alone, drawn uniformly.
+Wilson's interval of as many hand labels only, drawn uniformly.
 
 python benchmarks/estimate.py --data ../shared/data --predictions minilm=out_of_fold.parquet ... [--json FILE]
 """
@@ -51,7 +51,7 @@ GROUPS = ("year", "phase", "status", "sponsor_class", "country")
 
 @dataclass(frozen=True)
 class Predicted:
-    """What one classifier says of the trials [rows, labels]."""
+    """One classifier's predictions for the trials [rows, labels]."""
 
     name: str
     labels: np.ndarray
@@ -73,7 +73,7 @@ def read_predictions(name: str, file: Path, trials: pl.DataFrame, data: Path) ->
     of_wording = dict(zip(map(wording_hash, table["text"]), answers, strict=True))
     found = [of_wording.get(wording_hash(text)) for text in trials["text"]]
     if lacking := sum(answer is None for answer in found):
-        raise SystemExit(f"{file}: {lacking:,} of {len(found):,} texts have no answer")
+        raise SystemExit(f"{file}: {lacking:,} of {len(found):,} texts have no prediction")
     stated = np.stack(found).astype(np.float32)
     return Predicted(name, stated > 0.5, stated)
 
@@ -138,7 +138,7 @@ class World:
 
 
 def coverage(world: World, rows: int, design: str, draws: int, by_hand: np.ndarray | None) -> dict[str, Any]:
-    """How often the intervals of each group and class hold, and how wide they are."""
+    """Coverage and width of the intervals of each group and class."""
     truth = world.truth
     kinds = ("auto", "ppi, normal")
     held = {kind: np.zeros(truth.shape) for kind in kinds}
@@ -170,7 +170,7 @@ def coverage(world: World, rows: int, design: str, draws: int, by_hand: np.ndarr
         "design": design,
         "draws": draws,
     }
-    often = given[1:] > draws / 5  # groups that nearly always are too small tell nothing
+    often = given[1:] > draws / 5  # groups that nearly always are too small are uninformative
     for kind in kinds:
         if not widths[kind]:
             continue
@@ -196,9 +196,9 @@ def coverage(world: World, rows: int, design: str, draws: int, by_hand: np.ndarr
 
 
 def forecast(world: World, design_name: str, draws: int) -> list[dict[str, Any]]:
-    """For each class: the labels forecast for a precision, and the precision that so many then bring.
+    """For each class: the labels forecast for a precision, and the precision reached with them.
 
-    The precision is the one that 500 hand labels alone would have. Widths fall as the root of the labels,
+    The precision is the one that 500 hand labels only would have. Widths fall as the root of the labels,
     which makes a width that is off into labels that are.
     """
     rows = len(world.holds)
@@ -213,9 +213,9 @@ def forecast(world: World, design_name: str, draws: int) -> list[dict[str, Any]]
     lines = []
     for place, label in enumerate(LABELS):
         wanted = float(high[place] - low[place]) / 2
-        asked = np.zeros((1, len(LABELS)), dtype=bool)
-        asked[0, place] = True
-        needed = int(plan.rows_for(wanted, TAIL, asked)[0, place])
+        chosen = np.zeros((1, len(LABELS)), dtype=bool)
+        chosen[0, place] = True
+        needed = int(plan.rows_for(wanted, TAIL, chosen)[0, place])
         halves = []
         for tally, gold in one.draws(needed, design, draws):
             lower, upper = estimate_shares(tally, gold).bounds(TAIL)
@@ -227,7 +227,7 @@ def forecast(world: World, design_name: str, draws: int) -> list[dict[str, Any]]
 
 
 def timed(folder: Path) -> dict[str, float]:
-    """Seconds and memory of `estimate run` over a registry, in a process of its own."""
+    """Seconds and memory of `estimate run` over a registry, in a separate process."""
     rng = np.random.default_rng(0)
     holds = rng.random((REGISTRY, len(LABELS))) < 0.075
     wrong = rng.random(holds.shape) < 0.01
@@ -342,7 +342,7 @@ def main() -> None:
 
 
 def coverage_table(lines: list[dict[str, Any]], kind: str) -> Table:
-    """How often intervals hold and how wide they are, a row a setting."""
+    """Coverage and width of intervals, one row per setting."""
     title = (
         "trialtune estimate --method auto"
         if kind == "auto"
@@ -380,7 +380,7 @@ def coverage_table(lines: list[dict[str, Any]], kind: str) -> Table:
 
 
 def forecast_table(name: str, lines: list[dict[str, Any]]) -> Table:
-    """What precision was forecast, and what it came to."""
+    """The forecast precision, and the actual one."""
     table = Table(box=box.MARKDOWN, title=f"forecast of {name}")
     for column in ("label", "half width wanted", "hand labels forecast", "half width got", "labels off by"):
         table.add_column(column, justify="left" if column == "label" else "right")

@@ -1,7 +1,7 @@
-"""What `--evidence` adds to the reading of texts: phrases a text, and their tokens for each token of text.
+"""The cost of `--evidence`: phrases per text, and their tokens per token of text.
 
-Each distinct text is read in windows as the task reads it, each distinct phrase of the texts that have
-several once more. Nothing is scored, as time goes with tokens; benchmarks/apply.py measures the time.
+Each distinct text is split into windows as for the task, each distinct phrase of the texts that have
+several once more. Nothing is scored, as time is proportional to tokens; benchmarks/apply.py measures it.
 Some seconds: python benchmarks/evidence.py [--data DIR]
 """
 

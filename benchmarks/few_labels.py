@@ -1,6 +1,6 @@
 """Classifiers from few labels: draws of stop reasons, each method trained on them and scored on others.
 
-Rows are nested: 300 of a draw hold its 100. Every run is a process of its own: `wall s` and `peak MB` are
+Rows are nested: 300 of a draw hold its 100. Every run is a separate process: `wall s` and `peak MB` are
 those of choosing, training and writing, without scoring. `scikit-learn` is what a user would write in
 twenty lines: TF-IDF of words and characters, logistic regression, 0.5. Others are methods of
 `trialtune finetune`. SetFit runs with --setfit, the Python of an environment that has it (setfit 1.2
@@ -44,7 +44,7 @@ def drawn(data: Path, size: int, draw: int) -> pl.DataFrame:
 
 
 def by_scikit_learn(rows: pl.DataFrame, test: pl.DataFrame) -> tuple[np.ndarray, float]:
-    """TF-IDF and logistic regression as a user would write it."""
+    """TF-IDF and logistic regression as in a user's script."""
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - not in other runs
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.multiclass import OneVsRestClassifier  # noqa: PLC0415
@@ -65,10 +65,10 @@ def by_scikit_learn(rows: pl.DataFrame, test: pl.DataFrame) -> tuple[np.ndarray,
 
 
 def by_setfit(rows: pl.DataFrame, test: pl.DataFrame, python: str) -> tuple[np.ndarray, float, float]:
-    """SetFit on the same encoder, in its own environment: what it says, seconds, peak MB."""
+    """SetFit on the same encoder, in its own environment: its predictions, seconds, peak MB."""
     with tempfile.TemporaryDirectory() as name:
-        asked, told = Path(name) / "asked.json", Path(name) / "told.json"
-        asked.write_text(
+        given, answered = Path(name) / "given.json", Path(name) / "answered.json"
+        given.write_text(
             json.dumps(
                 {
                     "encoder": str(embedded_folder(EMBEDDED)),
@@ -81,8 +81,8 @@ def by_setfit(rows: pl.DataFrame, test: pl.DataFrame, python: str) -> tuple[np.n
             )
         )
         script = Path(__file__).with_name("few_labels_setfit.py")
-        subprocess.run([python, str(script), str(asked), str(told)], check=True, stdout=sys.stderr)
-        found = json.loads(told.read_text())
+        subprocess.run([python, str(script), str(given), str(answered)], check=True, stdout=sys.stderr)
+        found = json.loads(answered.read_text())
     return multi_hot(found["said"], LABELS), found["seconds"], found["peak_mb"]
 
 
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--methods", default="scikit-learn,tf-idf,shipped,auto")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--setfit", metavar="PYTHON", help="of an environment that has setfit")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--run", nargs=2, metavar=("METHOD SIZE", "DRAW"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:

@@ -1,4 +1,4 @@
-"""SetFit on the rows of few_labels.py, in an environment of its own (setfit 1.2 wants transformers 4).
+"""SetFit on the rows of few_labels.py, in a separate environment (setfit 1.2 wants transformers 4).
 
 python few_labels_setfit.py ROWS.json OUT.json: ROWS has `encoder` (a folder), `train` and `test` (lists of
 [text, labels]), `labels`, `iterations` (contrastive pairs a row, two ways) and `kind`; OUT gets the labels

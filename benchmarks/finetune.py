@@ -1,7 +1,7 @@
-"""Examples a second, quality and peak memory of a classifier: the reference recipe against ours.
+"""Examples per second, quality and peak memory of a classifier: the reference recipe against ours.
 
 Every row trains the same encoder on the same labelled stop reasons for equally many epochs and
-answers the same held-out texts, in a process of its own:
+answers the same held-out texts, in a separate process:
 
     reference    every text padded to 177 tokens, batch 32, fp32, binary cross entropy, the
                  `transformers` Trainer, threshold 0.5. Timed on a few steps and a few batches
@@ -14,7 +14,7 @@ answers the same held-out texts, in a process of its own:
     stream       `trialtune predict` on the registry as it is, a text a stopped trial, repeats and all
 
 Speeds count texts, take in tokenising for scoring, and leave out the first steps. Rows take turns,
-once a seed; medians are printed. Run it on an otherwise idle machine:
+once per seed; medians are printed. Run it on an otherwise idle machine:
 python benchmarks/finetune.py [--data FOLDER] [--json FILE]
 """
 
@@ -130,7 +130,7 @@ def padding_to(length: int | None, tokenizer: PreTrainedTokenizerFast) -> Encode
 
 @torch.inference_mode()
 def score_plainly(model: PreTrainedModel, texts: Sequence[str], encode: Encode) -> tuple[np.ndarray, float]:
-    """Probabilities of texts, in batches as they come, and texts a second."""
+    """Probabilities of texts, in batches as they come, and texts per second."""
     found, ends = [], []
     for start in range(0, len(texts), BATCH):
         batch = encode(texts[start : start + BATCH])
@@ -153,7 +153,7 @@ def measure_ours(
     classifier = Classifier.from_pretrained(out)
     metrics = classifier.evaluate(test)
     return {
-        "train_per_s": examples / (ends[-1] - ends[WARM]),  # the first is told before training
+        "train_per_s": examples / (ends[-1] - ends[WARM]),  # the first is reported before training
         "score_per_s": speed_of(classifier.raw_probabilities, test["text"].to_list()),
         "peak_mb": memory,
         "micro_f1": metrics.micro_f1,
@@ -162,7 +162,7 @@ def measure_ours(
 
 
 def score_stream(texts: list[str]) -> dict[str, Any]:
-    """Texts a second of a classifier, whose speed does not depend on its weights, on texts with repeats."""
+    """Texts per second of a classifier, whose speed does not depend on its weights, on texts with repeats."""
     model = build_classifier(Encoder.open(EMBEDDED), LABELS, kind=TASK.kind)
     predictor = predictor_of(model, Encoder.open(EMBEDDED).tokenizer, max_length=TASK.max_length)
     return {
@@ -174,7 +174,7 @@ def score_stream(texts: list[str]) -> dict[str, Any]:
 
 
 def speed_of(score: Callable[[list[str]], np.ndarray], texts: list[str]) -> float:
-    """Texts a second, once the kernels are loaded."""
+    """Texts per second, once the kernels are loaded."""
     score(texts[: WARM * BATCH])
     started = time.perf_counter()
     score(texts)
@@ -182,7 +182,7 @@ def speed_of(score: Callable[[list[str]], np.ndarray], texts: list[str]) -> floa
 
 
 def prepare(data: Path | None, rows: int, folder: Path) -> None:
-    """Write train.parquet, test.parquet (distinct texts, nothing shared) and stream.parquet into `folder`."""
+    """Write train.parquet, test.parquet (distinct texts, no overlap) and stream.parquet into `folder`."""
     if data is None:
         write_sample(folder / "sample", SampleSettings(studies=6000))
         import_trials(folder / "sample" / "studies.jsonl.gz", folder / "snapshot.parquet")
@@ -202,9 +202,9 @@ def prepare(data: Path | None, rows: int, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "--data", type=Path, help="folder of stop_reasons_*.parquet (default: made-up trials)"
+        "--data", type=Path, help="folder of stop_reasons_*.parquet (default: synthetic trials)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--rows", type=int, default=1500, help="labelled texts to train on, and to hold out")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)

@@ -1,10 +1,10 @@
-"""Which settings of `trialtune finetune` suit a task: the same rows cross-validated, once a choice.
+"""Which settings of `trialtune finetune` suit a task: the same rows cross-validated, once per choice.
 
 Every choice differs from `plain`, the settings of the shipped recipe for this encoder, in what its name
 says, and scores every row by a classifier that was trained without it. `three seeds` is the mean of
 three plain classifiers' probabilities, what a distilled one could learn from. The interval of a
 difference is that of a paired bootstrap over rows. Rows already scored are kept in --out, so a killed
-run goes on: python benchmarks/finetune_choices.py --data train.parquet --out choices/ [--json FILE]
+run resumes: python benchmarks/finetune_choices.py --data train.parquet --out choices/ [--json FILE]
 """
 
 import argparse
@@ -46,7 +46,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 
 def out_of_fold(rows: pl.DataFrame, choice: dict[str, Any], out: Path, folds: int) -> pl.DataFrame:
-    """`rows`, in their own order, with what classifiers of a choice say that had not seen them."""
+    """`rows`, in their own order, with out-of-fold predictions of a choice."""
     settings = FinetuneSettings(**PLAIN | choice)
     cross_validate(TASK, rows, EMBEDDED, out, settings=settings, folds=folds)
     scored = pl.read_parquet(out / "out_of_fold.parquet")
@@ -54,7 +54,7 @@ def out_of_fold(rows: pl.DataFrame, choice: dict[str, Any], out: Path, folds: in
 
 
 def three_seeds(scored: dict[str, pl.DataFrame]) -> np.ndarray:
-    """What the mean probabilities of the three plain runs say [rows, labels]."""
+    """The mean probabilities of the three plain runs [rows, labels]."""
     runs = [frame for name, frame in scored.items() if name.startswith("plain")]
     mean = np.mean([probabilities_of(frame) for frame in runs], axis=0)
     return (mean >= 0.5) | (mean == mean.max(axis=1, keepdims=True))
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="labelled stop reasons: text and labels")
     parser.add_argument("--out", type=Path, required=True, help="folder of the scored rows")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--rows", type=int, default=4500, help="drawn at random, as common as in the data")
     parser.add_argument("--folds", type=int, default=3)
     options = parser.parse_args()

@@ -1,13 +1,13 @@
-"""Ways to compute a classifier on a CPU: speed, and how far the answers are from fp32's.
+"""Ways to run a classifier on a CPU: speed, and deviation from fp32.
 
-    torch bf16      the folder as it is
+    torch bf16      the original folder
     onnx fp32       `trialtune export --format onnx`
-    per tensor      onnxruntime's `quantize_dynamic`: one scale a weight matrix, one for a batch's activations
+    per tensor      onnxruntime's `quantize_dynamic`: a scale per weight matrix, one for a batch's activations
     per channel     the same with a scale for each output channel of a weight matrix
     trialtune       `--format onnx-int8`: a scale for each output channel, and for each token's activations
 
 The texts are those of stop_reasons_dev.parquet, then real stop reasons for the speed. `alone` is how far an
-answer moves when a text is read by itself instead of among others. Rows take turns; medians of --turns.
+probability changes when a text is scored alone, not among others. Rows take turns; medians of --turns.
 python benchmarks/int8.py --classifier DIR [--json FILE]
 """
 
@@ -36,7 +36,7 @@ from trialtune.evaluation.metrics import score
 from trialtune.experiment.environment import machine, versions
 from trialtune.stages.export import export
 
-ALONE = 100  # texts that are read by themselves, too
+ALONE = 100  # texts that are also scored by themselves
 
 
 def folders(classifier: Path, work: Path) -> dict[str, Path]:
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of stop_reasons_*")
     parser.add_argument("--texts", type=int, default=5000, help="distinct texts to time")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     options = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

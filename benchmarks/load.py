@@ -1,4 +1,4 @@
-"""Clients over HTTP/1.1 that take little of the machine, which the server they drive is to have."""
+"""Lightweight HTTP/1.1 clients, to leave the machine to the server under load."""
 
 import asyncio
 import re
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-TOLERANCE = 0.02  # of a probability: bfloat16 rounds otherwise in other batches; int8 here does not
+TOLERANCE = 0.02  # of a probability: bfloat16 rounding depends on the batch; int8 does not
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _GONE = (ConnectionError, asyncio.IncompleteReadError)
 
 
 class Ask(NamedTuple):
-    """A request, the texts in it (places among all), and the status that is its due."""
+    """A request, the texts in it (places among all), and its expected status."""
 
     body: bytes
     places: range
@@ -27,13 +27,13 @@ Judge = Callable[[Ask, bytes], float]  # the largest error of an answer's probab
 
 @dataclass
 class Tally:
-    """What came of the requests."""
+    """The outcomes of the requests."""
 
     seconds: float = 0.0
     waits: list[float] = field(default_factory=list)  # s, of each request that got its status
-    texts: int = 0  # rightly answered
+    texts: int = 0  # answered correctly
     refused: int = 0  # malformed requests that got their 4xx
-    errors: int = 0  # another status than was due, or none
+    errors: int = 0  # another status than expected, or none
     wrong: int = 0  # an answer that is not that of its texts
     largest: float = 0.0  # difference of a probability from the offline one
     unread: int = 0  # sent when the server had stopped
@@ -72,13 +72,13 @@ class Client:
             writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
-            told = await reader.readexactly(int(length[1])) if length else b""
+            body = await reader.readexactly(int(length[1])) if length else b""
         except BaseException:
             self.close()
             raise
         if b"\r\nconnection: close" in head.lower():
             self.close()
-        return int(head[9:12]), told
+        return int(head[9:12]), body
 
     def close(self) -> None:
         if self._pair:

@@ -1,4 +1,4 @@
-"""The memory of a run, without the weight of PyTorch."""
+"""Memory of a run, without importing PyTorch."""
 
 import resource
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 def peak_mb() -> float:
     """The most memory that this process has held, in MB.
 
-    The kernel's own count where there is one: `getrusage` hands a parent's peak down to its children.
+    The kernel's own count where there is one: `getrusage` inherits a parent's peak.
     """
     status = Path("/proc/self/status")
     if not status.is_file():

@@ -1,4 +1,4 @@
-"""A server as one writes it down first, for benchmarks/serve.py: python naive.py CLASSIFIER PORT."""
+"""A naive server, for benchmarks/serve.py: python naive.py CLASSIFIER PORT."""
 
 import sys
 from typing import Any
@@ -12,13 +12,13 @@ app = FastAPI()
 classify = pipeline("text-classification", model=sys.argv[1], top_k=None)
 
 
-class Asked(BaseModel):
+class Request(BaseModel):
     texts: list[str]
 
 
 @app.post("/predict")
-def predict(asked: Asked) -> Any:
-    return classify(asked.texts, batch_size=32, truncation=True)
+def predict(request: Request) -> Any:
+    return classify(request.texts, batch_size=32, truncation=True)
 
 
 uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")

@@ -1,10 +1,10 @@
-"""Libraries that find near-duplicates and doubtful labels, beside our own code for them.
+"""Libraries for near-duplicates and doubtful labels, compared with trialtune's own code.
 
     near-duplicates    `similar_pairs` against MinHash and MinHashLSH of datasketch, equal hashes and bands
     doubtful labels    `suspects` against find_multilabel_issues_per_class of cleanlab, on the probabilities
-                       of a TF-IDF baseline for rows that it has not seen
+                       of a TF-IDF baseline for held-out rows
 
-Needs them, in an environment of its own: pip install datasketch cleanlab
+Needs them, in a separate environment: pip install datasketch cleanlab
 python benchmarks/peers.py --data DATA
 """
 
@@ -42,7 +42,7 @@ def timed(work: Callable[..., Any], *given: Any) -> tuple[Any, float]:
 
 
 def by_datasketch(texts: list[str]) -> Pairs:
-    """Pairs that MinHashLSH proposes; how similar they are remains to be computed."""
+    """Pairs that MinHashLSH proposes; how similar they are is still to be computed."""
     grams = [[f" {text} "[at : at + 4].encode() for at in range(len(text) - 1)] or [b" "] for text in texts]
     signed = MinHash.bulk(grams, num_perm=64)
     index = MinHashLSH(num_perm=64, params=(16, 4))

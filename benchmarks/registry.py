@@ -3,16 +3,16 @@
 Inputs are made by perturbing real records (see registry_inputs.py), at each size:
 
     v2 import     `trialtune registry import` of JSON Lines as the API gives them
-    AACT import   the same of AACT flat files that say the same
+    AACT import   the same of AACT flat files with the same content
     diff          `trialtune registry diff` of the imported snapshot and a later one: 3% of the trials
-                  changed, 2% new, 0.2% gone, unsorted
+                  changed, 2% new, 0.2% removed, unsorted
     pandas        `pandas.json_normalize` and `to_parquet`, at the smallest size only: it flattens the
                   records, and neither checks, cleans nor hashes them
     Polars        `polars.read_ndjson` and `write_parquet`, likewise
 
-Each row is a process of its own; its time is that of the call, its memory the most that it and its
-workers held together. Everything it writes is removed again. With --baseline, the imports are done by
-another build, too, in turn on the same inputs: its row comes before ours, whose `ratio` is that of the
+Each row is a separate process; its time is that of the call, its memory the most that it and its
+workers held together. Everything it writes is removed again. With --baseline, the imports are also done by
+another build, in turn on the same inputs: its row comes before ours, whose `ratio` is that of the
 records/s. (Snapshots of two builds may have different columns, so diffs are not compared.)
 Run it on an otherwise idle machine:
 python benchmarks/registry.py [--records 10000 100000 581000] [--baseline PYTHON] [--json FILE]
@@ -70,7 +70,7 @@ Call = Callable[[], int]
 def _imported(source: Path, out: Path) -> Call:
     try:
         from trialtune.registry.snapshot.build import import_trials
-    except ImportError:  # a baseline of before
+    except ImportError:  # an older baseline
         from trialtune.registry.snapshot import import_source as import_trials
 
     return lambda: import_trials(source, out, workers=CORES).kept
@@ -124,7 +124,7 @@ _INPUTS = dict(zip(ROWS, ("v2.jsonl", "aact", "snapshot.parquet", "v2.jsonl", "v
 
 
 def watched(name: str, folder: Path, python: Path | None = None) -> dict[str, Any]:
-    """Run one row in a process of its own and sum up the memory of it and its workers 20 times a second."""
+    """Run one row in a separate process and sum up the memory of it and its workers 20 times a second."""
     command = [str(python or sys.executable), __file__, "--row", name, str(folder)]
     process = psutil.Popen(
         command,
@@ -162,7 +162,7 @@ def _size(path: Path) -> int:
 
 
 def run_size(count: int, folder: Path, *, peers: bool, baseline: Path | None) -> list[dict[str, Any]]:
-    """Make the inputs of one size and run every row on them, imports by the baseline, too."""
+    """Make the inputs of one size and run every row on them, imports also by the baseline."""
     from registry_inputs import Records, write_aact, write_later, write_v2
 
     folder.mkdir()
@@ -196,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 100_000, WHOLE])
     parser.add_argument("--baseline", type=Path, help="the Python of another build's environment")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--folder", type=Path, help="where the inputs are made (default: the system's)")
     parser.add_argument("--row", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -225,7 +225,7 @@ def report(rows: list[dict[str, Any]], out: Path | None) -> None:
     console.print(f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB")
     busiest = max(row["foreign_cpu"] for row in rows)
     if busiest > 10:
-        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust these numbers.")
+        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: these numbers are unreliable.")
     for line in verdicts(rows):
         console.print(line, markup=False)
     if out:
@@ -267,7 +267,7 @@ def _ratio(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:
-    """How the rows stand against the targets; those of time and memory are for the whole registry."""
+    """The rows against the targets; those of time and memory are for the whole registry."""
     lines = []
     for name in ROWS[:3]:
         good = [row for row in rows if row["name"] == name and not row["baseline"] and "error" not in row]
@@ -280,10 +280,10 @@ def verdicts(rows: list[dict[str, Any]]) -> list[str]:
             "AACT import": (f"{large['seconds']:,.0f} s (target 240 for the whole)", large["seconds"] <= 240),
             "diff": (f"{large['seconds']:,.1f} s (target 30 for the whole)", large["seconds"] <= 30),
         }
-        told, met = targets[name]
+        result, met = targets[name]
         lean = large["peak_mb"] <= 2048
         lines.append(
-            f"{name}, {large['size']:,} records: {told} {_met(met)};"
+            f"{name}, {large['size']:,} records: {result} {_met(met)};"
             f" {large['peak_mb']:,.0f} MiB (target 2,048) {_met(lean)}"
         )
         if large is not small:

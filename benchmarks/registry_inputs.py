@@ -3,7 +3,7 @@
 Every record keeps the shape of a real one (its fields, lengths, lists and line breaks) under a new NCT id;
 one word in five of its texts is another word of the corpus, so that no two texts are alike and Parquet
 compresses them about as well as real ones. A record depends on its number and the seed alone, and both
-forms of it say the same. Without the real records, those of `trialtune registry sample` are taken.
+forms have the same content. Without the real records, those of `trialtune registry sample` are used.
 """
 
 import copy
@@ -145,7 +145,7 @@ def write_aact(records: Records, count: int, folder: Path) -> None:
 def write_later(
     snapshot: Path, out: Path, *, changed: float = 0.03, new: float = 0.02, removed: float = 0.002
 ) -> None:
-    """Write what the snapshot may be a while later: some trials changed, some added, some gone; unsorted."""
+    """Write a later version of the snapshot: some trials changed, some added, some removed; unsorted."""
     rng = np.random.default_rng(0)
     with (
         pq.ParquetFile(snapshot) as file,

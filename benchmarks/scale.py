@@ -1,9 +1,9 @@
 """Time and peak memory of `trialtune apply` over snapshots of growing size.
 
-A classifier of stop reasons reads real ones (stop_reasons_silver.parquet, one row a stopped trial), one
-of sex eligibility real trials (trials.parquet). Beyond the real rows they come again with two words of
+A classifier of stop reasons reads real ones (stop_reasons_silver.parquet, one row per stopped trial), one
+of sex eligibility real trials (trials.parquet). Beyond the real rows they are repeated with two words of
 the reason, or of the title, swapped; short reasons have few such variants, so more and more repeat.
-Each size is a process of its own; the second row of a size is the same command over a snapshot in
+Each size is a separate process; the second row of a size is the same command over a snapshot in
 which 1% of the trials are new. Everything it writes is removed again. Run it on an otherwise idle machine:
 python benchmarks/scale.py CLASSIFIER_DIR [--trials 1000 10000 100000 581000] [--json FILE]
 """
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("classifier", type=Path)
     parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000, 100_000, WHOLE])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real trials")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.measure:
@@ -83,8 +83,8 @@ def main() -> None:
             real, column = real_rows(task, chosen.data, folder)
             write_snapshot(folder / "snapshot.parquet", real, column, count)
             write_snapshot(folder / "later.parquet", real, column, count, new=count // 100)
-            for told, snapshot in (("first", "snapshot.parquet"), ("1% new", "later.parquet")):
-                rows.append({"name": told, "trials": count, **measured(chosen, folder, snapshot)})
+            for label, snapshot in (("first", "snapshot.parquet"), ("1% new", "later.parquet")):
+                rows.append({"name": label, "trials": count, **measured(chosen, folder, snapshot)})
                 print(rows[-1], file=sys.stderr)
     busiest = max(row["foreign_cpu"] for row in rows)
     show(task, rows, busiest)
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def measured(chosen: argparse.Namespace, folder: Path, snapshot: str) -> dict[str, Any]:
-    """`measure` in a process of its own, with the CPU share (%) that others took meanwhile."""
+    """`measure` in a separate process, with the CPU share (%) that others took meanwhile."""
     command = [sys.executable, __file__, str(chosen.classifier)]
     command += ["--measure", str(folder / snapshot), str(folder / "out")]
     before, started = psutil.cpu_times(), time.perf_counter()

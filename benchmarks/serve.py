@@ -1,6 +1,6 @@
-"""Throughput and waits of `trialtune serve` against other servers of the same weights.
+"""Throughput and latency of `trialtune serve` against other servers of the same weights.
 
-The texts are the real reasons for stopping of stop_reasons_silver.parquet, all rows in their order,
+The texts are the real stop reasons of stop_reasons_silver.parquet, all rows in their order,
 repeats included. Each client sends one request after the other over one kept connection, `--size`
 texts in each; a row ends when all texts are answered or after `--seconds`. Every answer is compared
 with the classifier's own, computed offline; `of offline` is the rate against
@@ -45,7 +45,7 @@ class Pace(NamedTuple):
 
 
 class Offline:
-    """A classifier at work when nobody serves it."""
+    """A classifier scoring offline."""
 
     def __init__(self, folder: Path, texts: Sequence[str]) -> None:
         self._classifier = Classifier.from_pretrained(folder)
@@ -66,17 +66,17 @@ class Offline:
         labels = self._classifier.labels
 
         def error(ask: Ask, body: bytes) -> float:
-            told = service.read(body)
-            if len(told) != len(ask.places):
+            scores = service.read(body)
+            if len(scores) != len(ask.places):
                 return float("inf")
-            found = np.array([[row.get(label, np.inf) for label in labels] for row in told])
+            found = np.array([[row.get(label, np.inf) for label in labels] for row in scores])
             return float(np.abs(found - right[ask.places.start : ask.places.stop]).max())
 
         return error
 
 
 def real_texts(data: Path, folder: Path) -> list[str]:
-    """The reasons, as the task reads them."""
+    """The reasons, normalized by the task."""
     task = open_folder(folder).task
     rows = pl.read_parquet(data / "stop_reasons_silver.parquet")["text"].drop_nulls()
     cleaned = (task.text_of({"text": text}) for text in rows)
@@ -93,7 +93,7 @@ def requests(service: Service, texts: Sequence[str], size: int) -> Iterator[Ask]
 def measure(
     service: Service, offline: Offline, texts: Sequence[str], *, clients: int, size: int, seconds: float
 ) -> dict[str, Any]:
-    """One row: a fresh server, asked by `clients`."""
+    """One row: a new server, under load from `clients`."""
     earlier = offline.time()
     asks = list(requests(service, texts, size))
     with running(service) as server:
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--infinity", type=Path, help="its program; it needs older libraries than ours")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--size", type=int, nargs="+", default=[32], help="texts a request")
+    parser.add_argument("--size", type=int, nargs="+", default=[32], help="texts per request")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--only", nargs="+", help="names of services")
     parser.add_argument("--json", type=Path)

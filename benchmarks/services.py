@@ -1,4 +1,4 @@
-"""The servers that are compared, each in a process of its own and asked as it wants to be."""
+"""The servers that are compared, each in a separate process, with its own request format."""
 
 import os
 import signal
@@ -18,18 +18,18 @@ from pydantic_core import from_json, to_json
 
 _PATIENCE = 180  # s, to load a model
 
-Told = list[dict[str, float]]  # probabilities by label, text by text
+Scores = list[dict[str, float]]  # probabilities by label, text by text
 
 
 @dataclass(frozen=True)
 class Service:
-    """How a server is started, asked and read."""
+    """How a server is started, queried and parsed."""
 
     name: str
     command: tuple[str, ...]  # {port} is put in
     path: str
     ask: Callable[[Sequence[str]], bytes]
-    read: Callable[[bytes], Told]
+    read: Callable[[bytes], Scores]
     calibrated: bool = False  # whether it applies the classifier's decision.json
 
 
@@ -38,7 +38,7 @@ def trialtune(folder: Path, *options: str) -> Service:
     kind = "onnx" if (folder / "model.onnx").exists() else "torch"
     command = (sys.executable, "-m", "trialtune", "serve", str(folder), "--port", "{port}", *options)
 
-    def read(body: bytes) -> Told:
+    def read(body: bytes) -> Scores:
         [rows] = from_json(body)["results"].values()
         return [row["probabilities"] for row in rows]
 
@@ -46,13 +46,13 @@ def trialtune(folder: Path, *options: str) -> Service:
 
 
 def naive(folder: Path) -> Service:
-    """FastAPI over a `transformers` pipeline, as one writes it down first."""
+    """FastAPI over a `transformers` pipeline, the naive way."""
     command = (sys.executable, str(Path(__file__).with_name("naive.py")), str(folder), "{port}")
     return Service("pipeline", command, "/predict", _ask("texts"), lambda body: _scores(from_json(body)))
 
 
 def infinity(program: Path, folder: Path) -> Service:
-    """infinity-emb from an environment of its own."""
+    """infinity-emb from a separate environment."""
     options = ("--device", "cpu", "--no-bettertransformer", "--no-model-warmup", "--url-prefix", "")
     where = ("--host", "127.0.0.1", "--port", "{port}", "--log-level", "error")
     command = (str(program), "v2", "--model-id", str(folder), *options, *where)
@@ -84,7 +84,7 @@ class Running:
 
 @contextmanager
 def running(service: Service) -> Iterator[Running]:
-    """The service on a free port, once it has answered a question; stopped at the end."""
+    """The service on a free port, once it has answered a request; stopped at the end."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     command = [part.replace("{port}", str(port)) for part in service.command]
@@ -129,5 +129,5 @@ def _ask(field: str) -> Callable[[Sequence[str]], bytes]:
     return lambda texts: to_json({field: texts})
 
 
-def _scores(rows: Sequence[Sequence[dict[str, Any]]]) -> Told:
+def _scores(rows: Sequence[Sequence[dict[str, Any]]]) -> Scores:
     return [{one["label"]: one["score"] for one in row} for row in rows]

@@ -1,8 +1,8 @@
-"""The shipped stop-reason classifier beside larger ones: texts a second, size on disk, scores.
+"""The shipped stop-reason classifier compared with larger ones: texts per second, size on disk, scores.
 
 Every row answers the same texts, 25,174 stop reasons with repeats, as `trialtune predict` and `apply` do, in
-int8 by onnxruntime, in turns; medians. The larger encoders have a fresh head, since speed does not depend on
-weights, so they have no scores here. `first label` is one text labelled in a process of its own.
+int8 by onnxruntime, in turns; medians. The larger encoders have a new head, since speed does not depend on
+weights, so they have no scores here. `first label` is one text labelled in a separate process.
 
 python benchmarks/shipped.py --data ../shared/data [--larger embedded:mpnet-base] [--json FILE]
 """
@@ -41,7 +41,7 @@ HALVING = {"Negative", "Safety_Sideeffects"}
 
 
 def exported(name: str, folder: Path) -> Path:
-    """An int8 classifier on an encoder, with a fresh head."""
+    """An int8 classifier on an encoder, with a new head."""
     encoder = Encoder.open(name)
     model = build_classifier(encoder, LABELS, kind=TASK.kind, seed=1)
     decision = Decision(TASK.kind, LABELS, (0.5,) * len(LABELS))
@@ -62,8 +62,8 @@ def first_label(name: str) -> dict[str, float]:
 
 def halving(classifier: Classifier, dev: pl.DataFrame) -> dict[str, float]:
     """Precision and recall of whether one of the labels that halve a trial's evidence is given."""
-    told = predict_trial_stop_reasons(dev["text"], classifier=classifier)
-    given = [HALVING.isdisjoint(labels) for labels in told]
+    found = predict_trial_stop_reasons(dev["text"], classifier=classifier)
+    given = [HALVING.isdisjoint(labels) for labels in found]
     true = [HALVING.isdisjoint(labels) for labels in dev["labels"]]
     both = sum(not one and not other for one, other in zip(given, true, strict=True))
     return {"precision": both / given.count(False), "recall": both / true.count(False)}
@@ -72,9 +72,9 @@ def halving(classifier: Classifier, dev: pl.DataFrame) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of stop_reasons_*.parquet")
-    parser.add_argument("--larger", nargs="*", default=[], help="other encoders, beside MiniLM-L6")
+    parser.add_argument("--larger", nargs="*", default=[], help="other encoders, in addition to MiniLM-L6")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     options = parser.parse_args()
     texts = pl.read_parquet(options.data / "stop_reasons_silver.parquet")["text"].to_list()
     with tempfile.TemporaryDirectory() as aside:
@@ -105,10 +105,10 @@ def main() -> None:
     for header in ("row", "texts/s", "ratio", "MB", "first label, CPU s", "micro-F1", "macro-F1"):
         table.add_column(header, justify="left" if header == "row" else "right", no_wrap=True)
     for name, row in rows.items():
-        told = [f"{row[key]:.3f}" if key in row else "" for key in ("micro_f1", "macro_f1")]
+        found = [f"{row[key]:.3f}" if key in row else "" for key in ("micro_f1", "macro_f1")]
         ratio = rows["shipped"]["texts_per_s"] / row["texts_per_s"]
         cells = [f"{row['texts_per_s']:,.0f}", f"{ratio:.2f}", f"{row['megabytes']:.1f}"]
-        table.add_row(name, *cells, f"{row['first_cpu_s']:.2f}", *told)
+        table.add_row(name, *cells, f"{row['first_cpu_s']:.2f}", *found)
     console = Console(width=110)
     console.print(table)
     shipped = rows["shipped"]
@@ -119,8 +119,8 @@ def main() -> None:
     )
     print_machine(console, 0)
     if options.json:
-        told = {"rows": rows, "machine": machine().model_dump(), "versions": versions()}
-        write_json(options.json, told)
+        found = {"rows": rows, "machine": machine().model_dump(), "versions": versions()}
+        write_json(options.json, found)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Cross-validation of a small task of one's own: seconds, processor time and quality of two builds.
+"""Cross-validation of a small custom task: seconds, processor time and quality of two builds.
 
     python benchmarks/small_task.py --data DATA --baseline ../other/.venv/bin/python --competitor
 
 330 stop reasons of one label each, 30 of each of 11 labels, go through `trialtune crossfit` (MiniLM-L6,
-five folds, the defaults) in a process of its own, the two builds in turn; medians.
+five folds, the defaults) in a separate process, the two builds in turn; medians.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of stop_reasons_train.parquet")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     add_options(parser)
     options = parser.parse_args()
     builds = {"trialtune": Path(sys.executable)}

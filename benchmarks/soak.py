@@ -1,10 +1,10 @@
-"""`trialtune serve` for minutes under clients of whom some send nonsense, and a SIGTERM at the end.
+"""`trialtune serve` for minutes under load, with some malformed requests and a SIGTERM at the end.
 
-The texts are real reasons for stopping, drawn at random; every answer is compared with the classifier's
+The texts are real stop reasons, drawn at random; every answer is compared with the classifier's
 own, computed offline. One request in a hundred is malformed and must get its 4xx. At the end the
-server is told to stop while all clients are asking: what its log says it read must have been
-answered, and all those answers must have arrived. It keeps 5,000 answers, so that both its memory and
-its model are at work: python benchmarks/soak.py CLASSIFIER_DIR [--minutes 10] [--clients 64] [--json FILE]
+server is stopped while all clients are sending: what its log counts as read must have been
+answered, and all those answers must have arrived. It caches 5,000 answers, so that both its cache and
+its model are used: python benchmarks/soak.py CLASSIFIER_DIR [--minutes 10] [--clients 64] [--json FILE]
 Exits 1 when anything was lost, wrong, or failed.
 """
 
@@ -54,7 +54,7 @@ def requests(service: Service, texts: Sequence[str], size: int, seed: int = 13) 
 async def soak(
     server: Running, service: Service, offline: Offline, asks: Iterator[Ask], *, clients: int, seconds: float
 ) -> tuple[Tally, list[float]]:
-    """The clients' tally, and the server's memory every second (MiB) until it is told to stop."""
+    """The clients' tally, and the server's memory every second (MiB) until it is stopped."""
     stopping, resident = asyncio.Event(), []
     driving = asyncio.ensure_future(
         drive(
@@ -77,7 +77,7 @@ async def soak(
 
 
 def logged(path: Path) -> Counter[int]:
-    """Statuses that the server says it answered with."""
+    """Statuses in the server's log."""
     lines = (json.loads(line) for line in path.read_text().splitlines() if line.startswith("{"))
     return Counter(line["status"] for line in lines if line["event"] == "request")
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("classifier", type=Path)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--size", type=int, default=4, help="texts a request")
+    parser.add_argument("--size", type=int, default=4, help="texts per request")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()

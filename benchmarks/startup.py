@@ -1,12 +1,12 @@
-"""What one command costs from a standing start: seconds, processor time, memory; and what is installed.
+"""The cost of one command from a cold start: seconds, processor time, memory; and what is installed.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --baseline ../other/.venv/bin/python --json startup.json
 
 Each build makes its own classifier (MiniLM-L6, hardly trained: its speed does not depend on its weights)
-and snapshot by its own commands. Then every command is run in a process of its own, seven times, the two
+and snapshot by its own commands. Then every command is run in a separate process, seven times, the two
 builds in turn; the medians are shown. `install_mb` is the base installation, without extras: the space on
-disk of the package and of all that it demands. Needs the extras `train` and `embedded`.
+disk of the package and of its dependencies. Needs the extras `train` and `embedded`.
 """
 
 import argparse
@@ -75,7 +75,7 @@ print(size / 1e6)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--baseline", type=Path, help="the Python of another build's environment")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
     options = parser.parse_args()
     builds = {"trialtune": Path(sys.executable)}
     if options.baseline:
@@ -118,7 +118,7 @@ def measure(builds: dict[str, Path], name: str, work: Path) -> dict[str, dict[st
 
 
 def run(python: Path, arguments: list[str], folder: Path) -> dict[str, float]:
-    """One `trialtune` command in a process of its own; stops when it fails."""
+    """One `trialtune` command in a separate process; stops when it fails."""
     command = [str(python), "-m", "trialtune", *arguments]
     done = subprocess.run(
         [sys.executable, "-S", "-c", LAUNCH, *command], cwd=folder, check=True, capture_output=True, text=True

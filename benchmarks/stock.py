@@ -1,4 +1,4 @@
-"""The Trainer of `transformers` as it comes, with a clock: what the benchmarks measure ours against."""
+"""The stock Trainer of `transformers` with a clock, the baseline of the benchmarks."""
 
 import time
 from typing import Any

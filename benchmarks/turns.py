@@ -1,4 +1,4 @@
-"""Rows of a benchmark in processes of their own, taking turns, and the machine that they ran on."""
+"""Runs the rows of a benchmark in separate processes, in turns, and describes the machine."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def own_environment() -> dict[str, str]:
-    """The environment of another build: neither this one's packages nor what this one has set."""
+    """The environment of another build: without this one's packages and variables."""
     ours = ("PYTHONPATH", "GOMP_SPINCOUNT")
     return {name: value for name, value in os.environ.items() if name not in ours}
 
@@ -61,11 +61,11 @@ def in_turns(
     baseline: Sequence[str] | None = None,
     busy: bool = False,
 ) -> tuple[Results, float]:
-    """Run `python COMMAND NAME SEED` for every name and seed; a noisy machine so hits all names alike.
+    """Run `python COMMAND NAME SEED` for every name and seed, so that machine noise affects all names alike.
 
     Each run prints its result as JSON on its last line. `baseline` is another build's command, whose
-    "trialtune" is the row "baseline"; `busy` runs a competitor beside each. Returns the results of each
-    name, one a seed, and the most that other processes used of the CPU between runs, in percent.
+    "trialtune" is the row "baseline"; `busy` runs a competitor in parallel. Returns the results of each
+    name, one per seed, and the most that other processes used of the CPU between runs, in percent.
     """
     commands = {name: [sys.executable, *command, name] for name in names}
     if baseline:
@@ -84,7 +84,7 @@ def in_turns(
 
 
 def peak(*, bf16: bool) -> float:
-    """This machine's matrix-product peak, in operations a second."""
+    """This machine's matrix-product peak, in operations per second."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return matmul_peak(device, torch.bfloat16 if bf16 else torch.float32)
 
@@ -98,4 +98,4 @@ def print_machine(console: Console, busiest: float) -> None:
         f"torch {torch.__version__}"
     )
     if busiest > 10:
-        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: do not trust these numbers.")
+        console.print(f"Others used up to {busiest:.0f}% of the CPU meanwhile: these numbers are unreliable.")

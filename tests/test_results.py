@@ -23,7 +23,7 @@ def test_a_result_is_read_back_whole(tmp_path) -> None:
 def test_a_file_of_something_else_is_refused_by_name(tmp_path) -> None:
     path = tmp_path / "found.json"
     path.write_text(json.dumps({"micro_f1": [0.1, 0.2], "macro_f1": ["much", 1], "per_class": {}}))
-    with pytest.raises(DataError, match=r"found\.json: macro_f1\..*make it again"):
+    with pytest.raises(DataError, match=r"found\.json: macro_f1\..*create it again"):
         Intervals.load(path)
     with pytest.raises(DataError, match="no such file"):
         Intervals.load(tmp_path / "other.json")

@@ -2,7 +2,7 @@
 
     python tools/annotate_pictures.py
 
-A made-up registry is labelled as its makers meant it, 240 texts; then the page is opened in a browser.
+240 texts of a synthetic registry are labelled with their known labels; then the page is opened in a browser.
 """
 
 import tempfile

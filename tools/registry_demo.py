@@ -2,7 +2,7 @@
 
     python tools/registry_demo.py [--data STUDIES.jsonl.gz] [--out FOLDER]
 
-Real studies are taken from ../shared/data when they are there, made-up ones else. Exits with 1 when a
+Real studies are taken from ../shared/data when they are there, synthetic ones otherwise. Exits with 1 when a
 check fails.
 """
 
@@ -85,7 +85,7 @@ def main() -> int:
         try:
             assert process.stdout is not None
             demo = Demo(process.stdout.readline().strip(), chosen.out or Path(scratch))
-            print(f"stand-in of {chosen.data or 'made-up studies'} at {demo.url}")
+            print(f"stand-in of {chosen.data or 'synthetic studies'} at {demo.url}")
             show(demo)
         finally:
             process.kill()
@@ -94,10 +94,10 @@ def main() -> int:
 
 
 def show(demo: Demo) -> None:
-    """The story, step by step."""
+    """The demo, step by step."""
     total = httpx.get(f"{demo.url}/studies?pageSize=1&countTotal=true").json()["totalCount"]
 
-    print("\na sync without a break, through faults on every ninth request")
+    print("\nan uninterrupted sync, through faults on every ninth request")
     whole = demo.run(demo.sync("whole"))
     counts(whole)
     demo.check(f"all {total:,} studies are read and kept", whole["read"] == whole["kept"] == total)
@@ -111,7 +111,7 @@ def show(demo: Demo) -> None:
     resumed = demo.run(demo.sync("registry"))
     counts(resumed)
     demo.check("nothing twice, nothing missing", resumed["read"] == resumed["total"] == total)
-    demo.check("the same bytes as without a break", demo.snapshot("whole") == demo.snapshot("registry"))
+    demo.check("the same bytes as uninterrupted", demo.snapshot("whole") == demo.snapshot("registry"))
 
     print("\nthe registry changes: 3 edited, 1 only touched, 1 new, 2 withdrawn, 1 merged; sync again")
     changes = change(demo)
@@ -122,7 +122,7 @@ def show(demo: Demo) -> None:
     demo.check("only what changed was fetched", updated["read"] == 4 + updated["unchanged"] < total / 4)
     demo.check("the total follows", updated["total"] == total + 1 - 3)
     removed = {row[0]: row[1] for row in pl.read_parquet(demo.folder / "registry/removed.parquet").rows()}
-    demo.check("withdrawn and merged ids are told apart", removed == changes)
+    demo.check("withdrawn and merged ids are distinguished", removed == changes)
     history = pl.read_parquet(
         demo.folder / "registry/snapshot.parquet", columns=["first_seen", "last_changed"]
     )
@@ -135,11 +135,11 @@ def show(demo: Demo) -> None:
         demo.command("registry", "diff", str(demo.folder / "registry"), "--base", old, "--out", out, "--json")
     )
     counts(diff, ("total", "base", "new", "changed", "unchanged", "removed"))
-    demo.check("it says the same", (diff["new"], diff["changed"], diff["removed"]) == (1, 3, 3))
+    demo.check("it agrees", (diff["new"], diff["changed"], diff["removed"]) == (1, 3, 3))
 
 
 def kill_in_the_middle(demo: Demo, out: str, least: int) -> int:
-    """Start a sync, kill it with SIGKILL once some pages have landed; returns their number."""
+    """Start a sync, kill it with SIGKILL once some pages are written; returns their number."""
     parts = demo.folder / out / "parts"
     with subprocess.Popen(demo.sync(out, rate="20"), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and len(list(parts.glob("0*.parquet"))) < least:

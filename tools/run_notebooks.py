@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from trialtune.files import atomic_file
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-_LONG = 24  # characters: a shorter text, such as "Lack of funding", is nobody's in particular
+_LONG = 24  # characters: a shorter text, such as "Lack of funding", does not identify a trial
 
 
 def run_notebook(path: Path, texts: list[str]) -> None:
@@ -38,7 +38,7 @@ def check_shown(path: Path, notebook: Any, texts: list[str]) -> None:
     shown = "\n".join(shown_texts(notebook))
     for text in texts:
         if len(text) >= _LONG and text in shown:
-            raise ValueError(f"{path.name} prints the text of a trial ({text[:8]!r}...); take that out")
+            raise ValueError(f"{path.name} prints the text of a trial ({text[:8]!r}...); remove it")
 
 
 def shown_texts(notebook: Any) -> Iterator[str]:
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of real trials")
     options = parser.parse_args()
     os.environ["TRIALTUNE_DATA"] = str(options.data.resolve())
-    os.environ["TRIALTUNE_LOG_SECONDS"] = "86400"  # progress is nothing to keep
+    os.environ["TRIALTUNE_LOG_SECONDS"] = "86400"  # no progress lines in the saved output
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         run_notebook(path, trial_texts(options.data))
         print(path)

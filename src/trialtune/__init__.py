@@ -1,6 +1,6 @@
 """Adapt a BERT encoder to ClinicalTrials.gov text, prove whether it helped, label the registry.
 
-What stands here is imported when it is first used, so that labelling a text needs no more than it uses.
+The public names are imported on first use, so that labelling a text loads only what it needs.
 """
 
 from importlib import import_module

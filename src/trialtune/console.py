@@ -1,4 +1,4 @@
-"""What a person sees while work goes on, on stderr: lines and bars, or a log where nobody watches."""
+"""Progress on stderr: lines and bars in a terminal, or log lines elsewhere."""
 
 import os
 import time
@@ -20,18 +20,18 @@ console = Console(stderr=True, highlight=False)
 
 
 def tell(line: str) -> None:
-    """Say what is being done."""
+    """Print a message."""
     console.print(line, markup=False, soft_wrap=True)
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that speaks, of several that `torchrun` started."""
+    """Whether this process prints, of several started by `torchrun`."""
     return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 @contextmanager
 def bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar, or lines of a log; yields the function that moves it on by a number of items."""
+    """A progress bar, or lines of a log; yields the function that advances it by a number of items."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     shown = console.is_terminal and is_first_process()
     log = LogLines(f"{label}:", first=0)
@@ -49,10 +49,10 @@ def bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]
 
 
 class LogLines:
-    """Progress as lines of a log, where stderr is no terminal: one at a time, none for short work.
+    """Progress as log lines, where stderr is not a terminal; none for short work.
 
-    `TRIALTUNE_LOG_SECONDS` (30) lie between two lines. The speed is that since `first` items were done,
-    or since the first call: a run that goes on from a checkpoint has not done what came before.
+    `TRIALTUNE_LOG_SECONDS` (30) is the time between lines. The speed is measured from `first` items on,
+    or from the first call: a resumed run has not done the items before its checkpoint.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class LogLines:
         self._start = None if first is None else (first, self._told)
 
     def tell(self, done: int, total: int | None, *, speed: str | None = None) -> None:
-        """Say how far the work is, if a line is due."""
+        """Print the progress, if a line is due."""
         if not console.is_terminal and is_first_process() and (line := self.line(done, total, speed=speed)):
             tell(line)
 
     def line(self, done: int, total: int | None, *, speed: str | None = None) -> str | None:
-        """The line that is due, None before its time; `speed` takes the place of the items a second."""
+        """The line, None before it is due; `speed` replaces the items per second."""
         now = self.clock()
         first, started = self._start = self._start or (done, now)
         if now - self._told < self.seconds:
@@ -83,7 +83,7 @@ class LogLines:
 
 
 def log_seconds() -> float:
-    """Seconds between two lines of a log; raises UsageError when the environment gives no number."""
+    """Seconds between two lines of a log; raises UsageError when the variable is not a number."""
     given = os.environ.get("TRIALTUNE_LOG_SECONDS", "30")
     try:
         return float(given)

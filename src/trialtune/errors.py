@@ -2,16 +2,16 @@
 
 
 class TrialtuneError(Exception):
-    """A problem the user can mend; its message names the file, row or field and the mend."""
+    """A problem the user can fix; its message names the file, row or field and the remedy."""
 
     exit_code = 1
 
 
 class DataError(TrialtuneError):
-    """A file, row or field holds something that cannot be used (exit code 1)."""
+    """A file, row or field is invalid or unusable (exit code 1)."""
 
 
 class UsageError(TrialtuneError):
-    """The command, option or recipe asks for something that does not exist (exit code 2)."""
+    """A command, option or recipe is invalid (exit code 2)."""
 
     exit_code = 2

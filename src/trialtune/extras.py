@@ -1,4 +1,4 @@
-"""Which extra of trialtune brings a package that is not installed."""
+"""Maps missing packages to the extras of trialtune that install them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +23,11 @@ _EXTRA_OF = {package: extra for extra, packages in _EXTRAS.items() for package i
 
 
 class MissingExtraError(UsageError):
-    """A package is not installed that only some of trialtune needs."""
+    """An optional package is not installed."""
 
     @classmethod
     def of(cls, error: BaseException) -> "MissingExtraError | None":
-        """The error in words, when it is that a package of an extra is missing."""
+        """The error with a remedy, when a package of an extra is missing."""
         package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
         extra = _EXTRA_OF.get(package)
         return (
@@ -37,10 +37,10 @@ class MissingExtraError(UsageError):
 
 @contextmanager
 def needing_extras() -> Iterator[None]:
-    """Say which extra to install when a package is missing."""
+    """Name the extra to install when a package is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if told := MissingExtraError.of(error):
-            raise told from error
+        if missing := MissingExtraError.of(error):
+            raise missing from error
         raise

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writing of files and folders, JSON, checksums."""
 
 import errno
 import glob
@@ -16,22 +16,22 @@ from pydantic import BaseModel
 
 from trialtune.errors import DataError, UsageError
 
-_MARK = ".trialtune"  # in every folder that we write and may therefore replace
-_OURS = {"checkpoints", "step.json"}  # what stands in a folder before its first result
+_MARK = ".trialtune"  # in every folder written by trialtune, which may be replaced
+_OURS = {"checkpoints", "step.json"}  # the content of a folder before its first result
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends without error."""
+    """Yield a temporary path next to `path`; rename it to `path` when the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays the same because writers such as savefig choose their format by it.
+    # The suffix is kept because writers such as savefig choose their format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     temporary.touch()
     mode = temporary.stat().st_mode
-    temporary.unlink()  # some writers want a new name
+    temporary.unlink()  # some writers need a new path
     try:
         yield temporary
-        temporary.chmod(mode)  # that of the umask, where the writer made it private
+        temporary.chmod(mode)  # from the umask, where the writer made it private
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -39,9 +39,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `path`; it takes the place of `path` at the end.
+    """Yield an empty temporary folder next to `path`; it replaces `path` at the end.
 
-    Raises UsageError when `path` holds files that are not ours.
+    Raises UsageError when `path` holds files not written by trialtune.
     """
     check_replaceable(path)
     path = path.absolute()  # so that "." has a name
@@ -51,7 +51,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     mark = temporary / _MARK
     try:
-        mark.write_text("Made by trialtune; replaced as a whole when it is made again.\n")
+        mark.write_text("Written by trialtune; replaced as a whole when it is written again.\n")
         yield temporary
         _share(temporary, mark.stat().st_mode)
         if path.exists():
@@ -63,7 +63,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def recover(path: Path) -> None:
-    """Put right what a killed `atomic_folder` left beside `path`; only where nobody else writes `path`."""
+    """Clean up after a killed `atomic_folder`; only where no other process writes `path`."""
     _put_right(path, lambda left: True)
 
 
@@ -84,7 +84,7 @@ def _is_of_the_dead(left: Path) -> bool:
     except ProcessLookupError:
         return True
     except (ValueError, OSError):
-        pass  # no name of ours, or somebody else's process
+        pass  # not a name written here, or another user's process
     return False
 
 
@@ -96,19 +96,19 @@ def _share(folder: Path, mode: int) -> None:
 
 
 def check_replaceable(path: Path, *, inputs: Iterable[Path] = ()) -> None:
-    """Make sure that a folder may be written at `path`, before the work whose result it will hold.
+    """Check that a folder can be written at `path`, before the work whose result it will hold.
 
-    Raises UsageError when something stands there that trialtune did not make or that holds one of
-    `inputs`, and PermissionError when nothing can be written there.
+    Raises UsageError when the path holds something that trialtune did not write, or one of
+    `inputs`, and PermissionError when it is not writable.
     """
     if path.is_file():
         raise UsageError(f"--out {path}: is a file; give a folder")
     held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if held - _OURS and _MARK not in held:
-        raise UsageError(f"--out {path}: holds files that trialtune did not make; give a new or empty folder")
+        raise UsageError(f"--out {path}: holds files not written by trialtune; give a new or empty folder")
     for read in inputs:
         if read.resolve().is_relative_to(path.resolve()):
-            raise UsageError(f"--out {path}: would replace {read}, which is read; give another folder")
+            raise UsageError(f"--out {path}: would replace the input {read}; give another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(errno.EACCES, "Permission denied", str(path.parent))
@@ -131,7 +131,7 @@ def read_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes; those of an unchanged file are read once a process."""
+    """Hex SHA-256 of a file's bytes; an unchanged file is read once per process."""
     state = _state_of(path)
     if state not in _digests:
         with path.open("rb") as handle:
@@ -140,7 +140,7 @@ def sha256_of(path: Path) -> str:
 
 
 class HashedFile(io.RawIOBase):
-    """A file to be read from its beginning; at its end, `sha256_of` knows it without reading it again."""
+    """A file read from its beginning; at its end, `sha256_of` has its checksum cached."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -153,7 +153,7 @@ class HashedFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read the next bytes into a buffer; returns how many, none at the end."""
+        """Read the next bytes into a buffer; returns how many, 0 at the end."""
         count = self._file.readinto(buffer)
         self._hash.update(memoryview(buffer)[:count])
         if not count:
@@ -171,20 +171,20 @@ _digests: dict[_State, str] = {}
 
 
 def _state_of(path: Path) -> _State:
-    """What changes when a file does: its path, size and time of the last change."""
+    """Identifies a file's content: its path, size and modification time."""
     about = path.stat()
     return str(path.resolve()), about.st_size, about.st_mtime_ns
 
 
 def folder_digest(folder: Path) -> list[tuple[str, str]]:
-    """(name, SHA-256) of the weights and settings that lie in a model's folder."""
+    """(name, SHA-256) of the weights and settings in a model's folder."""
     kinds = (".json", ".onnx", ".safetensors", ".bin")
     files = sorted(file for file in folder.iterdir() if file.suffix in kinds)
     return [(file.name, sha256_of(file)) for file in files if file.name not in ("step.json", "metrics.json")]
 
 
 def fingerprint(*values: Any) -> str:
-    """Hex SHA-256 of JSON-able values and settings: equal ones have equal fingerprints."""
+    """Hex SHA-256 of JSON-serializable values and settings: equal ones have equal fingerprints."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -195,7 +195,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Say in words what keeps files from being written: no permission, no space, a file in the way."""
+    """Turn errors in writing files (permissions, space, an existing file) into a DataError."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield

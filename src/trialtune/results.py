@@ -1,4 +1,4 @@
-"""The base of every result class: frozen, validated; its JSON file is its dump, and is read back whole."""
+"""The base of every result class: frozen, validated; saved as JSON and loaded back."""
 
 from pathlib import Path
 from typing import Self
@@ -10,7 +10,7 @@ from trialtune.files import read_json, write_json
 
 
 class Result(BaseModel):
-    """What a step found out; an unknown name is an error."""
+    """The result of a step; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,5 +27,5 @@ class Result(BaseModel):
             problem = error.errors()[0]
             place = ".".join(map(str, problem["loc"]))
             raise DataError(
-                f"{path}: {place}: {problem['msg']}; this is not what this version writes: make it again"
+                f"{path}: {place}: {problem['msg']}; not written by this version: create it again"
             ) from error

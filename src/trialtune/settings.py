@@ -1,4 +1,4 @@
-"""The base of every settings class: frozen, validated, strict about names; and how a user sets them."""
+"""The base of every settings class: frozen, validated, strict about names; and parsing of overrides."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class Settings(BaseModel):
 
 
 def panel(name: str) -> JsonDict:
-    """A field's `json_schema_extra`: the heading in --help of its option, or of those of its settings."""
+    """A field's `json_schema_extra`: the heading in --help of its option or nested options."""
     return {"panel": name}
 
 
@@ -25,7 +25,7 @@ _Model = TypeVar("_Model", bound=Settings)
 
 
 def validated(model: type[_Model], values: Mapping[str, Any], *, where: str) -> _Model:
-    """Settings from plain values; raises UsageError naming each wrong key and the nearest right one."""
+    """Settings from plain values; raises UsageError naming each wrong key and the closest valid one."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -38,7 +38,7 @@ def set_value(values: dict[str, Any], override: str) -> None:
 
     Raises UsageError when it is not of that form.
     """
-    import yaml  # noqa: PLC0415 - only here, and the command line reads this file at every start
+    import yaml  # noqa: PLC0415 - only here, and every command imports this file
 
     key, equals, text = override.partition("=")
     if not equals or not key:
@@ -46,7 +46,7 @@ def set_value(values: dict[str, Any], override: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"--set {override!r}: {text!r} is not a YAML value") from error
+        raise UsageError(f"--set {override!r}: {text!r} is not valid YAML") from error
     *parents, last = key.split(".")
     for parent in parents:
         child = values.setdefault(parent, {})
@@ -57,14 +57,14 @@ def set_value(values: dict[str, Any], override: str) -> None:
 
 
 def nearest(name: str, options: Sequence[str]) -> str:
-    """`; did you mean ...?`, or all there is to choose from."""
+    """`; did you mean ...?`, or all options."""
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; choose one of {', '.join(options)}"
 
 
 def _explain(model: type[BaseModel], source: str, problem: Any) -> str:
-    """One line of a validation problem: where, what, and the nearest right name or the mend."""
-    *parents, last = problem["loc"] or [""]  # nowhere: a rule over several settings, which names them
+    """One line of a validation problem: where, what, and the closest valid name or the remedy."""
+    *parents, last = problem["loc"] or [""]  # empty: a rule over several settings, which names them
     where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     match problem["type"]:
         case "extra_forbidden":
@@ -79,7 +79,7 @@ def _explain(model: type[BaseModel], source: str, problem: Any) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: list[str | int]) -> list[str]:
-    """Names of the settings beside a place in a settings class."""
+    """Names of the settings at a location in a settings class."""
     for part in location:
         field = model.model_fields.get(str(part))
         if field is None:

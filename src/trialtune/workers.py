@@ -1,4 +1,4 @@
-"""Work shared among processes: results come in order, and only a few are held at a time."""
+"""Parallel work in processes: results in order, with only a few in memory at a time."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ from trialtune.errors import DataError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD = 3  # items under way for every worker: the slowest of them must not leave the others idle
+_AHEAD = 3  # items queued per worker, so that a slow one does not leave the others idle
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -29,8 +29,8 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """`function` of each item, in the items' order; `function`, items and results must pickle.
 
-    One worker is this very process. More are started afresh rather than forked, since the threads
-    of Polars and of the tokeniser do not survive a fork: a script must stand behind
+    A single worker is this process. More are spawned rather than forked, since the threads
+    of Polars and of the tokeniser do not survive a fork: a script must guard its entry point with
     `if __name__ == "__main__":`. Raises DataError when a worker dies.
     """
     if workers == 1:
@@ -49,14 +49,14 @@ def in_order(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DataError(
-            "a worker process died, most often for want of memory; give fewer --workers"
+            "a worker process died, most often for lack of memory; use fewer --workers"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _prepare(function: Callable[[Any], Any]) -> None:
-    """Make a worker ready: one thread, deaf to Ctrl-C, which is the parent's to answer."""
+    """Initialize a worker: one thread, ignoring Ctrl-C, which the parent handles."""
     _Worker.function = function
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -64,7 +64,7 @@ def _prepare(function: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers, and they would wait for work for ever."""
+    """End the worker when its parent is killed, which cannot end it."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -72,7 +72,7 @@ def _end_with_parent() -> None:
 
 
 class _Worker:
-    function: Callable[[Any], Any]  # set in a worker: sent once, not with every item
+    function: Callable[[Any], Any]  # set once per worker, not sent with every item
 
 
 def _call(item: Any) -> Any:

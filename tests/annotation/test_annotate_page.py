@@ -78,9 +78,9 @@ def test_every_key(labelling, browser, task, pool_file, scheme) -> None:
         assert press(page, "0", "Enter") == "Saved: none."
         press(page, "Backspace")
         press(page, "b")
-        assert press(page, "b") == "You said: unsure."
+        assert press(page, "b") == "Your answer: unsure."
         assert ready(page) == second and page.locator("#note").input_value() == "u is 1 letter"
-        assert press(page, "b") == "You said: money, safety." and ready(page) == first
+        assert press(page, "b") == "Your answer: money, safety." and ready(page) == first
         assert press(page, "b") == "There is no earlier text."
         assert press(page, "3", "2", "Enter").startswith("Saved: money, people")
         page.locator("#keys").uncheck()
@@ -116,7 +116,7 @@ def test_one_of_many_and_a_long_text(labelling, browser, one_of_many, pool_file)
         assert heights[0] > heights[1] > 100
         while page.locator("#work").is_visible():
             press(page, "3", "Enter")
-        assert "Every text is answered." in page.locator("#said").text_content()
+        assert "All texts are answered." in page.locator("#said").text_content()
     assert set(read(running.out)["labels"]) <= {"people", "safety"} and len(read(running.out)) == 11
 
 
@@ -148,7 +148,7 @@ def test_two_tabs(labelling, browser, task, pool_file) -> None:
         other.goto(running.address)
         assert ready(other) == first
         press(page, "1", "Enter")
-        assert "It had been answered before; this answer counts." in press(other, "2", "Enter")
+        assert "It replaces an earlier answer." in press(other, "2", "Enter")
         assert ready(other) == ready(page)
     assert [*read(running.out)["labels"]] == ["money", "people"]
 
@@ -162,7 +162,7 @@ def test_disagreements_are_settled(labelling, browser, task, tmp_path) -> None:
     with labelling(task, None, annotator="Hedy") as running, browser.opened(running.address) as page:
         assert ready(page) == "text 1"
         assert page.locator("#opinions li").all_text_contents() == ["Ada: money", "Grace: people"]
-        assert press(page, "2", "Enter").endswith("The last one is saved.")
+        assert press(page, "2", "Enter").endswith("This was the last text.")
     last = read(running.out).to_dicts()[-1]
     assert (last["annotator"], last["status"], last["labels"]) == ("Hedy", "adjudicated", "people")
 
@@ -177,9 +177,9 @@ def test_predictions_are_reviewed(labelling, browser, task, pool_file) -> None:
     pool = read_pool(task, data, review=True)
     with labelling(task, pool) as running, browser.opened(running.address) as page:
         ready(page)
-        assert page.locator("#suggestion").text_content() == "The model says: money 60 %"
+        assert page.locator("#suggestion").text_content() == "The model predicts: money 60 %"
         press(page, "Enter")
         press(page, "1", "Enter")
-        assert "Every text is answered" in press(page, "s")
+        assert "All texts are answered" in press(page, "s")
     rows = read(running.out)
     assert rows["labels"].to_list() == ["money", "people", ""] and set(rows["reviewed"]) == {"true"}

@@ -35,21 +35,21 @@ def test_what_is_asked_for_wrongly(own, task, tmp_path, pool_file) -> None:
     out = tmp_path / "labels.csv"
     data = pool_file(3, stratum=["x"] * 3, drawing_probability=[0.5] * 3)
     for given, said, code in (
-        (["--data", data, "--suggest"], "the rows of a sample sheet are labelled without", 2),
+        (["--data", data, "--suggest"], "a sample sheet must be labelled without", 2),
         (["--data", data, "--review"], "has no columns needs_review and labels", 2),
         (["--data", data, "--review", "--adjudicate"], "not both", 2),
-        (["--data", data, "--mix", "often=1"], "'often' is none of random, uncertain, rare", 2),
+        (["--data", data, "--mix", "often=1"], "'often' is not one of random, uncertain, rare", 2),
         (["--data", data, "--mix", "random=0,uncertain=1", "--double", "0.1"], "more than the share", 2),
         (["--data", data, "--mix", "random"], "write random=", 2),
         (["--data", tmp_path / "none.csv"], "no such file", 1),
-        (["--adjudicate"], "annotators disagree on none of its texts", 1),
+        (["--adjudicate"], "annotators do not disagree on any of its texts", 1),
         ([], "no data; give --data", 2),
     ):
         message, exit_code = refused(own, "--out", out, *given)
         assert said in " ".join(message.split()) and exit_code == code, message
     held = LabelsFile(out, task)
     message, code = refused(own, "--out", out, "--data", data)
-    assert "another process writes it" in message and code == 2
+    assert "in use by another process" in message and code == 2
     held.close()
 
 
@@ -85,7 +85,7 @@ def test_corrections_of_predictions_go_into_training(own, task, tmp_path) -> Non
     assert rows[0]["reviewed"] == "true" and rows[0]["drawing_probability"] == "0.25"
     read = read_examples(task, tmp_path / "labels.csv", None, quarantine=tmp_path / "q.jsonl")
     assert read.frame["labels"].to_list() == [["money"]]
-    with pytest.raises(UsageError, match="give it as --data"):
+    with pytest.raises(UsageError, match="pass it as --data"):
         read_examples(task, tmp_path / "labels.csv", tmp_path / "labels.csv", quarantine=tmp_path / "q.jsonl")
     again = LabelsFile(tmp_path / "labels.csv", task)
     again.append([Answer("NCT00000002", "b", ("people",), "Ada")])

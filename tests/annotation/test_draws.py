@@ -136,7 +136,7 @@ def test_ranking_asks_for_rare_labels_and_for_doubt() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"mix": {"random": 0.5, "often": 0.5}}, "'often' is none of random, uncertain, rare"),
+        ({"mix": {"random": 0.5, "often": 0.5}}, "'often' is not one of random, uncertain, rare"),
         ({"mix": {"random": 0.5}}, "add up to 1, not 0.5"),
         ({"mix": {"random": 0.2, "rare": 0.8}, "double": 0.5}, "--double 0.5 is more than the share"),
     ],

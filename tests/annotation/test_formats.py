@@ -33,12 +33,12 @@ ARGILLA = {
 @pytest.mark.parametrize(
     ("name", "expected", "skipped", "left_out"),
     [
-        ("label_studio.json", STUDIO, ["skipped"], {"nobody has read it": 1}),
-        ("label_studio_min.json", STUDIO, [], {"nobody has read it": 1}),
-        ("label_studio.csv", STUDIO, [], {"nobody has read it": 1}),
-        ("label_studio_tab.csv", STUDIO, [], {"nobody has read it": 1}),
-        ("argilla_flat.json", ARGILLA, ["discarded"], {"nobody has read it": 1, "draft": 1}),
-        ("argilla.json", ARGILLA | {("draft", ONE): ("money",)}, ["discarded"], {"nobody has read it": 1}),
+        ("label_studio.json", STUDIO, ["skipped"], {"not annotated": 1}),
+        ("label_studio_min.json", STUDIO, [], {"not annotated": 1}),
+        ("label_studio.csv", STUDIO, [], {"not annotated": 1}),
+        ("label_studio_tab.csv", STUDIO, [], {"not annotated": 1}),
+        ("argilla_flat.json", ARGILLA, ["discarded"], {"not annotated": 1, "draft": 1}),
+        ("argilla.json", ARGILLA | {("draft", ONE): ("money",)}, ["discarded"], {"not annotated": 1}),
     ],
 )
 def test_files_of_other_programs(task, name, expected, skipped, left_out) -> None:
@@ -118,7 +118,7 @@ def test_labels_files_are_put_together(own, task, tmp_path) -> None:
             "'monye' is no",
         ),
         ('[{"fields": {"text": "t"}, "responses": {"q": [], "r": []}}]', "which of q, r has the labels"),
-        ('[{"some": "thing"}]', "of no known program"),
+        ('[{"some": "thing"}]', "unknown format"),
         ("[1]", "no rows with named fields"),
         ("{", "not valid JSON"),
     ],

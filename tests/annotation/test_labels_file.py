@@ -74,16 +74,20 @@ def test_a_whole_last_row_without_its_line_break_is_kept(written, task) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("Ada,labelled", "Ada,labeled", "row 1: status 'labeled' is none; did you mean 'labelled'"),
-        ("text 1,money", "text 1,monye", "row 1, labels: 'monye' is no label of own; did you mean 'money'"),
+        ("Ada,labelled", "Ada,labeled", "row 1: status 'labeled' is not valid; did you mean 'labelled'"),
+        (
+            "text 1,money",
+            "text 1,monye",
+            "row 1, labels: 'monye' is not a label of own; did you mean 'money'",
+        ),
         ("text 1,money", 'text "1,money', "row 1"),
         ("text 1,money,Ada", "text 1,money", "row 1: has 9 cells, the header 10"),
         (",status", ",state", "has no column status"),
-        (",note,", ",status,", "two columns are called 'status'"),
-        ("2026-01-01T00:00:01Z", "Friday", "row 1: answered_at 'Friday' is no time"),
+        (",note,", ",status,", "two columns are named 'status'"),
+        ("2026-01-01T00:00:01Z", "Friday", "row 1: answered_at 'Friday' is not a time"),
         (",Ada,", ",,", "row 1: annotator is empty"),
         ("NCT00000001,", f"{HEADER}\nNCT00000001,", "row 1: status 'status'"),
-        (",", ";", "not divided by commas"),
+        (",", ";", "not separated by commas"),
     ],
 )
 def test_edited_by_hand_half_way(written, task, old, new, said) -> None:
@@ -113,7 +117,7 @@ def test_one_process_at_a_time(written, task) -> None:
     code = "import sys; from pathlib import Path; from trialtune.annotation.labels_file import LabelsFile;"
     code += "from trialtune import load_task; LabelsFile(Path(sys.argv[1]), load_task('sex'))"
     other = subprocess.run([sys.executable, "-c", code, written], capture_output=True, text=True, check=False)
-    assert "UsageError" in other.stderr and "another process writes it" in other.stderr
+    assert "UsageError" in other.stderr and "in use by another process" in other.stderr
     file.close()
     with pytest.raises(UsageError, match=r"written as \.csv"):
         LabelsFile(written.with_suffix(".txt"), task)
@@ -178,11 +182,11 @@ def test_training_takes_the_answers_that_count(out, task) -> None:
         "unsure": 1,
         "skipped": 1,
         "no label": 1,
-        "another annotator says the same": 2,
+        "another annotator gave the same labels": 2,
         "settled by adjudication": 2,
-        "most annotators say otherwise": 1,
+        "most annotators gave other labels": 1,
     }
-    assert found.dropped == {DISAGREE: 2, "text is not the one that was labelled": 1}
+    assert found.dropped == {DISAGREE: 2, "text has changed since it was labelled": 1}
     assert [row["row"] for row in found.quarantined if row["reason"] == DISAGREE] == [8, 9]
     kept = found.frame.height + sum(found.unlabelled.values()) + sum(found.dropped.values())
     assert found.read == kept == 16

@@ -85,7 +85,7 @@ def test_going_back_over_answers_that_the_pool_lacks(opened, task, pool_file) ->
 def test_what_is_refused(opened, task, one_of_many, pool_file) -> None:
     session = opened(read_pool(task, pool_file(5)))
     item = session.next().item
-    with pytest.raises(UsageError, match="'monye' is no label of own; did you mean 'money'"):
+    with pytest.raises(UsageError, match="'monye' is not a label of own; did you mean 'money'"):
         session.answer(item.place, item.key[1], Said(("monye",)))
     with pytest.raises(UsageError, match="status 'adjudicated'"):
         session.answer(item.place, item.key[1], Said(("money",), status="adjudicated"))
@@ -143,7 +143,7 @@ def test_the_forecast_of_what_can_and_what_cannot_be_learnt(task) -> None:
     texts = [f"word{row.argmax()} {chance.integers(99)}" for row in gold]
     learner, ways = TfIdfLearner(task, texts), ["random"] * 240
     easy = forecast(learner, learner.features(texts), gold, ways, labels=["a", "b", "c"], kind="multi_label")
-    assert easy.micro.later[-1].f1 > 0.95 and easy.advice.startswith("You may stop") and easy.at_random
+    assert easy.micro.later[-1].f1 > 0.95 and easy.advice.startswith("You can stop") and easy.at_random
     assert [point.labels for point in easy.macro.later] == [240, 290, 360, 480]
     shuffled = gold[chance.permutation(240)]
     noise = forecast(

@@ -60,7 +60,7 @@ def no_classifiers(folder: Path, made: Path, encoder: str) -> Iterator[tuple[Pat
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (made / "adapter" / name).write_text("{}")
     yield made / "adapter", r"no task\.json.*trialtune finetune"
-    yield folder / "model.onnx", "is a file; give the folder"
+    yield folder / "model.onnx", "is a file; give a classifier's folder"
     yield made / "missing", "no such classifier.*trialtune finetune"
     yield made / "two" / "missing", "no such classifier.*trialtune finetune"
 
@@ -81,7 +81,7 @@ def test_paths_that_are_no_classifier(folder, tiny_encoder, tmp_path) -> None:
         ("{", "not valid JSON"),
         ("[]", "describes no task"),
         ({"name": "weather", "shipped": True, "max_length": 9}, "no shipped task is called 'weather'"),
-        ({"name": "stop-reasons", "shipped": True, "max_length": "long"}, "'long' is no number of tokens"),
+        ({"name": "stop-reasons", "shipped": True, "max_length": "long"}, "'long' is not a number of tokens"),
         ({"name": "own", "kind": "multi_label"}, "describes no task .labels"),
         ({"name": "sex", "shipped": True, "max_length": 9}, "are not those of the task sex"),
     ],
@@ -115,7 +115,7 @@ def test_no_list_of_texts(classifier, bad) -> None:
 
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame, pl.DataFrame, pa.table])
 def test_a_table_is_not_read_by_the_names_of_its_columns(classifier, kind) -> None:
-    with pytest.raises(UsageError, match="give it to predict_frame"):
+    with pytest.raises(UsageError, match="use predict_frame"):
         classifier.predict(kind({"text": ["slow"]}))
 
 
@@ -160,13 +160,13 @@ BAD_TABLES: list[tuple[Callable[[], Any], str]] = [
     (lambda: pd.DataFrame({"why_stopped": [b"slow"]}), "why_stopped holds Binary; it must hold text"),
     (lambda: pd.DataFrame({"why_stopped": ["slow", 3]}), r"row 2: column why_stopped holds 3 \(int\)"),
     (lambda: pd.DataFrame({"why_stopped": ["slow", b"x"]}), r"row 2: column why_stopped holds b'x' \(bytes"),
-    (lambda: pd.DataFrame([["a", "b"]], columns=["text", "text"]), "2 columns are called text; rename"),
+    (lambda: pd.DataFrame([["a", "b"]], columns=["text", "text"]), "2 columns are named text; rename"),
     (lambda: pd.DataFrame({"text": ["slow"], "nct_id": [3]}), "nct_id holds Int64; it must hold text"),
-    (lambda: pl.DataFrame({"title": ["slow"]}), "has the columns title; give one called text"),
-    (pl.DataFrame, "has no columns; give one called text"),
+    (lambda: pl.DataFrame({"title": ["slow"]}), "has the columns title; it needs one named text"),
+    (pl.DataFrame, "has no columns; it needs one named text"),
     (lambda: pl.DataFrame({"Text": ["a"], " text ": ["b"]}), "'Text' and ' text ' could both be the column"),
     (lambda: pl.DataFrame({"text": [["a", "b"]]}), "column text holds List.String.; it must hold text"),
-    (lambda: pa.table([pa.array(["a"])] * 2, names=["text", "text"]), "2 columns are called text; rename"),
+    (lambda: pa.table([pa.array(["a"])] * 2, names=["text", "text"]), "2 columns are named text; rename"),
     (lambda: {"text": ["slow"], "nct_id": []}, "columns differ in length .text 1, nct_id 0."),
     (lambda: {"text": [3]}, "text holds Int64; it must hold text"),
 ]
@@ -183,7 +183,7 @@ def test_tables_that_hold_no_text(classifier, place) -> None:
     "bad", [["slow"], [{"text": "slow"}], "slow", None, pd.Series(["slow"], name="text"), {"text": "slow"}]
 )
 def test_no_table_at_all(classifier, bad) -> None:
-    with pytest.raises(UsageError, match=r"a table is wanted|not a list of cells"):
+    with pytest.raises(UsageError, match=r"expected a table|not a list of cells"):
         classifier.predict_frame(bad)
 
 
@@ -236,5 +236,5 @@ def test_labels_called_like_our_columns_lose_nothing(make_classifier, tmp_path) 
 def test_labels_that_cannot_be_told_apart_in_a_cell_are_refused(tmp_path, label) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(json.dumps({"name": "own", "kind": "multi_label", "labels": ["other", "b", label]}))
-    with pytest.raises(UsageError, match=r"own\.yaml.*labels: '.*' (holds neither|cannot be told)"):
+    with pytest.raises(UsageError, match=r"own\.yaml.*labels: '.*' (has neither|contains other)"):
         load_task(path)

@@ -1,4 +1,4 @@
-"""The classifiers that come with the installation."""
+"""The classifiers shipped with the installation."""
 
 import shutil
 import subprocess
@@ -116,7 +116,7 @@ def test_a_name_goes_before_a_folder_and_says_so(tmp_path, monkeypatch, make_cla
 
 
 def test_another_name_is_told_which_there_are() -> None:
-    with pytest.raises(DataError, match="comes with trialtune \\(sex, stop-reasons\\)"):
+    with pytest.raises(DataError, match="shipped with trialtune \\(sex, stop-reasons\\)"):
         open_folder("stop-reason")
 
 
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage) -> None:
         decision.write_text(decision.read_text().replace("review", "reviev"))
     else:
         (folder / "SHA256SUMS").unlink()
-    with pytest.raises(DataError, match="install it again"):
+    with pytest.raises(DataError, match="reinstall it"):
         open_folder("sex")
 
 

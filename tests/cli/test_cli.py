@@ -443,7 +443,7 @@ def test_an_overlap_of_training_and_test_rows_is_refused(work, tiny_encoder) -> 
     [
         ([], "--adapter is missing"),
         (["--train-sizes", "50,many"], "write numbers of rows, and all"),
-        (["--train-sizes", "50,5"], "cannot be divided"),
+        (["--train-sizes", "50,5"], "cannot be split"),
     ],
 )
 def test_compare_says_what_it_needs(given: list[str], said: str, tmp_path: Path) -> None:

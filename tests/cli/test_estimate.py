@@ -127,7 +127,7 @@ def test_what_is_printed(say, tmp_path) -> None:
     code, out, _ = say("estimate", "plan", "labelled", "--rows", 50, "--json")
     assert PlanResult.model_validate(json.loads(out)).rows == 50
     code, out, _ = say("estimate", "plan", "labelled", "--precision", 0.08)
-    assert code == 0 and "rows for ±8" in out and "by hand alone" in out
+    assert code == 0 and "rows for ±8" in out and "by hand only" in out
 
 
 @pytest.mark.parametrize("method", ["hand", "exact", "stratified", "ppi"])

@@ -78,7 +78,8 @@ def test_diff_against_a_list(snapshots: tuple[Path, Path], tmp_path: Path) -> No
     told = run("diff", snapshots[1], "--base", tmp_path / "ids.txt", "--out", tmp_path / "diff")
     assert "bad ids in the base" in told
     assert "changed  " in told and "–" in told
-    assert "tells of new and removed" in (tmp_path / "diff" / "summary.html").read_text().replace("\n   ", "")
+    page = (tmp_path / "diff" / "summary.html").read_text().replace("\n   ", "")
+    assert "there are only new and removed" in page
 
 
 def test_info_show_and_sql(snapshots: tuple[Path, Path], tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_ids_that_never_existed_are_named(url, tmp_path, registry_server):
     (tmp_path / "ids.txt").write_text("\n".join([*ids, "NCT00000001", "NCT00000002"]))
     arguments = ("--out", tmp_path / "o", "--base-url", url, "--ids", tmp_path / "ids.txt")
     first = sync(*arguments)
-    assert "2 ids that the registry does not know: NCT00000001, NCT00000002" in first.stderr
+    assert "2 ids unknown to the registry: NCT00000001, NCT00000002" in first.stderr
     counts = first.stdout.split()
     assert [counts[counts.index(name) + 1] for name in ("total", "removed", "unknown")] == ["3", "0", "2"]
     again = json.loads(sync(*arguments, "--json").stdout)
@@ -70,5 +70,5 @@ def test_a_folder_that_holds_nothing_yet_takes_the_mended_request(url, tmp_path)
 
 
 def test_a_day_that_is_none(url, tmp_path):
-    with pytest.raises(UsageError, match="--since '2026-13-01': not a day"):
+    with pytest.raises(UsageError, match="--since '2026-13-01': not a date"):
         sync("--out", tmp_path / "o", "--base-url", url, "--since", "2026-13-01")

@@ -21,7 +21,7 @@ def folder(tmp_path, tiny_tokenizer):
 def test_a_folder_that_does_not_say_its_trials_is_told(folder) -> None:
     assert len(corpus_trials(folder))
     (folder / "trials.parquet").unlink()
-    with pytest.raises(DataError, match="does not say which trials"):
+    with pytest.raises(DataError, match="does not list its trials"):
         corpus_trials(folder)
 
 
@@ -30,6 +30,13 @@ def test_no_corpus_is_told(tmp_path) -> None:
         Corpus.read(tmp_path)
     with pytest.raises(DataError, match=r"no train blocks.*corpus build"):
         read_blocks(tmp_path, "train", pad_id=0)
+
+
+def test_the_corpus_of_another_version_is_told(folder) -> None:
+    described = folder / "corpus.json"
+    described.write_text(described.read_text().replace('"documents"', '"papers"'))
+    with pytest.raises(DataError, match=r"corpus\.json.*papers.*corpus build"):
+        Corpus.read(folder)
 
 
 def test_a_broken_shard_is_named(folder) -> None:

@@ -64,12 +64,12 @@ def test_a_cell_of_a_multi_class_task_is_one_label():
     task = task_from_spec(TaskSpec(name="own", kind="multi_class", labels=[*NAMES, "Safety"]))
     result = load(task, {"text": ["a", "b"], "label": ["Safety, or tolerability", "safety"]})
     assert result.frame["labels"].to_list() == [["Safety, or tolerability"], ["Safety"]]
-    with pytest.raises(DataError, match="row 1, label: 'Funding, Other' is no label of own"):
+    with pytest.raises(DataError, match="row 1, label: 'Funding, Other' is not a label of own"):
         load(task, {"text": ["a"], "label": ["Funding, Other"]})
 
 
 def test_a_label_made_of_other_labels_is_refused():
-    with pytest.raises(ValueError, match="'Other, Funding' cannot be told from the labels in it"):
+    with pytest.raises(ValueError, match="'Other, Funding' contains other labels"):
         TaskSpec(name="own", kind="multi_label", labels=["Other", "Funding", "Other, Funding"])
 
 
@@ -114,7 +114,7 @@ def test_an_enormous_text_is_left_out():
 
 def test_an_unknown_label_is_named_with_its_row_and_the_nearest():
     with pytest.raises(
-        DataError, match=r"file.csv, row 2, labels: 'Safety' is no label .*'Safety_Sideeffects'"
+        DataError, match=r"file.csv, row 2, labels: 'Safety' is not a label .*'Safety_Sideeffects'"
     ):
         load(STOP, {"text": ["a b", "c d"], "labels": ["Negative", "Safety"]})
     with pytest.raises(DataError, match=r"row 1, sex: 'Femal' .*'FEMALE'"):
@@ -307,7 +307,7 @@ def test_the_published_sex_table():
 
 
 def test_labels_may_be_numbers_where_the_task_has_them():
-    with pytest.raises(DataError, match="row 1, labels: '3' is no label"):
+    with pytest.raises(DataError, match="row 1, labels: '3' is not a label"):
         load(STOP, {"text": ["a"], "labels": [3]})
 
 

@@ -77,7 +77,7 @@ def test_test_rows_whose_trials_a_corpus_trains_on_are_counted(
     test = frame([(nct_id.lower(), "x", ["a"]) for nct_id in snapshot["nct_id"]] + [(None, "x", ["a"])])
     assert mlm_overlap(test, corpus) == built.documents
     (corpus / "trials.parquet").unlink()
-    with pytest.raises(DataError, match="does not say"):
+    with pytest.raises(DataError, match="does not list"):
         mlm_overlap(test, corpus)
     with pytest.raises(DataError, match="not a corpus folder"):
         mlm_overlap(test, tmp_path)

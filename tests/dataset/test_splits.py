@@ -45,7 +45,7 @@ def test_nothing_leaks_and_nothing_is_lost(rows, seed):
     try:
         parts = split_examples(frame(rows), fractions=FRACTIONS, seed=seed, kind="multi_label")
     except DataError as error:
-        assert "leave nothing for" in str(error)
+        assert "leave none for" in str(error)
         return
     assert list(parts) == list(FRACTIONS)
     for first in parts:
@@ -206,7 +206,7 @@ def test_dates_that_cannot_divide_are_refused():
     rows = frame([(None, "x", ["a"])])
     with pytest.raises(DataError, match="no column date or start_date"):
         split_by_date(rows, "2017-01-01")
-    with pytest.raises(UsageError, match="'soon' is no date"):
+    with pytest.raises(UsageError, match="'soon' is not a date"):
         split_by_date(rows, "soon")
     with pytest.raises(DataError, match="1 rows before and 0"):
         split_by_date(rows.with_columns(date=pl.lit("2016")), "2017-01-01")

@@ -26,9 +26,9 @@ def test_one_column_has_no_separator(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("rows.csv", "nct_id;é\n".encode("latin-1") + b"NCT00000001;\xe9\n", "is it whole, and UTF-8"),
+        ("rows.csv", "nct_id;é\n".encode("latin-1") + b"NCT00000001;\xe9\n", "complete and UTF-8"),
         ("rows.csv", b"", "cannot be read"),
-        ("rows.xlsx", b"PK", "unknown kind of table; give .parquet, .csv"),
+        ("rows.xlsx", b"PK", "unknown table format; give .parquet, .csv"),
         ("rows.parquet", b"PAR1", "cannot be read"),
     ],
 )
@@ -37,5 +37,5 @@ def test_what_cannot_be_read_is_said(tmp_path, name, content, said) -> None:
     with pytest.raises(DataError, match=f"{name}: .*{said}"):
         read_table(tmp_path / name)
     (tmp_path / name).unlink()
-    with pytest.raises(DataError, match=f"{name}: (no such file|unknown kind)"):
+    with pytest.raises(DataError, match=f"{name}: (no such file|unknown table format)"):
         read_table(tmp_path / name)

@@ -167,9 +167,9 @@ def test_sheets_as_spreadsheets_write_them_back(read, write) -> None:
         (cell("drawing_probability", 3, "1,5"), "row 5: NCT0.* has '1,5' as drawing_probability"),
         (cell("drawing_probability", 3, "0.4999"), "stratum . has several drawing probabilities"),
         (cell("stratum", 3, None), "row 5: NCT0.* has no stratum"),
-        (lambda table: pl.concat([table, table[5:6]]), "stands in rows 7, 202; keep one row a trial"),
-        (lambda table: table[:150], "stand for [0-9]+ rows, but 600 are to be stood for"),
-        (lambda table: table[:100].drop("stratum"), "stand for [0-9]+ rows, but 600 are"),
+        (lambda table: pl.concat([table, table[5:6]]), "is in rows 7, 202; keep one row per trial"),
+        (lambda table: table[:150], "imply [0-9]+ rows, but there are 600"),
+        (lambda table: table[:100].drop("stratum"), "imply [0-9]+ rows, but there are 600"),
         (blank(pl.col("stratum") == "2"), "no row of stratum 2 is labelled .1 of 8"),
         (blank(pl.lit(True)), "no row has labels yet; fill in"),
         (lambda table: table.drop("labels"), "has no column labels"),
@@ -227,7 +227,7 @@ def test_lists_of_labels(population, filled, tmp_path) -> None:
     table.filter(pl.col("labels").list.len() > 0).write_parquet(tmp_path / "gold.parquet")
     others = np.ones(len(population), dtype=bool)
     # An empty list is a row without an answer, and its rows are missing here: they do not stand for all.
-    with pytest.raises(DataError, match="stand for"):
+    with pytest.raises(DataError, match="imply"):
         read_gold(tmp_path / "gold.parquet", population, others=others)
     table.write_parquet(tmp_path / "gold.parquet")
     found = read_gold(tmp_path / "gold.parquet", population, others=others)

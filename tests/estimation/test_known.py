@@ -55,7 +55,7 @@ def test_shipped_labels_are_those_of_the_same_wording(shared_data, tmp_path) -> 
         assert (one.low, one.high) == pytest.approx(
             (share * (1 - AGREED.noise), min(share * (1 + AGREED.noise), 1))
         )
-    assert any("Known labels come from one pass" in note for note in result.notes)
+    assert any("Known labels come from a single annotation pass" in note for note in result.notes)
     assert "known from hand labelling" in result.paragraph
 
 
@@ -68,7 +68,7 @@ def test_known_labels_as_a_random_draw_on_the_users_word(registry, tmp_path) -> 
     drawn = estimate(registry.labels, known=tmp_path / "known.csv", assume_random=True)
     assert (drawn.trials, drawn.known, drawn.outside) == (90, 0, 0)
     assert drawn.gold is not None and drawn.gold.labelled == 60 and drawn.gold.assumed_random
-    assert any("assumed, not known" in note for note in drawn.notes)
+    assert any("assumed to be a random sample" in note for note in drawn.notes)
     for known, random in zip(sure.shares, drawn.shares, strict=True):
         assert known.share == known.low == known.high == pytest.approx(random.share)
         assert random.method == "hand" and random.low < random.high  # the classifier may know them
@@ -92,7 +92,7 @@ def test_a_table_of_known_labels(registry, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ({"nct_id": ["NCT00000001"] * 2, "labels": ["Success"] * 2}, "NCT00000001 stands in rows 2, 3"),
+        ({"nct_id": ["NCT00000001"] * 2, "labels": ["Success"] * 2}, "NCT00000001 is in rows 2, 3"),
         ({"nct_id": ["NCT00000001"], "labels": ["Sucess"]}, "row 2: .*'Sucess'; did you mean 'Success'"),
         ({"nct_id": ["NCT99999999"], "labels": ["Success"]}, "none of its trials is among the labelled"),
         ({"nct_id": ["NCT00000001"], "label": ["Success"]}, "has no column labels"),
@@ -109,5 +109,5 @@ def test_tasks_and_rows_without_shipped_labels(registry, tmp_path) -> None:
     with pytest.raises(DataError, match="no column text"):
         estimate(tmp_path / "bare.parquet", known="shipped")
     pl.DataFrame({"nct_id": ["NCT00000001"], "labels": ["ALL"]}).write_csv(tmp_path / "sex.csv")
-    with pytest.raises(UsageError, match="--known shipped: no labels come with sex"):
+    with pytest.raises(UsageError, match="--known shipped: sex has no shipped labels"):
         estimate(tmp_path / "sex.csv", known="shipped", task=load_task("sex"))

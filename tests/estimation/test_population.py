@@ -104,7 +104,7 @@ def edited(name: str, value: object) -> pl.Expr:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda table: pl.concat([table, table[:2]]), r"2 NCT ids stand in several rows \(NCT0"),
+        (lambda table: pl.concat([table, table[:2]]), r"2 NCT ids are in several rows \(NCT0"),
         (lambda table: table.with_columns(edited("nct_id", None)), r"1 rows have no NCT id .*row 4"),
         (lambda table: table.with_columns(edited("classifier", "b")), r"labels of 2 classifiers \(b, f00d"),
         (
@@ -135,7 +135,7 @@ def test_labels_that_cannot_be_used_are_refused(labels, tmp_path, edit, said) ->
 
 def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) -> None:
     labels.drop("probabilities").write_parquet(tmp_path / "bare.parquet")
-    with pytest.raises(UsageError, match="give it as --task"):
+    with pytest.raises(UsageError, match="name it with --task"):
         read_population(tmp_path / "bare.parquet")
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
     with pytest.raises(DataError, match=r"NCT0.*: no label of sex is called"):
@@ -166,7 +166,7 @@ def test_tables_of_trials_that_cannot_be_used_are_refused(registry, tmp_path) ->
         ({"where": "sponsor = "}, "--where 'sponsor = ': Parser Error"),
         ({"where": "sponsor"}, "--where 'sponsor': Conversion Error"),
         ({"where": "count(*) > 3"}, "--where"),
-        ({"where": "sponsor = 'nobody'"}, "--where \"sponsor = 'nobody'\": no labelled trial meets it"),
+        ({"where": "sponsor = 'nobody'"}, "--where \"sponsor = 'nobody'\": no labelled trial matches"),
     ],
 )
 def test_wrong_questions_are_a_users_mistake(registry, asked, said) -> None:
@@ -175,7 +175,7 @@ def test_wrong_questions_are_a_users_mistake(registry, asked, said) -> None:
 
 
 def test_a_folder_that_apply_did_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no output of `trialtune apply`"):
+    with pytest.raises(DataError, match="is not an output of `trialtune apply`"):
         read_population(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         read_population(tmp_path / "labels.csv")

@@ -117,7 +117,7 @@ def test_its_files_say_what_it_found(done) -> None:
 
 def test_too_few_rows_for_the_smallest_size_is_an_error(tiny_encoder, tmp_path) -> None:
     rows(40, 0).write_parquet(tmp_path / "train.parquet")
-    with pytest.raises(UsageError, match="training rows; ask for fewer"):
+    with pytest.raises(UsageError, match="training rows; choose smaller sizes"):
         compare_sizes(
             load_task("stop-reasons"),
             tmp_path / "train.parquet",
@@ -125,7 +125,7 @@ def test_too_few_rows_for_the_smallest_size_is_an_error(tiny_encoder, tmp_path) 
             tmp_path / "out",
             sizes=SizeSettings(sizes=(1000,)),
         )
-    with pytest.raises(ValueError, match="cannot be divided"):
+    with pytest.raises(ValueError, match="cannot be split"):
         SizeSettings(sizes=(5,))
 
 
@@ -144,13 +144,13 @@ def test_the_sentence_names_the_sizes_at_which_a_system_is_better() -> None:
     said = size_verdict("adapted", TITLES["adapted"], points)
     assert "better than the base at 50 and 100 labels" in said
     assert "+0.050 [+0.030, +0.070] at 50" in said
-    assert "At 1,000 labels no difference shows" in said
+    assert "At 1,000 labels none is measurable" in said
 
 
 def test_the_sentence_says_what_would_have_been_seen_where_nothing_shows() -> None:
     points = [point(50, 0.0, 0.0392, 0.9), point(100, 0.0, 0.0196, 0.9)]
     said = size_verdict("adapted", TITLES["adapted"], points)
-    assert "no difference to the base shows at any size from 50 to 100 labels" in said
+    assert "no measurable difference to the base from 50 to 100 labels" in said
     assert "one of 0.028 to 0.056 in macro-F1 would have been found with 80% power" in said
 
 

@@ -43,7 +43,7 @@ def test_a_threshold_is_for_every_label(folder, threshold) -> None:
 
 def test_what_cannot_be_answered_is_refused(make_classifier, folder, tmp_path) -> None:
     assert predict_trial_stop_reasons([], classifier=folder) == []
-    with pytest.raises(UsageError, match="no probability"):
+    with pytest.raises(UsageError, match="not a probability"):
         predict_trial_stop_reasons(TEXTS, threshold=30, classifier=folder)
     with pytest.raises(UsageError, match=r"texts\[0\] is None"):
         predict_trial_stop_reasons([None], classifier=folder)  # type: ignore[list-item]

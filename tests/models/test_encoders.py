@@ -56,7 +56,7 @@ def test_a_folder_without_a_tokeniser(tiny_encoder, tmp_path) -> None:
 def test_weights_that_are_not_weights(tiny_encoder, tmp_path) -> None:
     (tmp_path / "config.json").write_text((tmp_path / tiny_encoder / "config.json").read_text())
     (tmp_path / "model.safetensors").write_bytes(b"not weights at all")
-    with pytest.raises(DataError, match=r"model\.safetensors: cannot be read, it is cut short or damaged"):
+    with pytest.raises(DataError, match=r"model\.safetensors: cannot be read, it is truncated or damaged"):
         Encoder.open(tmp_path).load(AutoModel)
 
 
@@ -135,7 +135,7 @@ def test_an_encoder_with_code_of_its_own_is_not_asked_about(tiny_encoder, tmp_pa
     own = {"AutoConfig": "configuration_own.OwnConfig", "AutoModel": "modeling_own.OwnModel"}
     (folder / "config.json").write_text(json.dumps(config | {"auto_map": own, "model_type": "own"}))
     (folder / "configuration_own.py").write_text("raise SystemExit('it ran')")
-    with pytest.raises(DataError, match=r"needs code of its own \(configuration_own\.OwnConfig\)"):
+    with pytest.raises(DataError, match=r"needs custom code \(configuration_own\.OwnConfig\)"):
         _ = Encoder.open(folder).config
 
 

@@ -326,7 +326,7 @@ def test_a_pickle_is_not_opened(foreign, tiny_encoder, tmp_path) -> None:
     [
         ({"hidden_size": 64}, r"does not fit the encoder \(size mismatch for .*lora_"),
         ({"num_hidden_layers": 1}, r"layer\.1\.\S+ finds no layer in this 'bert' encoder"),
-        ({"num_hidden_layers": 3}, r"holds nothing for encoder\.layer\.2\.attention\.self\.query"),
+        ({"num_hidden_layers": 3}, r"has no tensors for encoder\.layer\.2\.attention\.self\.query"),
     ],
     ids=["wider", "shallower", "deeper"],
 )
@@ -343,11 +343,11 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
     [
         (
             lambda tensors: {name: torch.zeros_like(value) for name, value in tensors.items()},
-            "changes nothing",
+            "has no effect",
         ),
         (
             lambda tensors: tensors | {"base_model.model.bert.embeddings.LayerNorm.bias": torch.ones(32)},
-            "LayerNorm.bias belongs to the encoder and is no LoRA tensor",
+            "LayerNorm.bias belongs to the encoder and is not a LoRA tensor",
         ),
         (
             lambda tensors: tensors | {"base_model.model.bert.adapter.lora_A.weight": torch.ones(1, 32)},
@@ -355,7 +355,7 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
         ),
         (
             lambda tensors: {name: value for name, value in tensors.items() if "1.attention" not in name},
-            "holds nothing for bert.encoder.layer.1",
+            "has no tensors for bert.encoder.layer.1",
         ),
         (
             lambda tensors: {name: value for name, value in tensors.items() if "query.lora_A" not in name},
@@ -363,7 +363,7 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
         ),
         (
             lambda tensors: tensors | {name.replace("bert.", ""): -value for name, value in tensors.items()},
-            "is there twice, with different values",
+            "occurs twice, with different values",
         ),
     ],
     ids=["zero", "encoder-part", "head-lora", "block-missing", "half-missing", "contradiction"],

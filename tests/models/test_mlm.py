@@ -93,7 +93,7 @@ APART = {"deberta": False, "deberta-v2": False, "modernbert": False, "longformer
 def test_documents_are_kept_apart_or_it_is_refused(family, small_config, build) -> None:
     model = build(small_config(family)).train()
     if not APART.get(family, True):
-        with pytest.raises(UsageError, match=f"documents_apart: '{family}' models do not keep"):
+        with pytest.raises(UsageError, match=f"documents_apart: '{family}' models cannot separate"):
             MaskedLM(model, separator=2)
         return
     wrapped = MaskedLM(model, separator=2)
@@ -121,7 +121,7 @@ def test_documents_are_kept_apart_or_it_is_refused(family, small_config, build) 
 )
 def test_families_that_let_the_other_document_through_are_refused(family, more, build, shape) -> None:
     config = family(**shape, **more)
-    with pytest.raises(UsageError, match=f"documents_apart: '{config.model_type}' models do not keep"):
+    with pytest.raises(UsageError, match=f"documents_apart: '{config.model_type}' models cannot separate"):
         MaskedLM(build(config), separator=2)
 
 

@@ -79,7 +79,7 @@ def test_a_normaliser_that_transformers_leaves_out_of_a_file_is_put_back(
     stored["normalizer"]["normalizers"].insert(0, precompiled)
     (folder / "tokenizer.json").write_text(json.dumps(stored))
     tokenizer = Encoder.open(folder).tokenizer
-    assert "leaves out the normaliser in its files" in caplog.text
+    assert "drops the normaliser in its files" in caplog.text
     for written, meant in (("kg/m²", "kg/m2"), ("10⁹/L", "109/L"), ("½", "1⁄2")):
         assert tokenizer(written).input_ids == tokenizer(meant).input_ids
         assert tokenizer.unk_token_id not in tokenizer(written).input_ids
@@ -97,7 +97,7 @@ def test_a_sentencepiece_model_opens_with_its_normaliser(small_config, tmp_path,
             read_tokenizer(folder)
         return
     tokenizer = Encoder.open(folder).tokenizer
-    assert "leaves out the normaliser in its files" in caplog.text
+    assert "drops the normaliser in its files" in caplog.text
     assert tokenizer("kg/m²").tokens() == ["[CLS]", "▁kg/m2", "[SEP]"]
     assert tokenizer("10⁹/L").tokens() == ["[CLS]", "▁109/L", "[SEP]"]
     assert tokenizer.unk_token_id not in tokenizer("½").input_ids

@@ -68,7 +68,7 @@ KINDS = [AutoModel, AutoModelForMaskedLM]
     [
         (
             lambda held: {name: value for name, value in held.items() if "layer.1." not in name},
-            r"its files lack \S*encoder\.layer\.1\..* and 13 more tensors, which would start at random",
+            r"its files lack \S*encoder\.layer\.1\..* and 13 more tensors, which would be init",
         ),
         (
             lambda held: {f"model.{name}": value for name, value in held.items()},
@@ -90,7 +90,7 @@ KINDS = [AutoModel, AutoModelForMaskedLM]
                 }
                 | {f"base_model.model.bert.encoder.layer.0.{QUERY}.lora_A.default.weight": torch.ones(1, 32)}
             ),
-            r"hold an adapter beside the weights .*merge it first",
+            r"hold an adapter besides the weights .*merge it first",
         ),
     ],
     ids=["layer-missing", "unknown-prefix", "layer-too-many", "shape", "unmerged-adapter"],
@@ -108,7 +108,7 @@ def test_a_new_head_is_told_and_a_new_pooler_is_none(tiny_encoder, tmp_path, cap
         tiny_encoder, tmp_path / "e", lambda held: {n: v for n, v in held.items() if "cls." not in n}
     )
     _, has_head = load_masked_lm(Encoder.open(folder))
-    assert not has_head and "brings no masked-LM head: cls.predictions.bias" in caplog.text
+    assert not has_head and "has no masked-LM head: cls.predictions.bias" in caplog.text
     caplog.clear()
     assert Encoder.open(tiny_encoder).load(AutoModel).pooler is not None
     assert not [record for record in caplog.records if record.name.startswith("trialtune")]
@@ -147,7 +147,7 @@ def test_broken_files(tiny_encoder, tmp_path) -> None:
     sharded = stored(tiny_encoder, tmp_path / "s", torch.float32, "sharded")
     last = sorted(sharded.glob("model-*.safetensors"))[-1]
     last.unlink()
-    with pytest.raises(DataError, match=rf"1 of \d+ files of its weights are not there \({last.name}\)"):
+    with pytest.raises(DataError, match=rf"1 of \d+ of its weight files are missing \({last.name}\)"):
         Encoder.open(sharded).load(AutoModel)
     pickled = stored(tiny_encoder, tmp_path / "b", torch.float32, "bin") / PICKLED
     whole = pickled.read_bytes()

@@ -88,10 +88,10 @@ def test_real_trials_are_described(tmp_path: Path, shared_data: Path) -> None:
 def test_a_trial_is_found(trials: Path) -> None:
     assert find_trial(trials, " nct00000005 ")["conditions"] == ["abc", "de"]
     with pytest.raises(
-        DataError, match="no trial NCT00000006; the nearest ids are NCT00000005 and NCT00000009"
+        DataError, match="no trial NCT00000006; the closest ids are NCT00000005 and NCT00000009"
     ):
         find_trial(trials, "NCT00000006")
-    with pytest.raises(DataError, match=r"the nearest ids are NCT00000009$"):
+    with pytest.raises(DataError, match=r"the closest ids are NCT00000009$"):
         find_trial(trials, "NCT99999999")
     with pytest.raises(UsageError, match="'NCT6': not an NCT id"):
         find_trial(trials, "NCT6")
@@ -157,7 +157,7 @@ def test_a_snapshot_is_only_read(trials: Path, tmp_path: Path, sql: str, message
 
 
 def test_outputs_that_cannot_be_written(trials: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"rows\.xlsx: not a kind of file"):
+    with pytest.raises(UsageError, match=r"rows\.xlsx: unsupported file format"):
         export_sql(trials, "from trials", tmp_path / "rows.xlsx")
     with pytest.raises(UsageError, match="the snapshot itself"):
         export_sql(trials, "from trials", trials)

@@ -234,7 +234,7 @@ def test_a_snapshot_with_an_id_twice(tmp_path: Path, make_snapshot: MakeSnapshot
     good = make_snapshot(tmp_path / "good.parquet", {1: {}})
     rows = pl.read_parquet(good)
     pl.concat([rows, rows]).write_parquet(tmp_path / "twice.parquet")
-    with pytest.raises(DataError, match=r"twice\.parquet.*NCT00000001 stands in more than one row"):
+    with pytest.raises(DataError, match=r"twice\.parquet.*NCT00000001 is in more than one row"):
         diff_snapshots(good, tmp_path / "twice.parquet", tmp_path / "diff")
 
 

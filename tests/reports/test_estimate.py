@@ -100,7 +100,7 @@ def test_the_page_says_everything(result, page) -> None:
     assert "190 of 200 drawn" in text
     assert "more gold rows" in text  # a pair of sponsor and year that few rows fall in
     assert "all others" in text and "INDUSTRY" in text
-    assert "Points a year" in text
+    assert "Points per year" in text
     titles = [f"By {name}" for name in ("start year", "countries")]
     assert all(title in text for title in titles)
 

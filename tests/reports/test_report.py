@@ -71,7 +71,7 @@ def test_the_page_says_everything(run, report) -> None:
         assert task.verdict in text
         assert all(label in text for label in task.labels)
     assert "no examples" in text
-    assert "Made-up sample data: these numbers show that the pipeline works" in text
+    assert "Synthetic sample data: these numbers show that the pipeline works" in text
     assert "2,012 records read = 2,000 kept + 12 quarantined" in text
     assert "No test row was seen in training" in text
     assert "adapt.rank" in text
@@ -142,11 +142,11 @@ def test_all_systems_and_p_values_are_told(run, edited, report, tmp_path) -> Non
     assert "TF-IDF + logistic regression 0.790 [0.770, 0.810] 0.690 [0.650, 0.720] 0.740 0.021" in text
     assert "Adapted, fine-tuned 0.834 ± 0.004" in text
     assert "[+0.010, +0.031] < 0.001" in text
-    assert "worded nearly" not in text
+    assert "near-duplicates of a training row" not in text
     changed = edited(run, "tasks", "sex", "data", "near_duplicates", to=1234)
     changed = edited(changed, "tasks", "sex", "summary", to={})
     text = Page(write_report(changed, tmp_path)).text
-    assert "Test rows worded nearly like a training row 1,234" in text
+    assert "Test rows that are near-duplicates of a training row 1,234" in text
 
 
 def test_errors_are_shown_with_the_words_that_mattered(report) -> None:
@@ -156,7 +156,7 @@ def test_errors_are_shown_with_the_words_that_mattered(report) -> None:
     assert "… the agency closed all offices" in text
     assert "Words that mattered agency +0.710, offices −0.125" in text
     assert "no single word" in text
-    assert 'title="−0.125, speaks against the label">offices</mark>' in report.read_text()
+    assert 'title="−0.125, evidence against the label">offices</mark>' in report.read_text()
 
 
 def test_a_run_without_probabilities_has_no_reliability(run, edited, tmp_path) -> None:
@@ -165,7 +165,7 @@ def test_a_run_without_probabilities_has_no_reliability(run, edited, tmp_path) -
         for system in ("base", "adapted"):
             changed = edited(changed, "tasks", task, "systems", system, "reliability", to=None)
     path = write_report(changed, tmp_path)
-    assert "came true against stated" not in Page(path).text
+    assert "by predicted probability" not in Page(path).text
     assert not (tmp_path / "plots" / "sex-reliability.png").exists()
 
 

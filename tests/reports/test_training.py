@@ -12,7 +12,7 @@ def test_a_stage_says_what_it_trained_how_long_and_how_fast(run) -> None:
         "3.2 minutes of wall time with scoring."
     )
     assert stage_text(run.mlm["base"]).startswith("All weights; 22,700,000 trained parameters.")
-    assert stage_text(run.mlm["base"]).endswith("The encoder had no head and got a fresh one.")
+    assert stage_text(run.mlm["base"]).endswith("The encoder had no head; a new one was initialized.")
 
 
 def test_a_long_stage_is_told_in_hours(run) -> None:

@@ -15,14 +15,14 @@ def page(request, service, browser):
 
 def test_a_text_by_keyboard(page) -> None:
     page.locator("#task option").first.wait_for(state="attached")
-    page.get_by_label("A reason, eligibility criteria").fill("<b>slow</b> recruitment 💊 of patients")
+    page.get_by_label("A stop reason, eligibility criteria").fill("<b>slow</b> recruitment 💊 of patients")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "task"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.locator("article li button[aria-pressed=true]").wait_for()
     assert "stop-reasons:" in page.get_by_role("status").first.text_content()
-    page.get_by_text("speak most for").or_(page.get_by_text("No single word")).wait_for()
+    page.get_by_text("most support").or_(page.get_by_text("No single word")).wait_for()
     assert page.locator("article .read").text_content() == "<b>slow</b> recruitment 💊 of patients"
     assert page.locator("article li").count() == 17
     assert page.locator("article .cut").count() == 17
@@ -32,7 +32,7 @@ def test_a_text_by_keyboard(page) -> None:
 
 def test_a_record_and_every_question(page) -> None:
     page.locator("#task option[value='']").wait_for(state="attached")
-    page.get_by_label("A reason, eligibility criteria").fill(
+    page.get_by_label("A stop reason, eligibility criteria").fill(
         '{"why_stopped": "funding", "criteria": "Women"}'
     )
     page.locator("#task").select_option("")
@@ -46,7 +46,7 @@ def test_what_is_no_single_record_is_told(page) -> None:
     for text, said in (
         ('[{"why_stopped": "a"}, {"why_stopped": "b"}]', "these are 2 records"),
         ('{"studies": [{}, {}, {}]}', "these are 3 records"),
-        ("[[1]]", "no record"),
+        ("[[1]]", "not a record"),
     ):
         page.locator("#text").fill(text)
         page.locator("#go").click()
@@ -56,7 +56,7 @@ def test_what_is_no_single_record_is_told(page) -> None:
     page.locator("article .read", has_text="funding").wait_for()
     page.locator("#text").fill("no money " * 500)
     page.locator("#go").click()
-    page.get_by_text("too long to ask").wait_for()
+    page.get_by_text("too long to determine").wait_for()
 
 
 def test_the_token_is_asked_for(classifiers, serving, browser, tmp_path) -> None:
@@ -64,7 +64,7 @@ def test_the_token_is_asked_for(classifiers, serving, browser, tmp_path) -> None
         serving(classifiers[:1], token="secret-of-16-characters") as client,
         browser.opened(str(client.base_url)) as page,
     ):
-        page.get_by_text("asks for a token").last.wait_for()
+        page.get_by_text("requires a token").last.wait_for()
         assert page.evaluate("document.activeElement.id") == "token"
         (tmp_path / "one.csv").write_text("reason\nfunding\n")
         page.get_by_label("CSV file").set_input_files(tmp_path / "one.csv")
@@ -72,7 +72,7 @@ def test_the_token_is_asked_for(classifiers, serving, browser, tmp_path) -> None
         assert page.locator("#start").is_disabled()
         page.locator("#token").fill("wrong")
         page.get_by_role("button", name="Use it").click()
-        page.get_by_text("not the right one").wait_for()
+        page.get_by_text("the token is wrong").wait_for()
         page.locator("#token").fill("secret-of-16-characters")
         page.keyboard.press("Enter")
         page.locator("#start:enabled").click()

@@ -260,8 +260,8 @@ def test_other_crosswalks_change_columns_and_score_nothing(classifier, snapshot,
     query = "select count(*) from '{}' where fhir_probabilities.\"no-code\" > 0 and len(fhir) > 0"
     assert duckdb.sql(query.format(out / "labels" / "*.parquet")).fetchall() == [(plain.labelled,)]
     assert told == [
-        f"{out} has columns of the crosswalks open_targets, which were not asked for now: the new output goes"
-        " without them"
+        f"{out} has columns of the crosswalks open_targets, which are not among the settings: the new output"
+        " does not have them"
     ]
     label_registry(classifier, snapshot, out, settings=SMALL, tell=told.append)
     assert "crosswalks scientific, fhir" in told[1] and labelled(out).equals(before)
@@ -279,7 +279,7 @@ def test_a_stopped_run_goes_on_with_other_crosswalks(classifier, snapshot, tmp_p
         label_registry(classifier, snapshot, tmp_path / "out", settings=asked)
     told: list[str] = []
     label_registry(classifier, snapshot, tmp_path / "out", settings=whole, tell=told.append)
-    assert "going on" in told[0] and content(tmp_path / "out") == content(tmp_path / "whole")
+    assert "resuming" in told[0] and content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_a_crosswalk_that_does_not_fit_is_refused_before_the_work(classifier, snapshot, tmp_path) -> None:
@@ -312,7 +312,7 @@ def test_evidence_is_kept_and_never_mixed_with_rows_that_lack_it(classifier, tmp
     apply(first, out)
     assert "evidence" not in labelled(out).columns
     assert apply(first, out, evidence=True).reused == 0
-    assert "no evidence: every text is scored again" in told[-1]
+    assert "no evidence: all texts are scored again" in told[-1]
     before = {row["text_hash"]: row["evidence"] for row in labelled(out).to_dicts()}
     assert (before[None] is None) and any(
         one["text"] != row["text"]
@@ -327,7 +327,7 @@ def test_evidence_is_kept_and_never_mixed_with_rows_that_lack_it(classifier, tmp
     assert {key: after[key] for key in before} == before and len(after) == len(before) + 1
     assert all(after[key] for key in after if key)
     assert apply(second, out).scored == 0
-    assert "evidence, which is left out" in told[-1]
+    assert "evidence, which is dropped" in told[-1]
     assert "evidence" not in labelled(out).columns
     assert b"trialtune.evidence" not in pq.read_schema(out / "labels" / "part-00000.parquet").metadata
 
@@ -377,13 +377,13 @@ def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "wrong.parquet")
     with pytest.raises(DataError, match="it has no column"):
         label_registry(classifier, tmp_path / "wrong.parquet", out, settings=SMALL)
-    with pytest.raises(DataError, match=r"no output of `trialtune apply`"):
+    with pytest.raises(DataError, match=r"not an output of `trialtune apply`"):
         label_registry(classifier, snapshot, out, settings=LabelSettings(since=tmp_path))
-    with pytest.raises(UsageError, match="did not make"):
+    with pytest.raises(UsageError, match="not written by"):
         label_registry(classifier, snapshot, tmp_path, settings=SMALL)
     other = make_classifier("sex", tmp_path / "other")
     (other / ".trialtune").touch()
-    for mine, said in ((other, "would replace"), (classifier, "holds no output of apply")):
+    for mine, said in ((other, "would replace"), (classifier, "is not an output of apply")):
         with pytest.raises(UsageError, match=said):
             label_registry(mine, snapshot, other, settings=SMALL)
     with pytest.raises(UsageError, match="choose one of local, ray"):
@@ -404,7 +404,9 @@ def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_pa
         "name: size\nkind: multi_class\nlabels: [big, small]\ntext: [brief_title, enrollment]\n"
     )
     folder = make_classifier(load_task(str(declared)), tmp_path / "clf")
-    with pytest.raises(DataError, match=r"its column enrollment, which the task size reads, holds no text"):
+    with pytest.raises(
+        DataError, match=r"its column enrollment, which the task size uses, does not hold text"
+    ):
         label_registry(folder, snapshot, tmp_path / "out", settings=SMALL)
     declared.write_text(
         "name: place\nkind: multi_class\nlabels: [near, far]\ntext: [brief_title, countries]\n"
@@ -414,10 +416,18 @@ def test_a_task_that_reads_a_number_is_refused(make_classifier, snapshot, tmp_pa
     assert summary.labelled == summary.trials
 
 
+def test_an_output_of_another_version_is_not_built_on(classifier, snapshot, tmp_path) -> None:
+    label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
+    record = tmp_path / "out" / "apply.json"
+    record.write_text(record.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(DataError, match="written by another version"):
+        label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
+
+
 def test_an_output_with_a_lost_part_is_not_built_on(classifier, snapshot, tmp_path) -> None:
     label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
     next((tmp_path / "out" / "labels").glob("*.parquet")).unlink()
-    with pytest.raises(DataError, match="not whole"):
+    with pytest.raises(DataError, match="is incomplete"):
         label_registry(classifier, snapshot, tmp_path / "out", settings=SMALL)
 
 

@@ -87,7 +87,7 @@ def test_what_a_plan_is_not_given_for(registry, tmp_path) -> None:
         (PlanSettings(rows=3000), {}, "--rows 3,000: there are 2,000 rows"),
         (PlanSettings(rows=100, precision=0.1), {}, "--precision or --rows, not both"),
         (PlanSettings(), {"of": ["Safety"]}, "--of Safety: no such class; did you mean 'Safety_Side"),
-        (PlanSettings(), {"where": "phase = 'PHASE9'"}, "no labelled trial meets it"),
+        (PlanSettings(), {"where": "phase = 'PHASE9'"}, "no labelled trial matches"),
     ):
         with pytest.raises(UsageError, match=said):
             plan_estimate(registry.labels, settings=settings, **more)

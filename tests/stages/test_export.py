@@ -164,7 +164,7 @@ def test_rows_seen_in_training_are_left_out(classifier, examples, tmp_path) -> N
     report = export(folder, tmp_path / "out", form="onnx", examples=examples)
     assert (report["parity"]["texts"], report["parity"]["seen_left_out"]) == (10, 90)
     write_seen(examples, folder)
-    with pytest.raises(DataError, match="has seen all 100 rows"):
+    with pytest.raises(DataError, match="was trained on all 100 rows"):
         export(folder, tmp_path / "out", form="onnx", examples=examples)
 
 

@@ -139,7 +139,7 @@ def test_the_shipped_task_has_seen_what_the_shipped_classifier_saw(rows, tmp_pat
     task = load_task("stop-reasons")
     known = pl.read_parquet(shared_data / "stop_reasons_train.parquet").sample(150, seed=3)
     result = train(known, tmp_path / "c", task=task)
-    assert any("itself trained on" in note for note in result.notes)
+    assert any("training texts of the shipped" in note for note in result.notes)
     others = pl.read_parquet(shared_data / "stop_reasons_train.parquet").sample(20, seed=4)
     with pytest.raises(DataError, match="20 of 20 rows were seen"):
         evaluate(Classifier.from_pretrained(tmp_path / "c"), others)
@@ -243,7 +243,7 @@ def test_labels_with_one_row_or_none_are_said_and_known_by_their_names(rows, tmp
         {"nct_id": ["NCT77777777"], "text": ["Halted by the pandemic"], "labels": [["covid pandemic"]]}
     )
     result = train(pl.concat([rows, one]), tmp_path / "c", task=task)
-    assert "one row alone for covid pandemic" in caplog.text
+    assert "only one row for covid pandemic" in caplog.text
     assert "no row for investigator moved away" in caplog.text
     assert all(note in (tmp_path / "c" / "README.md").read_text() for note in result.notes)
     [said] = Classifier.from_pretrained(tmp_path / "c").predict(["The investigator moved away to Rome"])
@@ -271,7 +271,7 @@ def test_rows_that_teach_nothing_are_refused(rows, tmp_path) -> None:
     with pytest.raises(DataError, match="all 90 rows have the label money"):
         train(alike, tmp_path / "c")
     same = rows.with_columns(text=pl.lit("Study halted: funding ran out"))
-    with pytest.raises(DataError, match="90 labelled rows say 1 different things"):
+    with pytest.raises(DataError, match="90 labelled rows have 1 distinct texts"):
         train(same, tmp_path / "c")
     assert not (tmp_path / "c").exists()
 

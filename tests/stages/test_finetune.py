@@ -120,11 +120,11 @@ def test_what_an_encoder_has_seen_counts_as_seen(reasons, teacher, tmp_path, cap
         nct_id=pl.col("nct_id").str.replace("NCT0", "NCT9"), text=pl.col("text").str.reverse()
     )
     train(other, str(teacher), tmp_path / "c")
-    assert "rows that tune its thresholds" not in caplog.text
+    assert "calibration rows: scores on them" not in caplog.text
     with pytest.raises(DataError, match="90 of 90 rows were seen in training"):
         evaluate(Classifier.from_pretrained(tmp_path / "c"), reasons)
     train(other, str(tmp_path / "c"), tmp_path / "grandchild")
-    assert "was trained on" in caplog.text and "rows that tune its thresholds" in caplog.text
+    assert "was trained on" in caplog.text and "calibration rows: scores on them" in caplog.text
     assert drop_seen(reasons, tmp_path / "grandchild")[0].is_empty()
     with pytest.raises(DataError, match="trained as a classifier on 90 of these 90 rows"):
         cross_validate(TASK, reasons, str(teacher), tmp_path / "v", settings=QUICK, folds=3)

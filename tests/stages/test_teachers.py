@@ -54,7 +54,7 @@ def test_the_mean_is_of_those_that_answer(tmp_path) -> None:
     assert np.allclose(found.probabilities[:2, 0], [0.2, 0.4]) and np.isnan(found.probabilities[2]).all()
     hard = np.ones((3, len(LABELS)))
     assert np.allclose(found.mixed_into(hard, 0.5)[:, 0], [0.6, 0.7, 1.0])
-    with pytest.raises(DataError, match="1 of 2 texts without labels are answered by no teacher"):
+    with pytest.raises(DataError, match="1 of 2 texts without labels have no teacher's prediction"):
         found.of_unlabelled(1)
 
 

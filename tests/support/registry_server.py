@@ -346,7 +346,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 for any free port")
     parser.add_argument("--data", type=Path, help="v2 studies as JSON Lines; else made-up ones")
     parser.add_argument("--studies", type=int, default=400, help="how many to make up")
     parser.add_argument("--fail", default="", help=f"any of {','.join(FAULTS)}")

@@ -110,12 +110,12 @@ def test_a_file_of_ones_own(declare) -> None:
         ({"version": 1.0}, "version: YAML reads this as 1.0; put it in quotes"),
         ({"klasses": {}}, "klasses: no such setting; did you mean 'classes'"),
         ({"name": "My Scheme"}, "name"),
-        ({"name": "fhir"}, "a shipped crosswalk is called 'fhir'"),
-        ({"classes": {"open": "", "Open": "", "closed": ""}}, "cannot be told apart"),
+        ({"name": "fhir"}, "a shipped crosswalk is named 'fhir'"),
+        ({"classes": {"open": "", "Open": "", "closed": ""}}, "are too similar"),
         ({"classes": {"open": "", "closed": "", "a|b": ""}}, r"no \|"),
         (
             {"factor": {"name": "f", "labels": ["MEN"], "value": 2, "source": "x"}},
-            "'MEN' is no label; did you mean 'MALE'",
+            "'MEN' is not a label; did you mean 'MALE'",
         ),
         (
             {"factor": {"name": "probabilities", "labels": ["ALL"], "value": 2, "source": "x"}},
@@ -132,11 +132,11 @@ def test_what_is_wrong_with_a_file_is_said(declare, values, said) -> None:
 def test_a_label_with_two_targets_is_refused(declare) -> None:
     path = declare(MINE)
     path.write_text(path.read_text() + "  ALL: {target: closed, source: again}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="the key 'ALL' stands twice"):
+    with pytest.raises(UsageError, match="the key 'ALL' is repeated"):
         load_crosswalk(path)
     own = path.with_name("task.yaml")  # what a task declares is read by the same rules
     own.write_text("name: size\nkind: multi_class\nlabels: {big: x, small: y, big: z}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="the key 'big' stands twice"):
+    with pytest.raises(UsageError, match="the key 'big' is repeated"):
         load_task(own)
 
 

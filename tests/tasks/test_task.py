@@ -91,8 +91,11 @@ def test_the_shortest_declaration(tmp_path):
         (("name: blinding", "name: sex"), "a shipped task is called 'sex'"),
         (('labels: {Open: everybody knows, Blind: nobody knows, "None": ""}', "labels: [Yes, No]"), "quotes"),
         (('labels: {Open: everybody knows, Blind: nobody knows, "None": ""}', "labels: [Open]"), "labels: "),
-        (("Blind: nobody knows", "open: twice"), "'Open' and 'open' cannot be told apart"),
-        (("blind: Blind", "blind: Blnd"), r"synonyms.double blind: 'Blnd' is no label; did you mean 'Blind'"),
+        (("Blind: nobody knows", "open: twice"), "'Open' and 'open' are too similar"),
+        (
+            ("blind: Blind", "blind: Blnd"),
+            r"synonyms.double blind: 'Blnd' is not a label; did you mean 'Blind'",
+        ),
         (("32", "many"), "max_length: "),
         ((OWN, "- a"), "a task is a mapping of name, kind"),
         ((OWN, "a: ["), "not a readable YAML file"),

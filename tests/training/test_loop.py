@@ -90,7 +90,7 @@ def test_checkpoints_of_other_settings_or_data_are_not_used(corpus, tiny_encoder
     shutil.copytree(tmp_path / "killed", tmp_path / "copy")
     resumed = adapt(corpus, tiny_encoder, tmp_path / "killed", settings=other, old_corpus=corpus)
     assert resumed.history == whole.history
-    assert "checkpoints are of other settings" in caplog.text
+    assert "checkpoints are from other settings" in caplog.text
     watched = adapt(corpus, tiny_encoder, tmp_path / "copy", settings=settings("lora"), old_corpus=corpus)
     assert all(entry.old for entry in watched.history)
 
@@ -221,7 +221,9 @@ def test_what_is_no_number_stops_the_run_and_keeps_the_weights_before_it(loss_of
     model = nn.Linear(1, 1)
     checkpoints = Checkpoints(tmp_path / "c", fingerprint="f", keep=1)
     chosen = TrainSettings(steps=6, save_steps=2, precision="fp32")
-    with pytest.raises(DataError, match=what + r" is no number at step 4.*the weights from before it are in"):
+    with pytest.raises(
+        DataError, match=what + r" is not finite at step 4.*the weights from before it are in"
+    ):
         train(model, Nonsense(), loss_of, settings=chosen, checkpoints=checkpoints)
     state, _ = checkpoints.restore(model, torch.optim.AdamW(model.parameters()))
     assert state.step == 3
@@ -428,5 +430,5 @@ def test_a_tracker_that_is_not_there() -> None:
 
 def test_sharded_models_are_refused() -> None:
     refuse_sharding(DistributedType.MULTI_GPU)
-    with pytest.raises(UsageError, match=r"FSDP splits a model.*torchrun"):
+    with pytest.raises(UsageError, match=r"FSDP shards a model.*torchrun"):
         refuse_sharding(DistributedType.FSDP)

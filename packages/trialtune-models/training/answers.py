@@ -1,4 +1,4 @@
-"""Put what teachers answered into one file without texts; several teachers of a text are averaged.
+"""Collect teachers' predictions in one file without texts; several teachers of a text are averaged.
 
     python answers.py FILE.parquet... --out answers/stop-reasons.parquet
 

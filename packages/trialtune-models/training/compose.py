@@ -1,4 +1,4 @@
-"""Made-up stop reasons for a teacher to answer: joined, framed, shortened and stirred real ones."""
+"""Synthetic stop reasons for teachers to label: real ones joined, framed, shortened and shuffled."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -64,16 +64,16 @@ FRAMES = (
 
 @dataclass(frozen=True)
 class Composed:
-    """A made-up reason, and the rows of the pool that it is made of."""
+    """A synthetic reason, and the rows of the pool that it is composed of."""
 
     text: str
     parents: tuple[int, ...]
 
 
 def compose(pool: pl.DataFrame, count: int, seed: int) -> list[Composed]:
-    """`count` distinct made-up reasons of a pool (`text`, `labels`), none of which is in it by its wording.
+    """`count` distinct synthetic reasons from a pool (`text`, `labels`), with wordings not in it.
 
-    No label is assumed of what comes out. Rare labels are drawn more often, by the inverse square root of
+    The result has no labels. Rare labels are drawn more often, by the inverse square root of
     how often each is given. The same pool and seed give the same texts.
     """
     rng, texts = Random(seed), pool["text"].to_list()

@@ -1,4 +1,4 @@
-"""Put an exported classifier into the package, with its checksums and what `trialtune classifiers` says.
+"""Put an exported classifier into the package, with its checksums and its entry for `trialtune classifiers`.
 
 python install.py EXPORTED --name stop-reasons --scores-of "stop_reasons_dev" --data-of "..."
 """

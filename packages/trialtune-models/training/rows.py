@@ -1,11 +1,11 @@
-"""What the shipped classifiers are trained on, from a folder of real trials and the files beside this one.
+"""Training data of the shipped classifiers, from a folder of real trials and the files in this folder.
 
     python rows.py --data ../shared/data --out runs/models
 
 Writes, for `stop_reasons` and `sex` each, `*.parquet` (labelled rows), `*_calibration.parquet` (a tenth of
-them, which tune the decision) and `*_more.parquet` (texts that the teachers alone have answered, none
-of them made of a calibration row: a classifier that has learnt those would be too sure of itself); then
-`sex_test.parquet` (1,600 rows that nothing is trained on), and `vocabulary.parquet` (all of these texts but
+them, which tune the decision) and `*_more.parquet` (texts labelled only by the teachers, none
+of them made of a calibration row: a classifier trained on those would be overconfident); then
+`sex_test.parquet` (1,600 rows never used for training), and `vocabulary.parquet` (all of these texts but
 the test). Of the held-out stop reasons (`stop_reasons_dev.parquet`) nothing is used.
 """
 
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 STOP, SEX = load_task("stop-reasons"), load_task("sex")
 SCHEMA = {"nct_id": pl.String(), "text": pl.String(), "labels": pl.List(pl.String())}
 COMPOSED = 100_000
-TITLES = 12_000  # trials of AACT of which the titles alone are read
+TITLES = 12_000  # trials of AACT of which only the titles are used
 # Parts of a record that may be all there is, and how often each is drawn.
 PARTS = (
     (0.3, ("brief_title", "conditions")),
@@ -42,7 +42,7 @@ PARTS = (
 
 
 def stop_rows(data: Path) -> pl.DataFrame:
-    """Hand-labelled real reasons, later ones labelled for this, and made-up ones."""
+    """Hand-labelled real reasons, later ones labelled for this, and synthetic ones."""
     train = pl.read_parquet(data / "stop_reasons_train.parquet").select(*SCHEMA)
     later = pl.DataFrame(list(later_rows(data)), schema=SCHEMA, orient="row")
     held_out = pl.read_parquet(data / "stop_reasons_dev.parquet")["text"]
@@ -88,7 +88,7 @@ def sex_rows(data: Path, snapshot: Path, out: Path) -> tuple[pl.DataFrame, pl.Da
     """Labelled rows to train on, and 1,600 to test on."""
     examples = read_examples(SEX, snapshot, None, quarantine=out / "sex.quarantine.jsonl").trainable
     parts = split_examples(examples, fractions={"train": 0.8, "test": 0.2}, seed=13, kind=SEX.kind)
-    # Urology alone tells the sex: such records stay out of the test, as in the recipe `registry`.
+    # Urology nearly determines the sex: such records stay out of the test, as in the recipe `registry`.
     urology = pl.col("source").str.contains("Marc-Morcos", literal=True).fill_null(False)
     test = parts["test"].filter(~urology).sample(1600, seed=13)
     train, _ = drop_overlap(examples, test)

@@ -1,1 +1,1 @@
-"""Labelling by hand: the file of answers, which text comes next, agreement, what more labels would bring."""
+"""Annotation: the labels file, the order of the texts, agreement, the expected gain from more labels."""

@@ -1,4 +1,4 @@
-"""How far annotators agree beyond chance: kappa of each pair, alpha of all, label by label."""
+"""Inter-annotator agreement: Cohen's kappa of each pair, Krippendorff's alpha, label by label."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -12,39 +12,39 @@ _Value = TypeVar("_Value", bound=Hashable)
 
 
 class LabelAgreement(Result):
-    """Agreement on whether a label holds; None where nobody differs in using it, so that chance is all."""
+    """Agreement on one label; None where every annotator uses it alike, so that chance explains all."""
 
     label: str
     kappa: float | None  # of the pair; the mean over the pairs where there are several
     alpha: float | None
-    given: dict[str, int]  # annotator -> texts, of those that another labelled, too
+    given: dict[str, int]  # annotator -> texts with the label, of those labelled by others too
 
 
 class Pair(Result):
-    """What two annotators have in common."""
+    """Agreement of two annotators."""
 
     annotators: tuple[str, str]
-    texts: int  # that both labelled
-    same: int  # exactly the same labels
-    kappa: float | None  # of the whole answers, each set of labels a category
+    texts: int  # labelled by both
+    same: int  # with exactly the same labels
+    kappa: float | None  # of whole answers, each set of labels being a category
 
 
 class Agreement(Result):
-    """How far the annotators of a labels file agree."""
+    """Agreement of the annotators of a labels file."""
 
-    texts: int  # that two or more labelled
-    disagreements: int  # of them, those not exactly alike
+    texts: int  # labelled by two or more
+    disagreements: int  # texts of these whose labels are not identical
     adjudicated: int
-    alpha: float | None  # Krippendorff's, of whole answers: MASI distance, or equal or not for one of many
+    alpha: float | None  # Krippendorff's, of whole answers: MASI distance, nominal for multi-class tasks
     pairs: tuple[Pair, ...]
     labels: tuple[LabelAgreement, ...]
 
 
 def agreement(answers: Sequence[Answer], labels: Sequence[str], *, kind: str) -> Agreement:
-    """Agreement of the last answers of each annotator on texts that two or more labelled.
+    """Agreement of each annotator's last answers on texts labelled by two or more.
 
-    Unsure and skipped texts are no answers. Cohen's kappa (1960) takes two annotators; Krippendorff's
-    alpha (Content Analysis, 2004, chapter 11) any number, each of whom may lack texts. Sets of labels
+    Unsure and skipped texts do not count. Cohen's kappa (1960) compares two annotators; Krippendorff's
+    alpha (Content Analysis, 2004, chapter 11) any number, with missing answers. Sets of labels
     are compared by the MASI distance (Passonneau, 2006).
     """
     found = latest(answers)
@@ -67,7 +67,7 @@ def agreement(answers: Sequence[Answer], labels: Sequence[str], *, kind: str) ->
 
 
 def kappa(pairs: Sequence[tuple[_Value, _Value]]) -> float | None:
-    """Cohen's kappa of what two annotators say of the same texts; None where chance alone explains all."""
+    """Cohen's kappa of two annotators' answers to the same texts; None where chance alone explains all."""
     if not pairs:
         return None
     first, second = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
@@ -105,7 +105,7 @@ def masi(one: Sequence[str], other: Sequence[str]) -> float:
     if first == second:
         return 0.0
     both = first & second
-    # 2/3 where one holds the other, 1/3 where they overlap.
+    # 2/3 where one contains the other, 1/3 where they overlap.
     monotone = 2 / 3 if both in (first, second) else 1 / 3
     return 1 - len(both) / len(first | second) * monotone
 

@@ -1,4 +1,4 @@
-"""The texts among which the model looks for those worth asking about, and what it knows of them."""
+"""The candidates for active learning: a random subset of the pool, and its features."""
 
 from collections.abc import Container, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from trialtune.annotation.learner import Learner, stacked
 from trialtune.annotation.pool import Pool
 from trialtune.tasks.text import wording_hash
 
-_STREAM = 2  # of the seed: another draw than those of the order
+_STREAM = 2  # keeps this draw independent of the order's draws
 
 
 class Candidates:
-    """Up to so many texts of different wording, drawn at random from a pool; `places` are theirs in it."""
+    """Texts of different wording, drawn at random from a pool; `places` are their positions in it."""
 
     def __init__(self, pool: Pool, *, most: int, seed: int) -> None:
         order = np.random.default_rng((seed, _STREAM)).permutation(len(pool))[: 2 * most]

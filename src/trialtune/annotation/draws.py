@@ -1,4 +1,4 @@
-"""Which text an annotator gets next: a stated mix of random, uncertain and rare ones, or a list in order."""
+"""Which text an annotator gets next: a given mix of random, uncertain and rare ones, or a list in order."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from trialtune.annotation.pool import Item, Pool
 from trialtune.annotation.settings import LISTED, RANDOM, WAYS, DrawSettings
 from trialtune.dataset.answers import Answer, Key
 
-Rankings = Mapping[str, Sequence[int]]  # uncertain, rare -> places in the pool, the best first
+Rankings = Mapping[str, Sequence[int]]  # uncertain, rare -> positions in the pool, the best first
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A text, how it was drawn, and those drawn before it whose words were answered already."""
+    """A text, how it was drawn, and those drawn before it whose wording was answered already."""
 
     item: Item | None  # None when every text is answered
     way: str
@@ -42,19 +42,19 @@ class Draws:
     """The order of a pool for one annotator: a function of the seed, the answers and the model's rankings.
 
     What is drawn at random is always a simple random sample of the pool's rows, without replacement,
-    whatever else was answered: a trial whose words were answered already gets the same answer and is
+    whatever else was answered: a trial whose wording was answered already gets the same answer and is
     part of the sample (`Drawn.repeated`).
     """
 
     def __init__(self, pool: Pool, settings: DrawSettings, annotator: str) -> None:
         self._pool, self._settings = pool, settings
         self._annotator = zlib.crc32(annotator.encode())
-        # One order is everybody's, the other this annotator's own.
+        # One order is shared by all annotators, the other is this annotator's own.
         self._orders = [_Order(pool, settings.seed, stream) for stream in (0, self._annotator)]
-        self._listed = 0  # places before it are answered
+        self._listed = 0  # positions before it are answered
 
     def next(self, given: Given, rankings: Rankings) -> Drawn:
-        """The text that comes after what was given."""
+        """The next text, given the answers so far."""
         if self._pool.listed:
             return self._next_listed(given)
         chance = np.random.default_rng((self._settings.seed, self._annotator, len(given.by_key)))
@@ -62,7 +62,7 @@ class Draws:
         ranked = (place for place in rankings.get(way, ()) if self._is_new(place, given))
         if way != RANDOM and (place := next(ranked, None)) is not None:
             return Drawn(self._pool[place], way)
-        # Before there is a model, and where it has nothing new to offer, chance decides.
+        # Without a model, and when it has no new candidates, the draw is random.
         everyones = way == RANDOM and chance.random() * self._settings.share(RANDOM) < self._settings.shared
         first, second = self._orders if everyones else self._orders[::-1]
         drawn = first.next(given)
@@ -81,7 +81,7 @@ class Draws:
 
 
 class _Order:
-    """The places of a pool in an order by chance, and how far it has been gone through."""
+    """A random order of a pool's positions, and how much of it has been used."""
 
     def __init__(self, pool: Pool, seed: int, stream: int) -> None:
         self._pool = pool

@@ -1,4 +1,4 @@
-"""The file that answers are appended to: one row an answer, on the disk before it is acknowledged."""
+"""The file that answers are appended to: one row per answer, synced to disk before it is acknowledged."""
 
 import csv
 import io
@@ -19,14 +19,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class NotSavedError(DataError):
-    """An answer could not be written; the file is as it was before."""
+    """An answer could not be written; the file is unchanged."""
 
 
 class LabelsFile:
-    """A labels file that this process alone writes.
+    """A labels file with one writer, this process.
 
-    Opening it takes a lock, puts a torn last row aside, and reads every answer. Raises UsageError when
-    another process has it, DataError naming the row when it holds something else.
+    Opening it takes a lock, moves a truncated last row aside, and reads every answer. Raises UsageError when
+    another process holds it, DataError naming the row when it is not a labels file.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LabelsFile:
             self._lock.acquire()
         except Timeout as error:
             raise UsageError(
-                f"--out {path}: another process writes it; stop that one, or give each annotator a file"
+                f"--out {path}: in use by another process; stop that one, or use one file per annotator"
             ) from error
         try:
             self.columns = self._prepare([*ANSWER_COLUMNS, *passed], tell)
@@ -52,7 +52,7 @@ class LabelsFile:
             raise
 
     def append(self, answers: Sequence[Answer]) -> None:
-        """Write answers, all or none; when this returns they are on the disk.
+        """Write answers, all or none; when this returns they are synced to disk.
 
         Raises NotSavedError when they could not be written.
         """
@@ -62,7 +62,7 @@ class LabelsFile:
             _write(self._out, rows.encode("utf-8", "replace"))
             os.fsync(self._out)
         except OSError as error:
-            os.ftruncate(self._out, before)  # takes no space, so that a full disk lets it
+            os.ftruncate(self._out, before)  # needs no space, so it works on a full disk
             raise NotSavedError(
                 f"{self.path}: not saved ({error.strerror}); free some space, then answer again"
             ) from error
@@ -70,7 +70,7 @@ class LabelsFile:
         self.answers += answers
 
     def close(self) -> None:
-        """Let another process have the file."""
+        """Release the file for other processes."""
         os.close(self._out)
         self._lock.release()
 
@@ -84,12 +84,12 @@ class LabelsFile:
         if there is None or there.st_ino != own.st_ino or own.st_size != self._known:
             raise NotSavedError(
                 f"{self.path}: not saved, since another program has changed the file; stop trialtune annotate"
-                " and start it again, which reads it anew"
+                " and start it again to reload the file"
             )
         return own.st_size
 
     def _prepare(self, columns: Sequence[str], tell: Callable[[str], None]) -> list[str]:
-        """Make the file, or mend its end; the columns that its rows have."""
+        """Create the file, or repair its end; returns its columns."""
         if not self.path.exists() or not self.path.stat().st_size:
             with self.path.open("wb") as handle:
                 handle.write(_line(columns).encode())
@@ -113,7 +113,7 @@ def read_labels_file(task: Task, path: Path) -> list[Answer]:
         if len(cells) != len(header):
             what = "repeats the header" if cells == header else f"has {len(cells)} cells"
             raise DataError(
-                f"{path}, row {number}: {what}, the header {len(header)}; mend the row or delete it"
+                f"{path}, row {number}: {what}, the header {len(header)}; fix the row or delete it"
             )
     columns = {name: [cells[place] for cells in rows] for place, name in enumerate(header)}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(header, pl.String()))
@@ -121,7 +121,7 @@ def read_labels_file(task: Task, path: Path) -> list[Answer]:
 
 
 def csv_text(path: Path) -> str:
-    """The text of a CSV file, whose cells may be as long as texts are; raises DataError when it has none."""
+    """The text of a CSV file, with cells of any length; raises DataError when it cannot be read."""
     csv.field_size_limit(1 << 27)
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -136,17 +136,17 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except (csv.Error, ValueError) as error:
-        raise DataError(f"{path}: {error}; open it as it was saved last, or mend the quotes") from error
+        raise DataError(f"{path}: {error}; restore the version saved last, or fix the quotes") from error
     for name in header:
         if header.count(name) > 1:
-            raise DataError(f"{path}: two columns are called {name!r}; delete one")
+            raise DataError(f"{path}: two columns are named {name!r}; delete one")
     if len(header) == 1 and max(map(header[0].count, ";\t")) > 2:
-        raise DataError(f"{path}: its columns are not divided by commas; save it as CSV with commas")
+        raise DataError(f"{path}: its columns are not separated by commas; save it as CSV with commas")
     return header, rows
 
 
 def _mend(path: Path, tell: Callable[[str], None]) -> list[str]:
-    """Put a torn last row aside, end the last line; the columns of the file."""
+    """Move a truncated last row aside, terminate the last line; returns the columns of the file."""
     content = path.read_bytes()
     whole = _end_of_whole_rows(content)
     rest = content[whole:]
@@ -159,19 +159,19 @@ def _mend(path: Path, tell: Callable[[str], None]) -> list[str]:
         return header
     if not whole or any(_is_row(line, header) for line in rest.splitlines()[1:]):
         row = max(0, len(_rows_of(content[:whole])) - 1) + 1
-        raise DataError(f"{path}, row {row}: a quote is opened that is never closed; close it")
+        raise DataError(f"{path}, row {row}: a quote is never closed; close it")
     aside = path.with_name(f"{path.stem}.torn.txt")
     with aside.open("ab") as handle:
         handle.write(rest + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
     os.truncate(path, whole)
-    tell(f"{path}: its last row is torn, an answer that was not acknowledged; it stands in {aside} now")
+    tell(f"{path}: its last row is incomplete, an answer that was never acknowledged; moved to {aside}")
     return header
 
 
 def _end_of_whole_rows(content: bytes) -> int:
-    """How many bytes belong to rows that are ended: by a line break outside of quotes."""
+    """How many bytes belong to complete rows, which end in a line break outside quotes."""
     end = position = quotes = 0
     for line in content.splitlines(keepends=True):
         position += len(line)
@@ -182,7 +182,7 @@ def _end_of_whole_rows(content: bytes) -> int:
 
 
 def _is_row(line: bytes, header: Sequence[str]) -> bool:
-    """Whether a line is a whole row of this file."""
+    """Whether a line is a complete row of this file."""
     rows = _rows_of(line)
     if len(rows) != 1 or len(rows[0]) != len(header) or "status" not in header:
         return False
@@ -204,7 +204,7 @@ def _line(cells: Iterable[str | None]) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have a new file's name on the disk, too, where folders can be opened."""
+    """Sync a new file's folder entry to disk too, where folders can be opened."""
     with suppress(PermissionError):
         opened = os.open(folder, os.O_RDONLY)
         os.fsync(opened)

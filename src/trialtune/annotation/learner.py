@@ -1,4 +1,4 @@
-"""What learns from the answers while they are given, in seconds."""
+"""Models trained on the answers during annotation, within seconds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,26 +7,26 @@ import numpy as np
 
 
 class Model(Protocol):
-    """What was learnt from some answers."""
+    """A model trained on some answers."""
 
     def probabilities(self, features: Any) -> np.ndarray:
         """Probabilities [rows, labels] of `features` [rows, any]."""
 
 
 class Learner(Protocol):
-    """How answers are learnt from."""
+    """A way to train on answers."""
 
-    name: str  # for a person
+    name: str  # for display
 
     def features(self, texts: Sequence[str]) -> Any:
-        """What the texts are told apart by: an array or a sparse matrix [texts, any]."""
+        """The features of texts: an array or a sparse matrix [texts, any]."""
 
     def fit(self, features: Any, gold: np.ndarray) -> Model:
         """A model of `features` [rows, any] and boolean `gold` [rows, labels]."""
 
 
 def stacked(parts: Sequence[Any]) -> Any:
-    """Features, one below the other."""
+    """Features, stacked row-wise."""
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)
     from scipy.sparse import vstack  # noqa: PLC0415 - only for sparse ones

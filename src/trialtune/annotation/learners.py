@@ -1,4 +1,4 @@
-"""Which learner suits some texts."""
+"""Chooses the learner for some texts."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -14,7 +14,7 @@ _SHIPPED = "stop-reasons"
 def learner_for(task: Task, texts: Sequence[str]) -> Learner:
     """A linear layer on the shipped stop-reason classifier for texts as short as reasons, else on TF-IDF.
 
-    The former learns from fewer answers (benchmarks/few_labels.py); long texts it would read for minutes.
+    The former learns from fewer answers (benchmarks/few_labels.py), but takes minutes on long texts.
     """
     if _SHIPPED in shipped_names() and median(map(len, texts)) <= _SHORT:
         from trialtune.annotation.read_out_learner import ReadOutLearner  # noqa: PLC0415 - it reads a graph

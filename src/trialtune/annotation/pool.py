@@ -1,4 +1,4 @@
-"""The texts to be labelled: of a snapshot, a table, a sample sheet, or predictions that need review."""
+"""The texts to label: from a snapshot, a table, a sample sheet, or predictions that need review."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from trialtune.registry.snapshot.read import snapshot_file
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import wording_hash
 
-SHEET_COLUMNS = ("stratum", "drawing_probability")  # of a sample that was drawn beforehand
+SHEET_COLUMNS = ("stratum", "drawing_probability")  # of a sample drawn beforehand
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a classifier says of a text."""
+    """A classifier's prediction for a text."""
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]  # empty where they are not known
@@ -30,7 +30,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Item:
-    """A text to be labelled, and what is known of it."""
+    """A text to label, with its metadata."""
 
     place: int  # in the pool
     nct_id: str
@@ -48,9 +48,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Pool:
-    """Texts by place, and how many rows have none to read.
+    """Texts by position, and how many rows have no text.
 
-    `listed` ones are to be answered in order, every one: a sheet drawn beforehand, predictions to be
+    `listed` ones must all be answered, in order: a sheet drawn beforehand, predictions to be
     reviewed (`suggested`), or texts on which annotators disagree (`opinions`).
     """
 
@@ -78,7 +78,7 @@ class Pool:
         )
 
     def find(self, nct_id: str, text: str) -> Item | None:
-        """The text of a trial, if it is here."""
+        """The text of a trial, if the pool has it."""
         rows = enumerate(zip(self.ids, self.texts, strict=True))
         return next((self[place] for place, row in rows if row == (nct_id, text)), None)
 
@@ -86,8 +86,8 @@ class Pool:
 def read_pool(task: Task, path: Path | str, *, review: bool = False) -> Pool:
     """The texts of a snapshot or table; with `review`, those of predictions that need it.
 
-    A table with the columns of `SHEET_COLUMNS` is a sample that was drawn beforehand. Raises DataError
-    when there is no text, UsageError when `review` is asked for of a table without predictions.
+    A table with the columns of `SHEET_COLUMNS` is a sample drawn beforehand. Raises DataError
+    when there is no text, UsageError when `review` is set for a table without predictions.
     """
     table = _read(task, path)
     if review:
@@ -116,7 +116,7 @@ def read_pool(task: Task, path: Path | str, *, review: bool = False) -> Pool:
 
 
 def disagreements(answers: Sequence[Answer]) -> Pool:
-    """The texts to which annotators gave different labels, those that are adjudicated included."""
+    """The texts to which annotators gave different labels, including adjudicated ones."""
     found = []
     for said in latest(answers).values():
         own = tuple(answer for answer in said.values() if answer.status != ADJUDICATED)
@@ -136,7 +136,7 @@ def disagreements(answers: Sequence[Answer]) -> Pool:
 
 
 def _read(task: Task, path: Path | str) -> pl.DataFrame:
-    """The table, of a large one only the columns that are shown or read."""
+    """The table; of a large one only the columns that are shown or used."""
     given = Path(path)
     if (given / "labels").is_dir():  # of trialtune apply
         return pl.read_parquet(given / "labels" / "*.parquet")
@@ -174,7 +174,7 @@ def _suggestions(task: Task, rows: pl.DataFrame, where: str) -> list[Suggestion]
 
 
 def _probabilities(task: Task, rows: pl.DataFrame) -> Sequence[Mapping[str, float]]:
-    """Label -> probability of each row: a struct, or the columns that it becomes in a CSV."""
+    """Label -> probability of each row, from a struct or from its columns in a CSV."""
     if "probabilities" in rows.columns:
         return [_numbers(task, cell or {}) for cell in rows["probabilities"].to_list()]
     columns = {label: f"probability_{label}" for label in task.labels}

@@ -12,10 +12,10 @@ class PowerLaws:
     """One law each for several series of errors; all arrays are [series]."""
 
     log_scale: np.ndarray
-    exponent: np.ndarray  # never below 0: more rows do not harm
+    exponent: np.ndarray  # never below 0: more rows never increase the error
 
     def __call__(self, rows: float) -> np.ndarray:
-        """The errors at so many rows."""
+        """The errors at a number of rows."""
         errors: np.ndarray = np.exp(self.log_scale - self.exponent * np.log(rows))
         return errors
 
@@ -23,8 +23,8 @@ class PowerLaws:
 def fit_power_laws(rows: np.ndarray, errors: np.ndarray) -> PowerLaws:
     """Least squares through the logarithms of `errors` [series, points] at `rows` [points].
 
-    Points are weighted by their rows. A third parameter, the error that no number of rows takes away,
-    made forecasts at twice the rows worse: so few points bend by chance (benchmarks/annotate.py).
+    Points are weighted by their rows. A third parameter, the irreducible error,
+    made forecasts at twice the rows worse: it overfits this few points (benchmarks/annotate.py).
     """
     x, y = np.log(rows), np.log(np.maximum(errors, _LEAST))
     weights = rows / rows.sum()

@@ -1,4 +1,4 @@
-"""Which candidates to ask about: those a model is unsure of, and those that may have a rare label."""
+"""Ranks candidates: those a model is uncertain about, and those that may have a rare label."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from trialtune.annotation.settings import RARE, UNCERTAIN
 
-_CUT = 0.3  # about where the thresholds of a model of few rows stand
-_LEADING = 20  # candidates of which one is drawn: the very best are often alike
+_CUT = 0.3  # a typical threshold of a model trained on few rows
+_LEADING = 20  # candidates from which one is drawn: the very best are often alike
 _LENGTH = 200
 _UNKNOWN = 3  # answers: with fewer, a label's definition says more than the model
 
@@ -16,25 +16,25 @@ def rank(
     probabilities: np.ndarray,
     likeness: np.ndarray,
     given: np.ndarray,
-    asked: np.ndarray,
+    answered: np.ndarray,
     *,
     seed: Sequence[int],
 ) -> dict[str, list[int]]:
-    """Candidates to ask about, the best first, by way.
+    """Candidates to annotate, the best first, by strategy.
 
-    Uncertain: the label that is nearest to its cut counts. Rare: a label is drawn, the more often the
-    fewer answers have it, and then one of the candidates where it is most probable; of a label that
-    hardly any answer has, one that is like its definition. Both draw among the leading candidates, or
-    one would ask the same thing again and again.
+    Uncertain: by the label closest to its threshold. Rare: a label is drawn, the more often the
+    fewer answers have it, and then one of the candidates where it is most probable; for a label that
+    hardly any answer has, one similar to its definition. Both draw among the leading candidates, or
+    near-identical texts would follow one another.
 
     Args:
-        probabilities: What the model says, [candidates, labels].
-        likeness: How much alike candidates and definitions are, [candidates, labels].
-        given: Answers that have each label, [labels].
-        asked: Whether a candidate is answered already, [candidates]; those are left out.
-        seed: Of the draws.
+        probabilities: Of the model, [candidates, labels].
+        likeness: Similarity of candidates and definitions, [candidates, labels].
+        given: Number of answers with each label, [labels].
+        answered: Whether a candidate is answered already, [candidates]; those are left out.
+        seed: Random seed of the draws.
     """
-    chance, rows = np.random.default_rng(seed), np.flatnonzero(~asked)
+    chance, rows = np.random.default_rng(seed), np.flatnonzero(~answered)
     nearest = np.abs(probabilities[rows] - _CUT).min(axis=1)
     promising = np.where(given < _UNKNOWN, likeness[rows], probabilities[rows])
     by_label = np.argsort(-promising, axis=0, kind="stable")[: _LENGTH + _LEADING]
@@ -48,7 +48,7 @@ def rank(
 
 
 class _Leading:
-    """Draws one of the leading rows, and lets the next one move up."""
+    """Draws one of the leading rows; the next row then joins them."""
 
     def __init__(self, rows: np.ndarray, chance: np.random.Generator) -> None:
         self._rows, self._chance = rows.tolist(), chance

@@ -1,4 +1,4 @@
-"""The learner that knows the registry's reasons: a linear layer on the shipped stop-reason classifier."""
+"""The learner for texts like stop reasons: a linear layer on the shipped stop-reason classifier."""
 
 from collections.abc import Sequence
 
@@ -24,5 +24,5 @@ class ReadOutLearner:
         return self._frozen.of(texts)
 
     def fit(self, features: np.ndarray, gold: np.ndarray) -> Model:
-        """A yes/no model for each label, or one over all classes."""
+        """A binary model for each label, or one over all classes."""
         return fit_read_out(features, gold, kind=self._kind)

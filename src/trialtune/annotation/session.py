@@ -1,4 +1,4 @@
-"""One annotator at work: what is shown next, what is saved, what was answered before."""
+"""One annotator's session: the next text, saving answers, earlier answers."""
 
 import threading
 from collections import Counter
@@ -19,12 +19,12 @@ from trialtune.tasks.task import Task
 
 
 class GoneError(UsageError):
-    """A text is meant that this pool does not have."""
+    """The text is not in this pool."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What an annotator says of a text."""
+    """An annotator's answer to a text."""
 
     labels: tuple[str, ...] = ()
     status: str = LABELLED
@@ -34,9 +34,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Saved:
-    """What became of an answer."""
+    """The outcome of saving an answer."""
 
-    rows: int  # the answer's, and those of trials with the same words
+    rows: int  # the answer's, and those of trials with the same wording
     before: bool  # whether the text had been answered
     suggestion: Suggestion | None
 
@@ -70,20 +70,20 @@ class Session:
             trainer.offer(file.answers)
 
     def next(self) -> Drawn:
-        """The text to be answered next; the same until it is answered."""
+        """The next text to answer; the same until it is answered."""
         with self._lock:
             return self._next()
 
     def answer(self, place: int, text_hash: str, said: Said) -> Saved:
-        """Save what is said of the text at a place of the pool; when this returns it is on the disk.
+        """Save the answer to the text at a position of the pool; when this returns it is synced to disk.
 
-        Raises GoneError when another text stands there, UsageError for what the task does not take,
+        Raises GoneError when another text is at that position, UsageError for an invalid answer,
         NotSavedError when the file cannot be written.
         """
         self._check(said)
         with self._lock:
             if not 0 <= place < len(self.pool) or (item := self.pool[place]).key[1] != text_hash:
-                raise GoneError("the data are others than those this text came from; load the page again")
+                raise GoneError("the data have changed since this text was shown; reload the page")
             self._places[item.key] = place
             drawn, before = self._next(), self._given.by_key.get(item.key)
             suggestion = self.suggestion(item)
@@ -91,7 +91,7 @@ class Session:
                 rows = [*self._repeats(drawn.repeated), self._row(item, said, drawn.way)]
             elif before:
                 rows = [*self._same_words(item, said), self._row(item, said, before.drawn)]
-            else:  # shown before this process began; what is drawn at random would be shown again
+            else:  # shown before this process started; a random draw would be shown again
                 rows = [self._row(item, said, said.drawn if said.drawn != RANDOM else "")]
             self._save(rows)
             if (last := self._next()).item is None:
@@ -102,20 +102,20 @@ class Session:
         return Saved(len(rows), before is not None, suggestion)
 
     def answered(self, back: int) -> tuple[Item, Answer] | None:
-        """The text answered so many texts ago (1: the last one), and what was said; None before the first."""
+        """The text answered `back` texts ago (1: the last one) and its answer; None before the first."""
         with self._lock:
             shown = {answer.key[1]: answer for answer in self._given.by_key.values()}
             here = ((item, answer) for answer in [*shown.values()][::-1] if (item := self._find(answer)))
             return next(islice(here, max(back, 1) - 1, None), None)
 
     def suggestion(self, item: Item) -> Suggestion | None:
-        """What a classifier says of a text; of a sample that was drawn beforehand, nothing."""
+        """A classifier's prediction for a text; none for a sample drawn beforehand."""
         if item.suggestion or self.pool.listed or not self._suggest_by:
             return item.suggestion
         return self._suggest_by(item.text)
 
     def counts(self) -> dict[str, int]:
-        """How many of this annotator's answers have each status, and how many texts are left at most."""
+        """How many of this annotator's answers have each status, and the most texts that may be left."""
         with self._lock:
             given = [*self._given.by_key.values()]
         found = Counter(answer.status for answer in given)
@@ -128,7 +128,7 @@ class Session:
         return {label: found[label] for label in self.task.labels}
 
     def _find(self, answer: Answer) -> Item | None:
-        """The text of an answer, where the pool has it; that of a million is looked for once."""
+        """The text of an answer, where the pool has it; cached, since pools may hold a million texts."""
         if answer.key not in self._places:
             item = self.pool.find(answer.nct_id, answer.text)
             self._places[answer.key] = item.place if item else -1
@@ -144,10 +144,10 @@ class Session:
         for label in said.labels:
             if label not in self.task.labels:
                 raise UsageError(
-                    f"{label!r} is no label of {self.task.name}{nearest(label, [*self.task.labels])}"
+                    f"{label!r} is not a label of {self.task.name}{nearest(label, [*self.task.labels])}"
                 )
         if said.status not in (allowed := (LABELLED, UNSURE, SKIPPED)):
-            raise UsageError(f"status {said.status!r} is none{nearest(said.status, allowed)}")
+            raise UsageError(f"status {said.status!r} does not exist{nearest(said.status, allowed)}")
         if self.task.kind == "multi_class" and said.status == LABELLED and len(said.labels) != 1:
             raise UsageError(f"{self.task.name} takes one label, not {len(said.labels)}")
 
@@ -167,11 +167,11 @@ class Session:
         )
 
     def _repeats(self, items: Iterable[Item]) -> list[Answer]:
-        """Answers to texts drawn at random whose words were answered already."""
+        """Answers to texts drawn at random whose wording was answered already."""
         return [self._row(item, _as_said(self._given.by_wording[item.key[1]]), RANDOM) for item in items]
 
     def _same_words(self, item: Item, said: Said) -> list[Answer]:
-        """The answer for the other trials with these words that were answered."""
+        """The answer for the other answered trials with this wording."""
         others = [
             answer
             for key, answer in self._given.by_key.items()

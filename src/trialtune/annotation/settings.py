@@ -1,4 +1,4 @@
-"""What `trialtune annotate` is told about which text comes next."""
+"""Settings of `trialtune annotate`: which text comes next."""
 
 from typing import Self
 
@@ -12,29 +12,29 @@ WAYS = (RANDOM, UNCERTAIN, RARE)
 
 
 class DrawSettings(Settings):
-    """Which text comes next."""
+    """How the next text is chosen."""
 
     mix: dict[str, float] = Field(
         {RANDOM: 0.3, UNCERTAIN: 0.1, RARE: 0.6},
-        description="Shares of texts drawn at random, unsure to the model, of rare labels.",
+        description="Shares of texts drawn at random, uncertain to the model, likely to have a rare label.",
     )
     double: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Share of the texts that every annotator gets, of those drawn at random; else a tenth.",
+        description="Share of texts given to every annotator, taken from the random ones; default 0.1.",
     )
     candidates: int = Field(
-        20_000, ge=100, description="Texts, drawn at random, among which the model looks for the others."
+        20_000, ge=100, description="Texts, drawn at random, from which the model chooses."
     )
-    retrain_every: int = Field(10, ge=1, description="Answers between two trainings.")
-    seed: int = Field(1, ge=0, description="Seed of every draw; the same for all annotators of a pool.")
+    retrain_every: int = Field(10, ge=1, description="Answers between two trainings of the model.")
+    seed: int = Field(1, ge=0, description="Random seed of the draws; the same for all annotators of a pool.")
 
     @field_validator("mix")
     @classmethod
     def _shares(cls, mix: dict[str, float]) -> dict[str, float]:
         if unknown := [way for way in mix if way not in WAYS]:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(WAYS)}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(WAYS)}")
         total = sum(mix.values())
         if min(mix.values(), default=-1) < 0 or abs(total - 1) > 1e-6:
             raise ValueError(f"the shares must be 0 or more and add up to 1, not {total:g}")
@@ -50,14 +50,14 @@ class DrawSettings(Settings):
 
     @property
     def shared(self) -> float:
-        """The share of texts that every annotator gets."""
+        """The share of texts given to every annotator."""
         return min(_DOUBLE, self.share(RANDOM)) if self.double is None else self.double
 
     def share(self, way: str) -> float:
-        """The share of texts that come this way."""
+        """The share of texts chosen this way."""
         return self.mix.get(way, 0.0)
 
     @property
     def learns(self) -> bool:
-        """Whether a model has a say in it."""
+        """Whether a model is needed."""
         return self.share(RANDOM) < 1

@@ -1,4 +1,4 @@
-"""The learner that needs nothing but the texts."""
+"""The learner that needs only the texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _STRENGTH = 10.0  # scikit-learn's C: rows are few and the features sparse
 
 
 class TfIdfLearner:
-    """Logistic regression on TF-IDF of words and parts of words, which are counted in `texts`."""
+    """Logistic regression on TF-IDF of words and character n-grams, fitted to `texts`."""
 
     name = "TF-IDF with logistic regression"
 
@@ -28,10 +28,10 @@ class TfIdfLearner:
         return self._counted.transform(texts).tocsr()
 
     def fit(self, features: Any, gold: np.ndarray) -> Model:
-        """A yes/no model for each label.
+        """A binary model for each label.
 
-        Their intercepts are regularised like all else (as liblinear does it): of a text unlike all that
-        were answered they are unsure, and so it is asked about.
+        The intercepts are regularised like the weights (as liblinear does), so the models are unsure
+        about a text unlike all answered ones, and it is chosen for annotation.
         """
         models = [_yes_or_no(features, target) for target in gold.T]
         linear = Linear("multi_label", gold.shape[1], models)
@@ -40,7 +40,7 @@ class TfIdfLearner:
 
 @dataclass(frozen=True)
 class _OneOfMany:
-    """Yes/no models of classes of which one holds."""
+    """One-vs-rest models of exclusive classes."""
 
     linear: Linear
 

@@ -1,4 +1,4 @@
-"""A model of the answers so far, trained anew in the background while more are given."""
+"""A model of the answers so far, retrained in the background during annotation."""
 
 import logging
 import threading
@@ -20,13 +20,13 @@ from trialtune.dataset.label_arrays import multi_hot
 from trialtune.tasks.task import Task
 
 log = logging.getLogger(__name__)
-_FEWEST = 10  # answers before there is a model
-_GROWTH = 1.1  # of the answers between two forecasts, which take longer than a model
+_FEWEST = 10  # answers needed for a first model
+_GROWTH = 1.1  # growth of the answers between two forecasts, which take longer than training
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What was learnt from the first `answers` rows of the file, `texts` of which count."""
+    """A model of the first `answers` rows of the file, `texts` of which count."""
 
     model: Model
     rankings: Rankings
@@ -36,7 +36,7 @@ class Trained:
 
 
 class Trainer:
-    """Trains in a thread of its own, one model at a time; what it found last is in its fields."""
+    """Trains in its own thread, one model at a time; its fields hold the latest result."""
 
     def __init__(self, task: Task, learner: Learner, candidates: Candidates, settings: DrawSettings) -> None:
         self._task, self._learner, self._settings = task, learner, settings
@@ -50,11 +50,11 @@ class Trainer:
 
     @property
     def rankings(self) -> Rankings:
-        """The latest model's; none before there is one."""
+        """The latest model's; none before the first model."""
         return self.latest.rankings if self.latest else {}
 
     def offer(self, answers: Sequence[Answer]) -> None:
-        """Train on the answers if enough are new and no training is under way."""
+        """Train on the answers if enough are new and no training is running."""
         step = self._settings.retrain_every
         due = len(answers) >= (self.latest.answers + step if self.latest else _FEWEST)
         if due and not (self._thread and self._thread.is_alive()):
@@ -62,12 +62,12 @@ class Trainer:
             self._thread.start()
 
     def wait(self) -> None:
-        """Until the training that is under way is done."""
+        """Wait for the running training."""
         if self._thread:
             self._thread.join()
 
     def suggest(self, text: str) -> Suggestion | None:
-        """What the latest model says of a text; None before there is one."""
+        """The latest model's prediction for a text; None before the first model."""
         if not self.latest:
             return None
         [stated] = self.latest.model.probabilities(self._learner.features([text]))
@@ -80,12 +80,12 @@ class Trainer:
         try:
             self._learn(answers)
             self.problem = ""
-        except Exception as error:  # in a thread nobody would hear of it
+        except Exception as error:  # in a thread it would go unnoticed
             log.exception("training failed")
             self.problem = f"the model could not be trained: {type(error).__name__}: {error}"
 
     def _learnt_from(self, answers: Sequence[Answer]) -> list[Answer]:
-        """The answers that count, one for each wording: or a fold would know the words of another."""
+        """The answers that count, one per wording, so that no wording is in two folds."""
         by_wording = {answer.key[1]: answer for answer in settle(answers).chosen}
         none_may_hold = self._task.kind == "multi_label"
         return [answer for answer in by_wording.values() if answer.labels or none_may_hold]
@@ -102,9 +102,9 @@ class Trainer:
         candidates = self._store.of(self._candidates.texts)
         if self._likeness is None:
             self._likeness = likeness(candidates, self._learner.features(meanings(self._task.labels)))
-        asked = self._candidates.among({answer.key[1] for answer in answers})
+        answered = self._candidates.among({answer.key[1] for answer in answers})
         seed = (self._settings.seed, len(answers))
-        ranked = rank(model.probabilities(candidates), self._likeness, gold.sum(axis=0), asked, seed=seed)
+        ranked = rank(model.probabilities(candidates), self._likeness, gold.sum(axis=0), answered, seed=seed)
         rankings = {way: [places[row] for row in rows] for way, rows in ranked.items()}
         self.latest = Trained(model, rankings, len(answers), len(chosen), time.monotonic() - began)
         if not self.forecast or len(chosen) >= _GROWTH * self.forecast.labels:

@@ -1,4 +1,4 @@
-"""The classifier: a folder opened, texts in, calibrated labels out."""
+"""The classifier: opens a folder, labels texts with calibrated probabilities."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from trialtune.evaluation.metrics import Evaluation
 
-Report = Callable[[int], None]  # takes numbers of texts that are done
+Report = Callable[[int], None]  # called with numbers of finished texts
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier of trials' texts, with calibrated probabilities and the thresholds it was tuned to.
+    """A classifier of trials' texts, with calibrated probabilities and tuned thresholds.
 
-    Open one with `from_pretrained`. Every command of `trialtune` that labels does it through this class.
+    Open one with `from_pretrained`. Every `trialtune` command that labels texts uses this class.
 
     Example:
         >>> from trialtune import Classifier
@@ -47,7 +47,7 @@ class Classifier:
         True
     """
 
-    opened: ClassifierFolder = field(repr=False)  # its files' facts
+    opened: ClassifierFolder = field(repr=False)  # metadata of its files
     _predictor: Predictor = field(repr=False)
 
     @classmethod
@@ -58,12 +58,12 @@ class Classifier:
 
         Args:
             name: "stop-reasons" or "sex" (see `trialtune classifiers`), a folder made by `finetune` or
-                `export`, or an id of the Hub; of a text the first of these that there is.
+                `export`, or a Hub id; a string is looked up in this order.
             revision: A branch, tag or commit of the Hub.
             precision: Arithmetic of weights in PyTorch: "auto" (bf16 where it is native), "bf16", "fp32".
 
         Raises:
-            DataError: It is no classifier, is damaged, is of another version, or cannot be fetched.
+            DataError: It is not a classifier, is damaged, has another format version, or cannot be fetched.
             UsageError: It holds weights, and PyTorch is not installed.
         """
         return cls.of(open_folder(name, revision=revision), precision=precision)
@@ -75,12 +75,12 @@ class Classifier:
 
     @property
     def folder(self) -> Path:
-        """Where its files lie."""
+        """The folder of its files."""
         return self.opened.path
 
     @property
     def task(self) -> Task:
-        """What it answers; `max_length` is how many tokens it reads at a time."""
+        """Its task; `max_length` is the length of a window in tokens."""
         return self.opened.task
 
     @property
@@ -95,12 +95,12 @@ class Classifier:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that tell two classifiers apart; every prediction that is written bears them."""
+        """16 hex digits that identify the classifier; written with every prediction."""
         return self.opened.fingerprint
 
     @property
     def batches_at_once(self) -> int:
-        """How many batches it scores side by side."""
+        """How many batches it scores in parallel."""
         return self._predictor.backend.workers
 
     def predict(
@@ -109,12 +109,12 @@ class Classifier:
         """Label texts.
 
         Args:
-            texts: Stop reasons, eligibility criteria, ...: whatever the task reads, as the registry has it.
-            evidence: Find the words that made each label, too. See `trialtune.classifier.evidence`.
-            progress: Takes numbers of texts that are done.
+            texts: Stop reasons, eligibility criteria, ...: the text that the task uses, as in the registry.
+            evidence: Also find the words behind each label. See `trialtune.classifier.evidence`.
+            progress: Called with numbers of finished texts.
 
         Returns:
-            A prediction a text, in order; of an empty text one without labels.
+            One prediction per text, in order; without labels for an empty text.
 
         Raises:
             UsageError: Something other than texts was given.
@@ -151,16 +151,16 @@ class Classifier:
             frame: A Polars or pandas frame with the task's columns (`why_stopped`, ...) or `text`, and
                 `nct_id` where it is known.
             crosswalks: Names (`open_targets`, ...) or .yaml files of crosswalks to other schemes.
-            evidence: Find the words that made each label, too.
-            progress: Takes numbers of texts that are done.
+            evidence: Also find the words behind each label.
+            progress: Called with numbers of finished texts.
 
         Returns:
             The columns of `PREDICTION_SCHEMA`, with `evidence` a column of that name, then those of each
-            crosswalk, a row a row, in order; nulls where there is no text.
+            crosswalk, one row per row, in order; nulls where there is no text.
 
         Raises:
-            DataError: The frame has no column that the task reads, or it holds something other than text.
-            UsageError: A crosswalk is not there, or not for the task.
+            DataError: The frame has no column that the task uses, or one holds something other than text.
+            UsageError: A crosswalk does not exist, or is not for the task.
         """
         from trialtune.dataset.columns import ids_and_texts  # noqa: PLC0415 - it needs Polars
 
@@ -177,18 +177,18 @@ class Classifier:
         return with_crosswalks(predicted, chosen, self.task.kind)
 
     def explain(self, text: str, label: str, *, progress: Report | None = None) -> list[Span]:
-        """Which words of a text made a label probable.
+        """Which words of a text make a label probable.
 
         Returns:
-            The words in reading order, each with what it adds to the calibrated probability
+            The words in reading order, each with its contribution to the calibrated probability
             (`importance`, -1 to 1), by leaving it out (occlusion). See `trialtune.classifier.explain`.
 
         Raises:
-            UsageError: There is no such label, or the text is none.
+            UsageError: There is no such label, or the text is empty.
         """
         if label not in self.labels:
             raise UsageError(
-                f"{label!r} is no label of {self.task.name}; choose one of {', '.join(self.labels)}"
+                f"{label!r} is not a label of {self.task.name}; choose one of {', '.join(self.labels)}"
             )
         [read] = self._read([text])
         [spans] = self.explain_all([Question(read or "", label)], progress=progress)
@@ -197,21 +197,21 @@ class Classifier:
     def explain_all(
         self, questions: Sequence[Question], *, progress: Report | None = None
     ) -> list[list[Span]]:
-        """`explain` for many texts at once, each as `Task.text_of` gives it."""
+        """`explain` for many texts at once, each as `Task.text_of` returns it."""
 
-        def ask(texts: Sequence[str]) -> np.ndarray:
+        def score(texts: Sequence[str]) -> np.ndarray:
             return self.decide(texts, progress=progress).probabilities
 
-        return occlude(ask, self.labels, questions)
+        return occlude(score, self.labels, questions)
 
     def decide(self, texts: Sequence[str], *, progress: Report | None = None) -> Decided:
-        """Probabilities, labels and doubts, as arrays, of texts that are as `Task.text_of` gives them."""
+        """Probabilities, labels and review flags, as arrays, of texts as `Task.text_of` returns them."""
         return self.decision.apply(self.raw_probabilities(texts, progress=progress))
 
     def decide_with_evidence(
         self, texts: Sequence[str], *, progress: Report | None = None
     ) -> tuple[Decided, list[tuple[Evidence, ...]]]:
-        """`decide`, and the words of each text that made each of its labels."""
+        """`decide`, and the words of each text behind each of its labels."""
         half = len(texts) // 2
         decided = self.decide(texts, progress=_share(progress, len(texts), half))
         rest = partial(_share, progress, texts=len(texts) - half)
@@ -224,19 +224,19 @@ class Classifier:
         *,
         progress_of: Callable[[int], Report | None] = lambda phrases: None,
     ) -> list[tuple[Evidence, ...]]:
-        """The words that made each label which `decide` gave to `texts`; see `trialtune.classifier.evidence`.
+        """The words behind each label that `decide` gave to `texts`; see `trialtune.classifier.evidence`.
 
-        `progress_of` is told how many phrases are read, and gives what takes numbers of those that are.
+        `progress_of` is called with the number of phrases, and returns the function that reports progress.
         """
 
-        def ask(phrases: Sequence[str]) -> np.ndarray:
+        def score(phrases: Sequence[str]) -> np.ndarray:
             report = progress_of(len(phrases))
             if report and not phrases:
                 report(0)
             return self.decide(phrases, progress=report).probabilities
 
         read = [self._predictor.read_part(text) for text in texts]
-        return find_evidence(ask, self.decision, read, decided)
+        return find_evidence(score, self.decision, read, decided)
 
     def raw_probabilities(self, texts: Sequence[str], *, progress: Report | None = None) -> np.ndarray:
         """Probabilities before calibration, float32 [texts, labels], of texts as in `decide`."""
@@ -249,11 +249,11 @@ class Classifier:
 
         Args:
             frame: A Polars or pandas frame with `text` (or the task's columns) and labels.
-            drop_overlap: Leave out rows that were seen in training, instead of refusing them.
-            progress: Takes numbers of texts that are done.
+            drop_overlap: Leave out rows seen in training instead of raising an error.
+            progress: Called with numbers of finished texts.
 
         Returns:
-            Scores on average and by class, calibration error, and what review leaves.
+            Average scores and scores by class, calibration error, and scores without the rows for review.
 
         Raises:
             DataError: A row was seen in training, a label is unknown, or no row has one.
@@ -269,10 +269,10 @@ class Classifier:
         return metrics
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Copy the classifier into a folder of its own.
+        """Copy the classifier into a new folder.
 
         Raises:
-            UsageError: Something else stands there.
+            UsageError: The path is taken by something else.
         """
         out = Path(folder)
         check_replaceable(out, inputs=[self.folder])
@@ -293,19 +293,19 @@ class Classifier:
         return upload_classifier(self.folder, name, private=private, token=token)
 
     def _read(self, texts: Iterable[str]) -> list[str | None]:
-        """Texts as the task reads them; None for an empty one."""
+        """Texts as the task normalizes them; None for an empty one."""
         if isinstance(texts, str | bytes):
             raise UsageError(f"texts is one {type(texts).__name__}, not a list of texts; write [text]")
-        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # would give the names of its columns
-            raise UsageError(f"texts is a table ({type(texts).__name__}); give it to predict_frame")
+        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # would yield its column names
+            raise UsageError(f"texts is a table ({type(texts).__name__}); use predict_frame")
         if not isinstance(texts, Iterable):
             raise UsageError(f"texts is {texts!r:.60}, not a list of texts")
         given = list(texts)
         for place, text in enumerate(given):
             if not isinstance(text, str):
                 raise UsageError(
-                    f"texts[{place}] is {text!r:.60} ({type(text).__name__}), not a text; leave it out, or"
-                    " give a table to predict_frame, which keeps rows without text in their places"
+                    f"texts[{place}] is {text!r:.60} ({type(text).__name__}), not a text; leave it out or use"
+                    " predict_frame with a table, which keeps rows without text"
                 )
         return [self.task.text_of({"text": text}) for text in given]
 
@@ -323,16 +323,16 @@ class Classifier:
 
 
 def _share(progress: Report | None, items: int, texts: int) -> Report | None:
-    """Takes numbers of `items` that are done, and reports them as so many of `texts`."""
+    """Turns progress in `items` into progress in `texts`."""
     if progress is None:
         return None
-    done = told = 0
+    done = reported = 0
 
     def report(count: int) -> None:
-        nonlocal done, told
+        nonlocal done, reported
         done += count
         now = texts * done // items if items else texts
-        progress(now - told)
-        told = now
+        progress(now - reported)
+        reported = now
 
     return report

@@ -1,4 +1,4 @@
-"""The columns of crosswalks beside predictions: classes by the given labels, and their probabilities."""
+"""Columns that crosswalks add to predictions: classes of the predicted labels, with probabilities."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from trialtune.tasks.task import Kind, Task
 if TYPE_CHECKING:
     import polars as pl
 
-# What a caller may give: names or files, or crosswalks that are read.
+# Names, files, or loaded crosswalks.
 Named = str | Path | Crosswalk
 
 
@@ -37,7 +37,7 @@ def crosswalks_for(task: Task, named: Iterable[Named] | Named) -> tuple[Crosswal
                     f"crosswalk {crosswalk.name}: {other} has a column {column!r} too; rename the crosswalk"
                 )
         if crosswalk.name in (other.name for other in found):
-            raise UsageError(f"crosswalk {crosswalk.name}: is given twice; give it once")
+            raise UsageError(f"crosswalk {crosswalk.name}: given twice; give it once")
         found.append(crosswalk)
     return tuple(found)
 
@@ -46,12 +46,12 @@ def joint_probability(probabilities: np.ndarray, kind: Kind) -> np.ndarray:
     """The probability that at least one of some labels holds, from that of each [rows, labels] -> [rows].
 
     Labels of a multi-class task exclude each other, so their probabilities add up. Labels of a multi-label
-    task do not: two of 0.6 are not 1.2. The classifier states each label's own probability, and nothing of
-    how labels go together. These alone say that the answer lies between the greatest of them (the labels
-    hold together) and their sum (they never do), which are the bounds of Fréchet (1935). Given the text,
-    labels are taken to be independent, as the classifier's sigmoids and their loss are:
-    1 - (1 - p1)(1 - p2)..., which lies within the bounds. Of one label it is that label's probability, to
-    the bit; of none it is 0.
+    task do not: two of 0.6 are not 1.2. The classifier gives each label's marginal probability, and nothing
+    about their joint distribution. So the result lies between the greatest of them (the labels
+    coincide) and their sum (they never do), which are the bounds of Fréchet (1935). Given the text,
+    labels are taken to be independent, as the classifier's sigmoids and their loss assume:
+    1 - (1 - p1)(1 - p2)..., which lies within the bounds. For one label it is that label's probability, to
+    the bit; for none it is 0.
     """
     if not probabilities.shape[1]:
         return np.zeros(len(probabilities))
@@ -59,7 +59,7 @@ def joint_probability(probabilities: np.ndarray, kind: Kind) -> np.ndarray:
     total: np.ndarray = np.minimum(each.sum(axis=1), 1.0)
     if kind == "multi_class":
         return total
-    # Within the bounds in the last digit too.
+    # Within the bounds despite rounding.
     joint: np.ndarray = np.clip(1 - np.prod(1 - each, axis=1), each.max(axis=1), total)
     return joint
 
@@ -74,9 +74,9 @@ def crosswalk_schema(crosswalk: Crosswalk) -> "dict[str, pl.DataType]":
 
 
 def with_crosswalks(predicted: "pl.DataFrame", crosswalks: Sequence[Crosswalk], kind: Kind) -> "pl.DataFrame":
-    """Predictions (`labels`, `probabilities`) with the columns of each crosswalk; nulls where no text is.
+    """Predictions (`labels`, `probabilities`) with the columns of each crosswalk; nulls without text.
 
-    Classes and factor follow from the labels that are given, never from a probability, so that a row's
+    Classes and factor follow from the predicted labels, never from a probability, so that a row's
     labels and classes agree.
     """
     for crosswalk in crosswalks:
@@ -112,7 +112,7 @@ def _columns(predicted: "pl.DataFrame", crosswalk: Crosswalk, kind: Kind) -> "pl
         pl.Series(name, values).cast(types[name])
         for name, values in zip(crosswalk.columns, answers, strict=True)
     ]
-    # Back to their places, and nulls where there are no labels.
+    # Back in order, with nulls where there are no labels.
     places = pl.Series(np.cumsum(there) - 1).zip_with(there, pl.Series([None], dtype=pl.Int64))
     return pl.DataFrame([column.gather(places) for column in columns])
 

@@ -1,4 +1,4 @@
-"""A classifier scored on labelled rows that it has not seen."""
+"""Scores a classifier on labelled rows that it has not seen in training."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def evaluate(
     drop_overlap: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Evaluation, pl.DataFrame]:
-    """Score a classifier on rows of `nct_id`, `text`, `labels`, as `load_examples` gives them.
+    """Score a classifier on rows of `nct_id`, `text`, `labels`, as `load_examples` returns them.
 
     Returns the metrics, and the rows as `scored_frame` has them. Raises DataError when rows were seen in
     training, unless `drop_overlap` leaves those out.
@@ -35,10 +35,10 @@ def evaluate(
         shown = "; ".join(f"{row['nct_id']} {row['text'][:60]!r}" for row in seen.head(_SHOWN).to_dicts())
         raise DataError(
             f"{len(seen)} of {len(examples)} rows were seen in training {folder}, by id or text: {shown}. "
-            "Scores on them would mean nothing: take them out, or use --drop-overlap"
+            "Scores on them would be meaningless: remove them, or use --drop-overlap"
         )
     if unseen.is_empty():
-        raise DataError(f"no row is left to score: {folder} has seen all {len(examples)} in training")
+        raise DataError(f"no row is left to score: {folder} was trained on all {len(examples)}")
     labels, kind = classifier.labels, classifier.task.kind
     decided = classifier.decide(unseen["text"].to_list(), progress=progress)
     gold = multi_hot(unseen["labels"], labels)
@@ -48,7 +48,7 @@ def evaluate(
     if known:
         log.warning(
             "%d of the %d rows were seen in training by the classifier that %s is built on, with other"
-            " labels: scores on them are likely to be better than on new rows",
+            " labels: scores on them are probably higher than on new rows",
             known,
             len(unseen),
             folder,
@@ -76,7 +76,7 @@ def evaluate(
 def _near_duplicates(
     classifier: Classifier, rows: pl.DataFrame, gold: np.ndarray, predicted: np.ndarray
 ) -> tuple[int | None, FewMetrics | None]:
-    """How many rows are nearly a training row, and the scores on the others."""
+    """How many rows are near-duplicates of a training row, and the scores on the others."""
     near = near_seen(rows, classifier.folder)
     if near is None:
         return None, None

@@ -1,4 +1,4 @@
-"""Which words an answer hangs on: take each out and see what becomes of the probability."""
+"""Word importance by occlusion: remove each word and see how the probability changes."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,11 +9,11 @@ import numpy as np
 
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
 _SENTENCE = re.compile(r"[^.;!?\n]+(?:[.;!?\n]+|$)")
-_SHORT = 80  # words; in a longer text, sentences are asked first
+_SHORT = 80  # words; in a longer text, sentences are removed first
 _TOP_SENTENCES = 3
 
 
-Ask = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts, labels]
+Score = Callable[[Sequence[str]], np.ndarray]  # texts -> probabilities [texts, labels]
 
 
 class Question(NamedTuple):
@@ -25,52 +25,52 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Span:
-    """Characters `start` to `end` of a text and what they add to the probability of a label (-1 to 1)."""
+    """Characters `start` to `end` of a text and their contribution to a label's probability (-1 to 1)."""
 
     start: int
     end: int
     importance: float
 
 
-def occlude(ask: Ask, labels: Sequence[str], questions: Sequence[Question]) -> list[list[Span]]:
+def occlude(score: Score, labels: Sequence[str], questions: Sequence[Question]) -> list[list[Span]]:
     """The words of each question's text, in reading order, each with its importance.
 
     Occlusion (Zeiler and Fergus, 2014; for text, Li et al., 2016, arXiv:1612.08220): the probability
-    of the label with the whole text minus that without the word. Of a text above 80 words, sentences
-    are taken out first, and then the words of the 3 sentences that change most; the other words are
+    of the label with the whole text minus that without the word. In a text of more than 80 words, sentences
+    are removed first, and then the words of the 3 sentences that change it most; the other words are
     left out of the answer. All shortened texts are scored together.
     """
     words = [_spans(_WORD, question.text) for question in questions]
     long = [index for index, spans in enumerate(words) if len(spans) > _SHORT]
     sentences = _importances(
-        ask, labels, [(questions[i], _spans(_SENTENCE, questions[i].text)) for i in long]
+        score, labels, [(questions[i], _spans(_SENTENCE, questions[i].text)) for i in long]
     )
     for index, spans in zip(long, sentences, strict=True):
         top = sorted(spans, key=lambda span: -abs(span.importance))[:_TOP_SENTENCES]
         words[index] = [
             (start, end) for start, end in words[index] if any(s.start <= start < s.end for s in top)
         ]
-    return _importances(ask, labels, list(zip(questions, words, strict=True)))
+    return _importances(score, labels, list(zip(questions, words, strict=True)))
 
 
 def _importances(
-    ask: Ask, labels: Sequence[str], asked: Sequence[tuple[Question, list[tuple[int, int]]]]
+    score: Score, labels: Sequence[str], cases: Sequence[tuple[Question, list[tuple[int, int]]]]
 ) -> list[list[Span]]:
     """The importance of the given spans of each text."""
     texts = [
         variant
-        for question, spans in asked
+        for question, spans in cases
         for variant in (question.text, *(_without(question.text, *span) for span in spans))
     ]
-    probabilities = ask(texts)
+    probabilities = score(texts)
     column = {label: index for index, label in enumerate(labels)}
-    parts = np.split(probabilities, np.cumsum([len(spans) + 1 for _, spans in asked])[:-1]) if asked else []
+    parts = np.split(probabilities, np.cumsum([len(spans) + 1 for _, spans in cases])[:-1]) if cases else []
     return [
         [
             Span(start, end, float(part[0, column[question.label]] - without))
             for (start, end), without in zip(spans, part[1:, column[question.label]], strict=True)
         ]
-        for (question, spans), part in zip(asked, parts, strict=True)
+        for (question, spans), part in zip(cases, parts, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a classifier folder holds, and what is wrong with one that cannot be opened."""
+"""The files of a classifier folder, and errors for one that cannot be opened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE = "config.json", "model.safetensors", "model.onnx"
 TOKENIZER_FILE, CARD_FILE, TRAINING_FILE = "tokenizer.json", "README.md", "training.json"
-#: All that a folder may hold; nothing else is copied, fetched or uploaded.
+#: All files that a folder may have; nothing else is copied, fetched or uploaded.
 FILES = (
     *(CONFIG_FILE, WEIGHTS_FILE, GRAPH_FILE, f"{GRAPH_FILE}.sha256", "tokenizer*.json", "vocab.txt"),
     *("vocab.json", "merges.txt", "special_tokens_map.json", TASK_FILE, DECISION_FILE),
     *("seen.parquet", "foundation_seen.parquet", TRAINING_FILE, "export.json", CARD_FILE),
 )
 _DECIDING = ("*.safetensors", "*.onnx", CONFIG_FILE, "tokenizer*.json", "vocab.txt", DECISION_FILE, TASK_FILE)
-_MAKE = "make one with `trialtune finetune`"
+_MAKE = "create one with `trialtune finetune`"
 
 
 @dataclass(frozen=True)
 class ClassifierFolder:
-    """A folder that holds a whole classifier; its weights or graph are not read yet."""
+    """A complete classifier folder; its weights or graph are not read yet."""
 
     path: Path
-    task: Task  # its `max_length` is the one of the training
+    task: Task  # with the `max_length` used in training
     decision: Decision
     config: dict[str, Any]
 
     @classmethod
     def open(cls, path: Path) -> "ClassifierFolder":
-        """Raises DataError when the folder is no classifier, or one of another version."""
+        """Raises DataError when the folder is not a classifier, or has another format version."""
         missing = [name for name in (TASK_FILE, DECISION_FILE, CONFIG_FILE) if not (path / name).is_file()]
         if missing:
             raise DataError(f"{path}: not a classifier folder (no {missing[0]}); {_MAKE}")
@@ -63,12 +63,12 @@ class ClassifierFolder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells two classifiers apart: weights, tokenizer, labels, decision rule, and what is read."""
+        """Identifies a classifier: weights, tokenizer, labels, decision rule, and the columns it reads."""
         files = sorted({file for pattern in _DECIDING for file in self.path.glob(pattern)})
         return fingerprint([(file.name, sha256_of(file)) for file in files])[:16]
 
     def predictor(self, *, precision: str = "auto") -> Predictor:
-        """The model: an ONNX graph by onnxruntime, weights by PyTorch, on a GPU if there.
+        """The model: an ONNX graph by onnxruntime, weights by PyTorch, on a GPU if available.
 
         Raises DataError when a file is damaged.
         """
@@ -97,20 +97,20 @@ class ClassifierFolder:
         )
 
     def tokenizer(self) -> "tuple[Tokenizer, int]":
-        """The tokenizer of a graph's folder, and the id of its padding; raises DataError for none."""
-        from tokenizers import Tokenizer  # noqa: PLC0415 - a folder's facts can be had without
+        """The tokenizer of a graph's folder, and the id of its padding; raises DataError if unreadable."""
+        from tokenizers import Tokenizer  # noqa: PLC0415 - not needed for the metadata
 
         file = self.path / TOKENIZER_FILE
         try:
             read = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises nothing narrower
+        except Exception as error:  # the library raises no narrower class
             raise DataError(
                 f"{file}: no readable tokenizer ({error}); export the classifier again"
             ) from error
         return read, self._pad_id(read.token_to_id)
 
     def _pad_id(self, token_to_id: Any) -> int:
-        """The padding's id: position ids of some families hang on it."""
+        """The id of the padding token: position ids of some architectures depend on it."""
         beside = self.path / "tokenizer_config.json"
         token = read_json(beside).get("pad_token") if beside.is_file() else None
         token = token.get("content") if isinstance(token, dict) else token
@@ -141,7 +141,7 @@ def _task(path: Path) -> Task:
     form = described.get("format")
     if form != FORMAT:
         raise DataError(
-            f"{path}: was written by another version of trialtune (format {form}; {__version__} reads"
+            f"{path}: written by another version of trialtune (format {form}; {__version__} reads"
             f" {FORMAT}); train or export the classifier again, or install that version"
         )
     try:
@@ -159,4 +159,4 @@ def _labels(config: dict[str, Any], path: Path) -> Sequence[str]:
     try:
         return [named[str(index)] for index in range(len(named))]  # type: ignore[index, arg-type]
     except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: id2label does not name the labels from 0 on; {_MAKE}") from error
+        raise DataError(f"{path}: id2label does not number the labels from 0; {_MAKE}") from error

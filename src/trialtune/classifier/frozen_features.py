@@ -1,4 +1,4 @@
-"""Texts as vectors: what the layers of a frozen classifier make of them, by onnxruntime."""
+"""Texts as vectors: the hidden states of a frozen classifier's layers, by onnxruntime."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from trialtune.models.onnx_signature import FEATURES
 
 
 def all_depths(depth: int) -> list[int]:
-    """The last two layers, the middle and the embeddings: what a text means, and which words it has."""
+    """The last two layers, the middle one and the embeddings: meaning and wording of a text."""
     return sorted({depth, max(depth - 1, 0), depth // 2, 0}, reverse=True)
 
 
@@ -30,7 +30,7 @@ def last_layers(depth: int) -> list[int]:
 
 @dataclass(frozen=True)
 class FrozenFeatures:
-    """A frozen graph from tokens to features, and its tokenizer: what a linear layer can stand on.
+    """A frozen graph from tokens to features, and its tokenizer: the input of a linear layer.
 
     Example:
         >>> features = FrozenFeatures.of_classifier("stop-reasons")
@@ -51,12 +51,12 @@ class FrozenFeatures:
         layers: Callable[[int], Sequence[int]] = all_depths,
         max_length: int | None = None,
     ) -> "FrozenFeatures":
-        """The mean-pooled states of some layers of a classifier that is an ONNX graph.
+        """The mean-pooled hidden states of some layers of a classifier in ONNX format.
 
-        `layers` chooses them by their number, 0 being the embeddings: see `all_depths`.
+        `layers` returns their numbers, 0 being the embeddings: see `all_depths`.
 
-        `name` is what `Classifier.from_pretrained` takes. Texts are read in windows of `max_length` tokens,
-        else of as many as the classifier reads. Raises DataError when it is no classifier or no graph.
+        `name` is as in `Classifier.from_pretrained`. Texts are split into windows of `max_length` tokens,
+        by default as long as the classifier's. Raises DataError when it is not a classifier in ONNX format.
         """
         opened = open_folder(name)
         if not (opened.path / GRAPH_FILE).is_file():
@@ -68,14 +68,14 @@ class FrozenFeatures:
 
     @property
     def width(self) -> int:
-        """How many features a text has."""
+        """The number of features of a text."""
         [output] = self.graph.graph.output
         return int(output.type.tensor_type.shape.dim[1].dim_value)
 
     def of(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> np.ndarray:
-        """The features, float32 [texts, width]; of a text of several windows their mean, token by token.
+        """The features, float32 [texts, width]; for a text of several windows the mean over all tokens.
 
-        `progress` takes numbers of texts that are done.
+        `progress` is called with numbers of finished texts.
         """
         windows = self.predictor.windows(texts)
         ends = windows.ends(np.ones(len(texts)))
@@ -83,7 +83,7 @@ class FrozenFeatures:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """What computes the features, window by window."""
+        """The backend that computes the features, window by window."""
         return Predictor(
             OnnxBackend(self.graph.SerializeToString(), labels=self.width, output=FEATURES),
             self.tokenizer,

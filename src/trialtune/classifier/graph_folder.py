@@ -1,4 +1,4 @@
-"""A classifier folder whose model is an ONNX graph, written."""
+"""Writes a classifier folder whose model is an ONNX graph."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_graph_folder(
 ) -> None:
     """Write a classifier's graph, with the tokenizer and configuration of the folder `source`.
 
-    `task.max_length` is how many tokens it reads at a time.
+    `task.max_length` is the length of a window in tokens.
     """
     (folder / GRAPH_FILE).write_bytes(graph.SerializeToString())
     seal(folder / GRAPH_FILE)

@@ -1,4 +1,4 @@
-"""A classifier's folder by its name."""
+"""Finds a classifier's folder by its name."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from trialtune.models.hub import is_repository
 
 
 def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierFolder:
-    """The facts of a classifier, without reading its weights: a shipped one's name, a folder, a Hub id.
+    """A classifier's folder, its weights not read: by a shipped one's name, a path, or a Hub id.
 
-    In that order, where a `Path` is always a folder. Raises DataError.
+    Looked up in this order; a `Path` is always a folder. Raises DataError.
     """
     if isinstance(name, str) and (shipped := shipped_folder(name)):
         return ClassifierFolder.open(shipped)
@@ -20,11 +20,11 @@ def open_folder(name: str | Path, *, revision: str | None = None) -> ClassifierF
     if path.is_dir():
         return ClassifierFolder.open(path)
     if path.is_file():
-        raise DataError(f"{name}: is a file; give the folder of a classifier")
+        raise DataError(f"{name}: is a file; give a classifier's folder")
     if is_repository(str(name)):
         return ClassifierFolder.open(fetch_classifier(str(name), revision=revision))
     raise DataError(
-        f"{name}: no such classifier; give one that comes with trialtune"
-        f" ({', '.join(shipped_names()) or 'none is installed'}), the folder of one that `trialtune finetune`"
-        " made, or OWNER/NAME of the Hugging Face Hub"
+        f"{name}: no such classifier; give one shipped with trialtune"
+        f" ({', '.join(shipped_names()) or 'none is installed'}), a folder made by `trialtune"
+        " finetune`, or OWNER/NAME on the Hugging Face Hub"
     )

@@ -1,4 +1,4 @@
-"""A classifier's graph in onnxruntime, on the cores of this machine."""
+"""A classifier's graph in onnxruntime, on the local CPU cores."""
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,26 +14,26 @@ from trialtune.files import sha256_of
 from trialtune.models.onnx_signature import INPUTS, OUTPUT
 from trialtune.workers import cores
 
-_MEND = "write it again with `trialtune export`"
+_REMEDY = "export it again with `trialtune export`"
 
 
 class OnnxBackend:
-    """An ONNX graph on the cores of this machine, a batch a core: they need not wait for one another."""
+    """An ONNX graph on the local CPU cores, one batch per core, so that none waits for another."""
 
-    tokens = 256  # one core gains nothing from more, and little padding is left
+    tokens = 256  # more does not speed up one core, and adds padding
 
     def __init__(
         self, graph: Path | bytes, *, labels: int, output: str = OUTPUT, workers: int | None = None
     ) -> None:
-        """Raises DataError when the file is no graph of such a classifier, or damaged."""
+        """Raises DataError when the file is not a classifier's graph, or is damaged."""
         self.workers, self._output = workers or cores(), output
         self._session = _open(graph)
         name = _name(graph)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if {one.name for one in inputs} != set(INPUTS) or [one.name for one in outputs] != [output]:
-            raise DataError(f"{name}: takes {', '.join(one.name for one in inputs)}; {_MEND}")
+            raise DataError(f"{name}: takes {', '.join(one.name for one in inputs)}; {_REMEDY}")
         if outputs[0].shape[-1] != labels:
-            raise DataError(f"{name}: gives {outputs[0].shape[-1]} labels, config.json {labels}; {_MEND}")
+            raise DataError(f"{name}: gives {outputs[0].shape[-1]} labels, config.json {labels}; {_REMEDY}")
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="onnx")
 
     def score(self, batches: Batches) -> Scores:
@@ -53,7 +53,7 @@ class OnnxBackend:
 
 
 def seal(graph: Path) -> None:
-    """Write a graph's checksum beside it, in the form of `sha256sum`; it is checked when it is opened."""
+    """Write a graph's checksum next to it, in `sha256sum` format; verified when the graph is opened."""
     _seal_of(graph).write_text(f"{sha256_of(graph)}  {graph.name}\n")
 
 
@@ -68,7 +68,7 @@ def _name(graph: Path | bytes) -> str:
 def _check_seal(graph: Path) -> None:
     sealed = _seal_of(graph)
     if sealed.is_file() and sealed.read_text().split()[:1] != [sha256_of(graph)]:
-        raise DataError(f"{graph}: is damaged, its checksum is not that of {sealed.name}; {_MEND}")
+        raise DataError(f"{graph}: is damaged, its checksum differs from {sealed.name}; {_REMEDY}")
 
 
 def _open(graph: Path | bytes) -> Any:
@@ -81,8 +81,8 @@ def _open(graph: Path | bytes) -> Any:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(held, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # it has a dozen kinds, which share no base
+    except Exception as error:  # a dozen classes without a common base
         raise DataError(
             f"{_name(graph)}: onnxruntime {onnxruntime.__version__} cannot open it ({str(error)[:200]});"
-            f" {_MEND}, or install a newer onnxruntime"
+            f" {_REMEDY}, or install a newer onnxruntime"
         ) from error

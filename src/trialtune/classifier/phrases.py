@@ -1,4 +1,4 @@
-"""A text divided into phrases that say one thing each: clauses of a short text, sentences of a long one."""
+"""Divides a text into phrases: clauses of a short text, sentences of a long one."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _BETWEEN_SENTENCES = re.compile(
     rf"{_ABBREVIATION}(?<![.!?;])[.!?;]++[\"'”’)\]]*+(?=\s|$)|(?-i:(?<=[a-z]{{2}})\.(?=[A-Z][a-z])|~(?=[A-Z]))|\n"
     r"|(?:^|(?<=\s))[*•▪·]+(?=\s)"
 )
-# Stays with the clause that it opens.
+# Stays with the clause that it introduces.
 _OPENING = (
     r"due to|owing to|because|caused by|in view of|given that|as a (?:result|consequence)"
     r"|resulting in|leading (?:in)?to|which|therefore|thus|hence|so that|but|however|although"
@@ -23,7 +23,7 @@ _OPENING = (
     r"|as (?:the|there|an?|it|this|that|these|we|our|no|he|she|they|PI|investigators?|sponsor|funding|study)"
 )
 _JOINTS = "and/or|and|or|as well as|along with|plus"
-# The "(DMC)" of "Data Monitoring Committee (DMC) review" divides nothing.
+# The "(DMC)" of "Data Monitoring Committee (DMC) review" is not a boundary.
 _NO_ACRONYM = "".join(rf"(?<!\(\w{{{length}}})" for length in range(1, 8))
 _BETWEEN_CLAUSES = re.compile(
     rf"{_BETWEEN_SENTENCES.pattern}|,\s++(?:{_JOINTS})(?=\s)|,(?!\s?\d)|[–—…\[\]]"
@@ -32,7 +32,7 @@ _BETWEEN_CLAUSES = re.compile(
     rf"|(?<=\s)(?<!\bnot\s)(?<!\bonly\s)(?<!n't\s)(?<!\bor\s)(?=(?:{_OPENING})\b)",
     re.IGNORECASE,
 )
-# Divides where there is more than a word on either side: no "low or no accrual", no "Exclusion: pregnancy".
+# A boundary where each side has more than a word: not "low or no accrual", not "Exclusion: pregnancy".
 _JOINING = re.compile(
     rf"(?<=\s)(?<!\bdata\s)(?<!\bsafety\s)(?<!\bprimary\s)(?<!\bresearch\s)(?:{_JOINTS})(?=\s)|:(?=\s)",
     re.IGNORECASE,
@@ -40,9 +40,9 @@ _JOINING = re.compile(
 
 
 def phrases(text: str) -> list[Place]:
-    """Where the phrases of `text` lie, in order, none over another, each with a word in it.
+    """The spans of the phrases of `text`, in order, not overlapping, each with a word in it.
 
-    Together they have every word but those that join clauses ("and", "or"). A text without any word
+    Together they cover every word but those that join clauses ("and", "or"). A text without any word
     has none.
     """
     whole = (0, len(text))
@@ -59,7 +59,7 @@ def _clauses(text: str, place: Place) -> list[Place]:
 
 
 def _between(text: str, place: Place, divider: re.Pattern[str]) -> list[Place]:
-    """The parts of a place between dividers, those with a word in them."""
+    """The parts of a span between boundaries, those with a word in them."""
     gaps = [(place[0],) * 2, *(match.span() for match in divider.finditer(text, *place)), (place[1],) * 2]
     parts = (_trimmed(text, before, after) for (_, before), (after, _) in pairwise(gaps))
     return [part for part in parts if _WORD.search(text, *part)]

@@ -1,4 +1,4 @@
-"""What a classifier says of a text, and the table that every command writes of it."""
+"""A prediction, and the table of predictions that every command writes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,26 +26,26 @@ PREDICTION_COLUMNS = {
     "classifier": "The fingerprint of the classifier that gave the labels.",
     "text_hash": "16 hex digits of the SHA-256 of the text: equal for equal texts.",
 }
-#: Their names: `predict`, `apply` and `evaluate` write these columns, `serve` answers them.
+#: Their names: `predict`, `apply` and `evaluate` write these columns, `serve` returns them.
 PREDICTION_SCHEMA = tuple(PREDICTION_COLUMNS)
-#: A column more, when it is asked for: list of structs, one a label, as `Evidence` has them.
+#: An optional column: list of structs, one per label, with the fields of `Evidence`.
 EVIDENCE = "evidence"
 EVIDENCE_FIELDS = {
     "label": "A label that was given.",
-    "text": "The words that made it.",
+    "text": "The words behind it.",
     "start": "Where they begin in the text, in characters.",
     "end": "Where they end, exclusive.",
 }
-DIGITS = 6  # the same text in another batch gives another last digit
+DIGITS = 6  # further digits depend on the batch
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says of one text; all is None where there is no text.
+    """A classifier's prediction for one text; all fields are None where there is no text.
 
-    `labels` are in the task's order, `probabilities` (label -> 0 to 1) are calibrated, and
-    `needs_review` says that the classifier is unsure. `evidence`, which is None unless it was asked for,
-    has the words that made each label.
+    `labels` are in task order, `probabilities` (label -> 0 to 1) are calibrated, and
+    `needs_review` marks an uncertain prediction. `evidence`, which is None unless requested,
+    has the words behind each label.
     """
 
     labels: tuple[str, ...] | None
@@ -82,10 +82,10 @@ NO_TEXT = Prediction(None, None, None)
 
 
 def text_hash(text: str) -> str:
-    """16 hex digits of the SHA-256 of a text as the classifier reads it.
+    """16 hex digits of the SHA-256 of a text as the classifier's input.
 
-    Not of its normalized wording: a cased encoder may answer two spellings differently, and which of
-    them stood first in a snapshot must not matter.
+    Not of its normalized wording: a cased encoder may label two spellings differently, and which of
+    them came first in a snapshot must not matter.
     """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -112,7 +112,7 @@ def prediction_frame(
     classifier: str,
     evidence: bool = False,
 ) -> "pl.DataFrame":
-    """Predictions as a table of `PREDICTION_SCHEMA`, and `EVIDENCE` if wanted, a row each, in order."""
+    """Predictions as a table of `PREDICTION_SCHEMA`, and `EVIDENCE` if requested, one row each, in order."""
     import polars as pl  # noqa: PLC0415
 
     columns: dict[str, Any] = {
@@ -143,10 +143,10 @@ def scored_frame(
     needs_review: np.ndarray | None = None,
     system: str | None = None,
 ) -> "pl.DataFrame":
-    """Labelled rows (`text`, `labels`) with what a system answers: `PREDICTION_SCHEMA`, `gold`, the others.
+    """Labelled rows (`text`, `labels`) with a system's predictions: `PREDICTION_SCHEMA`, `gold`, the others.
 
     `predicted` comes as truth values and `probabilities` as numbers, both [rows, labels]; `system` is a
-    classifier's fingerprint, or the name of what is no classifier. `labels` are the answers then, and
+    classifier's fingerprint, or the name of another system. `labels` are then the predictions, and
     `gold` the labels that the rows came with.
     """
     import polars as pl  # noqa: PLC0415

@@ -12,11 +12,11 @@ from trialtune.evaluation.decision import to_probabilities
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_LEAST_TOKENS = 256  # of a batch: below, starting it costs more than computing it
+_LEAST_TOKENS = 256  # of a batch: below this, overhead exceeds computation
 
 
 class Predictor:
-    """A model and its tokenizer, ready to score texts; `labels` gives the order of the probabilities."""
+    """A model and its tokenizer, ready to score texts; `labels` is the order of the probabilities."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Predictor:
         kind: str,
         max_length: int,
     ) -> None:
-        """Takes the tokenizer as its own: sets how it truncates."""
+        """Takes ownership of the tokenizer: sets its truncation."""
         self.tokenizer = cut_into_windows(tokenizer, max_length)
         self.backend, self.max_length = backend, max_length
         self.labels, self.kind, self._pad_id = list(labels), kind, pad_id
@@ -38,8 +38,8 @@ class Predictor:
     ) -> np.ndarray:
         """Probabilities, float32 [texts, labels]; sigmoid for multi-label, softmax for multi-class.
 
-        A text of more than `max_length` tokens is read in windows: see `Windows.join`. `progress`
-        takes numbers of texts that are done.
+        A text of more than `max_length` tokens is split into windows: see `Windows.join`. `progress`
+        is called with numbers of finished texts.
         """
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         order = np.array([places[text] for text in texts], dtype=np.int64)
@@ -48,15 +48,15 @@ class Predictor:
         return to_probabilities(windows.join(logits, kind=self.kind), self.kind)[order]
 
     def windows(self, texts: Sequence[str]) -> Windows:
-        """Texts as the model reads them."""
+        """Texts as model inputs."""
         return Windows.of(texts, self.tokenizer)
 
     def scores(
         self, windows: Windows, *, ends: np.ndarray, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        """What the model gives for each distinct window, float32 [windows, labels].
+        """The model's output for each distinct window, float32 [windows, labels].
 
-        `ends` says how many texts end in each, for `progress`.
+        `ends` is how many texts end in each, for `progress`.
         """
         scores = np.empty((len(windows.distinct), len(self.labels)), dtype=np.float32)
         batches = token_batches(windows.distinct, self._pad_id, tokens=self._tokens(windows))
@@ -67,7 +67,7 @@ class Predictor:
         return scores
 
     def read_part(self, text: str) -> str:
-        """`text` without what lies behind the last window that is read."""
+        """`text` without what follows the last window used."""
         room = self.max_length - self.tokenizer.num_special_tokens_to_add(False)
         if len(text.encode()) <= MOST_WINDOWS * room:  # a token has a byte at least
             return text
@@ -78,6 +78,6 @@ class Predictor:
         return text[: max(end for _, end in windows[MOST_WINDOWS - 1].offsets)]
 
     def _tokens(self, windows: Windows) -> int:
-        """Tokens a batch, so that a few texts give every worker something to do."""
+        """Tokens per batch, small enough that a few texts keep every worker busy."""
         all_tokens = sum(map(len, windows.distinct))
         return max(_LEAST_TOKENS, min(self.backend.tokens, -(-all_tokens // self.backend.workers)))

@@ -1,4 +1,4 @@
-"""The classifiers that come with the installation, by their names."""
+"""The classifiers shipped with the installation, by name."""
 
 import importlib.util
 import logging
@@ -13,16 +13,16 @@ from trialtune.files import read_json, sha256_of
 log = logging.getLogger(__name__)
 
 PACKAGE, SUMS = "trialtune_models", "SHA256SUMS"
-_MEND = "install it again: pip install --force-reinstall trialtune"
+_REMEDY = "reinstall it: pip install --force-reinstall trialtune"
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """A classifier that comes with the installation."""
+    """A classifier shipped with the installation."""
 
     name: str
     folder: Path
-    about: dict[str, Any]  # how it was made and scored
+    about: dict[str, Any]  # how it was trained and scored
 
     @property
     def megabytes(self) -> float:
@@ -31,7 +31,7 @@ class Shipped:
 
 
 def shipped_names() -> list[str]:
-    """The names of the classifiers that come with the installation; [] where their package is missing."""
+    """The names of the shipped classifiers; [] where their package is missing."""
     return sorted(_folders())
 
 
@@ -44,9 +44,7 @@ def shipped_folder(name: str) -> Path | None:
     if folder is None:
         return None
     if Path(name).is_dir():
-        log.warning(
-            "%s: the classifier that comes with trialtune; for the folder of that name give ./%s", name, name
-        )
+        log.warning("%s: using the shipped classifier; for the folder of that name give ./%s", name, name)
     check_sums(folder)
     return folder
 
@@ -65,18 +63,18 @@ def check_sums(folder: Path) -> None:
     """Compare each file of a folder with its checksum; raises DataError naming the first that differs."""
     sums = folder / SUMS
     if not sums.is_file():
-        raise DataError(f"{folder}: has no {SUMS}; {_MEND}")
+        raise DataError(f"{folder}: has no {SUMS}; {_REMEDY}")
     for line in sums.read_text(encoding="utf-8").splitlines():
         expected, _, file = line.partition("  ")
         path = folder / file
         if not path.is_file():
-            raise DataError(f"{path}: is missing; {_MEND}")
+            raise DataError(f"{path}: is missing; {_REMEDY}")
         if sha256_of(path) != expected:
-            raise DataError(f"{path}: is damaged, its checksum is not that of {SUMS}; {_MEND}")
+            raise DataError(f"{path}: is damaged, its checksum differs from {SUMS}; {_REMEDY}")
 
 
 def write_sums(folder: Path) -> None:
-    """Write the checksums of a folder's files, in the form of `sha256sum`."""
+    """Write the checksums of a folder's files, in `sha256sum` format."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
     (folder / SUMS).write_text("".join(f"{sha256_of(file)}  {file.name}\n" for file in files))
 
@@ -91,7 +89,7 @@ def models_version() -> str | None:
 
 
 def shipped_version(folder: Path) -> str | None:
-    """The version of the package that a classifier's folder is of; None for any other folder."""
+    """The version of the package that a classifier's folder belongs to; None for any other folder."""
     return models_version() if _home() in folder.resolve().parents else None
 
 

@@ -14,17 +14,17 @@ from trialtune.models.sequence_classifier import load_classifier
 
 
 class TorchBackend:
-    """A `transformers` model where it stands."""
+    """A `transformers` model on its device."""
 
     workers = 1
 
     def __init__(self, model: PreTrainedModel, *, precision: str = "auto") -> None:
         self._model, self._device = AutocastModel(model, precision), model.device
-        # A CPU computes fastest on what its caches hold; an accelerator wants enough to do.
+        # A CPU is fastest on batches that fit its caches; an accelerator needs large ones.
         self.tokens = 2048 if model.device.type == "cpu" else 32_768
 
     def score(self, batches: Batches) -> Scores:
-        # Torch's decorator of generators would have the weights cast for each batch.
+        # Torch's decorator for generators would cast the weights for each batch.
         with self._model.cached():
             for rows, batch in batches:
                 inputs = {name: torch.from_numpy(value).to(self._device) for name, value in batch.items()}
@@ -32,7 +32,7 @@ class TorchBackend:
 
 
 def open_weights(folder: Path, *, max_length: int, precision: str) -> Predictor:
-    """A predictor of the weights in a classifier folder, on a GPU if there; raises DataError for none."""
+    """A predictor of the weights in a classifier folder, on a GPU if available; raises DataError without."""
     model, tokenizer = load_classifier(folder)
     prepare_scoring(model, tokens=max_length)
     if torch.accelerator.is_available():

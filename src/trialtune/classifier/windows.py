@@ -1,4 +1,4 @@
-"""Texts as windows of tokens, and those as batches to be read once, with others of about their length."""
+"""Splits texts into windows of tokens, and groups windows of similar length into batches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MOST_WINDOWS = 32  # of a text; what lies behind them is not read
+MOST_WINDOWS = 32  # of a text; what follows them is ignored
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Texts as token ids with special tokens, a long one in several windows, equal windows once."""
+    """Texts as token ids with special tokens, a long one split into several windows, equal windows once."""
 
     distinct: list[list[int]]
     used: np.ndarray  # [windows of all texts, in order] the place in `distinct`
@@ -22,9 +22,9 @@ class Windows:
 
     @classmethod
     def of(cls, texts: Sequence[str], tokenizer: "Tokenizer") -> "Windows":
-        """Windows as long as the tokenizer truncates, one behind the other; the first 32 of each text.
+        """Consecutive windows as long as the tokenizer truncates; the first 32 of each text.
 
-        Texts that the tokenizer reads alike (case, accents, spaces) share their windows.
+        Texts that the tokenizer maps to the same tokens (case, accents, spaces) share their windows.
         """
         places: dict[tuple[int, ...], int] = {}
         used: list[int] = []
@@ -39,8 +39,8 @@ class Windows:
     def join(self, logits: np.ndarray, *, kind: str) -> np.ndarray:
         """Logits of texts [texts, labels] from those of distinct windows [windows, labels].
 
-        Multi-label: a text has what any of its windows has, the greatest logit. Multi-class: the mean
-        over its windows, a token counting as much as any other.
+        Multi-label: the greatest logit of its windows. Multi-class: the mean
+        over its windows, weighted by their tokens.
         """
         if not len(self.starts):
             return logits
@@ -53,7 +53,7 @@ class Windows:
         return joined
 
     def ends(self, repeats: np.ndarray) -> np.ndarray:
-        """How many texts end in each distinct window [windows], when each stands for `repeats` [texts]."""
+        """How many texts end in each distinct window [windows], each text counted `repeats` [texts] times."""
         last = self.used[np.append(self.starts[1:], len(self.used))[: len(self.starts)] - 1]
         counts: np.ndarray = np.bincount(last, weights=repeats, minlength=len(self.distinct))
         return counts
@@ -63,7 +63,7 @@ def cut_into_windows(tokenizer: "Tokenizer", max_length: int) -> "Tokenizer":
     """The tokenizer itself, set to give windows of `max_length` tokens without padding."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
-    tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
+    tokenizer.encode_special_tokens = True  # a literal [MASK] in the input is text
     return tokenizer
 
 
@@ -72,10 +72,10 @@ def token_batches(
 ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
     """All texts, the longest first, in batches of at most `tokens` tokens with padding, or of one text.
 
-    group_by_length of transformers is for training alone; its pipeline pads texts as they come, so many
-    a batch however long they are, and needs PyTorch.
+    group_by_length of transformers is for training alone; its pipeline pads texts in input order, by a fixed
+    batch size whatever their length, and needs PyTorch.
 
-    Each comes as the places of its texts in `encoded`, by which answers go back into order, and
+    Each is the positions of its texts in `encoded`, to restore their order, and
     `input_ids` and `attention_mask`, int64 [batch, longest].
     """
     order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row]))

@@ -27,7 +27,7 @@ from trialtune.cli.failures import explain
 
 
 def main() -> None:
-    """Entry point: run a command; turn what went wrong into one message and an exit code."""
+    """Entry point: run a command; turn errors into one message and an exit code."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

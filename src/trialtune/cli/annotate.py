@@ -1,4 +1,4 @@
-"""`trialtune annotate`: texts labelled by hand, on a page of this machine."""
+"""`trialtune annotate`: label texts by hand, on a local web page."""
 
 import getpass
 from pathlib import Path
@@ -41,30 +41,32 @@ def annotate(
     settings: DrawSettings,
     data: TaskData = None,
     annotator: Annotated[
-        str | None, typer.Option(help="Who answers; else the name of this machine's user.")
+        str | None, typer.Option(help="Name of the annotator; default the user name.")
     ] = None,
     mix: Annotated[
         str | None,
         typer.Option(
-            help="Shares of texts drawn at random, that the model is unsure of, that may have a rare label:"
+            help="Shares of texts drawn at random, uncertain to the model, likely to have a rare label:"
             " random=0.3,uncertain=0.1,rare=0.6"
         ),
     ] = None,
     suggest: Annotated[
-        bool, typer.Option("--suggest", help="Show what a model says before a text is answered.")
+        bool, typer.Option("--suggest", help="Show a model's prediction before a text is answered.")
     ] = False,
     classifier: Annotated[
-        str | None, typer.Option(help="A classifier that suggests, in place of the model of the answers.")
+        str | None,
+        typer.Option(help="A classifier for suggestions, instead of the model trained on the answers."),
     ] = None,
     review: Annotated[
-        bool, typer.Option("--review", help="Show the rows of --data, predictions, that need review.")
+        bool,
+        typer.Option("--review", help="Show the rows of --data, which are predictions, that need review."),
     ] = False,
     adjudicate: Annotated[
-        bool, typer.Option("--adjudicate", help="Settle the texts of --out on which annotators disagree.")
+        bool, typer.Option("--adjudicate", help="Adjudicate the texts of --out on which annotators disagree.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8010,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 8010,
 ) -> None:
-    """Label texts by hand on a page, one after another; an answer is acknowledged when it is on the disk."""
+    """Label texts by hand on a web page, one after another; answers are saved to disk at once."""
     from trialtune.annotation.labels_file import LabelsFile
     from trialtune.annotation.pool import disagreements
     from trialtune.annotation.session import Session
@@ -82,13 +84,13 @@ def annotate(
     chosen = load_task(task)
     pool = None if adjudicate else _pool(chosen, data_of(chosen, data), review=review)
     if pool and pool.listed and not review and suggest:
-        raise UsageError("--suggest: the rows of a sample sheet are labelled without a model's opinion")
+        raise UsageError("--suggest: a sample sheet must be labelled without seeing predictions")
     with bind(HOSTS[0], port) as listening:
         file = LabelsFile(out, chosen, passed=tuple(pool.passed) if pool else (), tell=tell)
         try:
             pool = pool or disagreements(file.answers)
             if not len(pool):
-                raise DataError(f"{out}: annotators disagree on none of its texts")
+                raise DataError(f"{out}: annotators do not disagree on any of its texts")
             session = Session(
                 chosen,
                 pool,
@@ -99,7 +101,7 @@ def annotate(
                 suggest_by=_classifier(classifier),
             )
             app = build_annotate_app(session, suggest=suggest)
-            tell(f"trialtune annotate: http://{HOSTS[0]}:{listening.getsockname()[1]}/ (Ctrl-C ends it)")
+            tell(f"trialtune annotate: http://{HOSTS[0]}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
             make_server(app, timeout=TIMEOUT).run(sockets=[listening])
         finally:
             file.close()
@@ -116,7 +118,7 @@ def _pool(task: "Task", data: Path, *, review: bool) -> "Pool":
 
 
 def _trainer(task: "Task", pool: "Pool", settings: DrawSettings, *, suggest: bool) -> "Trainer | None":
-    """The trainer, where a model chooses texts or suggests labels."""
+    """The trainer, if a model chooses texts or suggests labels."""
     if not (settings.learns or suggest):
         return None
     from trialtune.annotation.candidates import Candidates

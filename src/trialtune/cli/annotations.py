@@ -1,4 +1,4 @@
-"""`trialtune annotations import`, `export`, and `trialtune agreement`: answers of annotators."""
+"""`trialtune annotations import`, `export`, and `trialtune agreement`: annotators' answers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from trialtune.cli.tasks import TaskName, stdout
 if TYPE_CHECKING:
     from trialtune.annotation.agreement import Agreement
 
-annotations = typer.Typer(help="Answers from and for other labelling programs.", no_args_is_help=True)
+annotations = typer.Typer(help="Import and export answers of other annotation tools.", no_args_is_help=True)
 app.add_typer(annotations, name="annotations")
 
 Task = Annotated[
@@ -27,17 +27,19 @@ Task = Annotated[
 def import_(
     file: Annotated[
         Path,
-        typer.Argument(help="What Label Studio, Argilla or doccano wrote, or a table.", show_default=False),
+        typer.Argument(help="A file of Label Studio, Argilla or doccano, or a table.", show_default=False),
     ],
     task: Task,
     out: Annotated[Path, typer.Option("--out", help="The labels file to append to.", show_default=False)],
-    annotator: Annotated[str | None, typer.Option(help="Who answered, where the file does not say.")] = None,
+    annotator: Annotated[
+        str | None, typer.Option(help="Name of the annotator, if the file has none.")
+    ] = None,
     label_field: Annotated[
-        str | None, typer.Option(help="The column or question of the labels, if it is not found.")
+        str | None, typer.Option(help="The column or question of the labels, if it is not detected.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Append the answers of another program's file, or of another labels file, to a labels file."""
+    """Append the answers of another tool's file, or of another labels file, to a labels file."""
     from trialtune.annotation.formats.files import read_import
     from trialtune.annotation.labels_file import LabelsFile
     from trialtune.console import tell
@@ -55,7 +57,7 @@ def import_(
         opened.close()
     for remark in read.remarks:
         tell(f"{file}: {remark}")
-    told = {
+    report = {
         "program": program,
         "appended": len(new),
         "already_there": len(answers) - len(new),
@@ -65,10 +67,10 @@ def import_(
 
     def show(found: dict[str, Any]) -> None:
         left = "".join(f"; {count:,} {why}" for why, count in found["left_out"].items())
-        again = f"; {found['already_there']:,} were there" if found["already_there"] else ""
+        again = f"; {found['already_there']:,} were already there" if found["already_there"] else ""
         typer.echo(f"{found['appended']:,} answers of {program} appended to {out}{again}{left}")
 
-    emit(told, as_json, show)
+    emit(report, as_json, show)
 
 
 def _identity(answer: Any) -> tuple[Any, ...]:
@@ -87,7 +89,7 @@ def export(
     out: Out,
     as_json: AsJson = False,
 ) -> None:
-    """Write a labels file as another program reads it."""
+    """Write a labels file in another tool's format."""
     from typing import get_args
 
     from trialtune.annotation.formats.files import Program, write_export
@@ -99,19 +101,19 @@ def export(
     if to not in get_args(Program):
         raise UsageError(f"--to {to}: no such program{nearest(to, get_args(Program))}")
     chosen = load_task(task)
-    told = write_export(chosen, read_labels_file(chosen, file), out, to)  # type: ignore[arg-type]
+    report = write_export(chosen, read_labels_file(chosen, file), out, to)  # type: ignore[arg-type]
 
     def show(found: dict[str, Any]) -> None:
-        beside = f", the labelling interface to {found['config']}" if "config" in found else ""
-        typer.echo(f"{found['texts']:,} texts written to {out}{beside}")
+        interface = f", the labelling interface to {found['config']}" if "config" in found else ""
+        typer.echo(f"{found['texts']:,} texts written to {out}{interface}")
         for why, count in found.get("passed_over", {}).items():
-            typer.echo(f"{count:,} answers passed over: {why}")
+            typer.echo(f"{count:,} answers not used: {why}")
         if found.get("left_out"):
             typer.echo(
                 f"{found['left_out']:,} answers left out: annotators disagree, or the text was changed"
             )
 
-    emit(told, as_json, show)
+    emit(report, as_json, show)
 
 
 @app.command(epilog=example("trialtune agreement own.yaml ada.csv grace.csv"))
@@ -120,7 +122,7 @@ def agreement(
     files: Annotated[list[Path], typer.Argument(help="Labels files.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Say how far annotators agree beyond chance, label by label."""
+    """Measure inter-annotator agreement beyond chance, label by label."""
     from trialtune.annotation.agreement import agreement as measure
     from trialtune.annotation.labels_file import read_labels_file
     from trialtune.tasks.catalog import load_task
@@ -135,8 +137,8 @@ def _show(found: "Agreement") -> None:
         typer.echo("no text was labelled by two annotators")
         return
     typer.echo(
-        f"{found.texts:,} texts labelled by two or more: {found.disagreements:,} differ,"
-        f" {found.adjudicated:,} are settled; alpha {_number(found.alpha)}"
+        f"{found.texts:,} texts labelled by two or more: {found.disagreements:,} disagreements,"
+        f" {found.adjudicated:,} adjudicated; alpha {_number(found.alpha)}"
     )
     for pair in found.pairs:
         both = " and ".join(pair.annotators)

@@ -45,16 +45,16 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 def quieten() -> None:
-    """Leave the libraries' notes to --debug: fresh heads and adapters are what we ask them for."""
+    """Show the libraries' messages only with --debug: new heads and adapters are expected."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # By the environment, since most commands never import them.
+    # Through the environment, since most commands never import them.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", module=r"(transformers|peft|torch|accelerate)\b")
 
 
 def emit(result: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:
-    """Print a result, plain values or a model: as JSON for programs, else by `show` for people."""
+    """Print a result, plain values or a model: as JSON, or else by `show` for reading."""
     if as_json:
         plain = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
         typer.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=str))
@@ -63,5 +63,5 @@ def emit(result: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:
 
 
 def example(*lines: str) -> str:
-    """The example that ends a command's help."""
+    """The example at the end of a command's help."""
     return "[bold]Example[/]\n\n" + "\n\n".join(f"  {line}" for line in lines)

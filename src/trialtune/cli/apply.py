@@ -20,20 +20,20 @@ def apply(
     publication: Publication,
     since: Annotated[
         Path | None,
-        typer.Option(help="An earlier output whose scores are kept; else what lies at --out."),
+        typer.Option(help="An earlier output whose scores are reused; default the one at --out."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: an actor on every node of a cluster.")
-    ] = "local",
+    engine: Annotated[str, typer.Option(help="local, or ray: one actor per node of a cluster.")] = "local",
     shard_rows: Annotated[
-        int, typer.Option(min=1, help="Texts a shard: a stopped run goes on with the next one.")
+        int, typer.Option(min=1, help="Texts per shard; a stopped run resumes at the next shard.")
     ] = 8192,
     crosswalk: Crosswalks = None,
     evidence: WithEvidence = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what there is to do.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the trials and texts to label.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Label every trial of a snapshot; again with a newer one, only what is new or changed is scored."""
+    """Label every trial of a snapshot; later runs score only new or changed texts."""
     from rich.console import Console
 
     from trialtune.console import bar, tell

@@ -1,4 +1,4 @@
-"""`trialtune audit ...`: where the registry's own fields and its free text disagree."""
+"""`trialtune audit ...`: contradictions between the registry's fields and its free text."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ app.add_typer(audit, name="audit")
 
 @audit.callback()
 def _group() -> None:
-    """Keeps `sex` a subcommand although it is the only one."""
+    """Makes `sex` a subcommand although it is the only one."""
 
 
 @audit.command(epilog=example("trialtune audit sex snapshot.parquet --classifier clf/ --out audit/"))
@@ -25,15 +25,16 @@ def sex(
     ],
     out: Out,
     min_probability: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="The model's probability from which a trial is listed.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Minimum probability of the model for a trial to be listed."),
     ] = 0.9,
     include_seen: Annotated[
-        bool, typer.Option(help="Audit trials of the training rows too; the model may know them by heart.")
+        bool, typer.Option(help="Also audit trials of the training rows, which the model may have memorized.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say how many trials would be audited.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only count the trials to audit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List trials whose text contradicts the sex field, with the sentence that says so."""
+    """List trials whose text contradicts the sex field, with the relevant sentence."""
     from rich.console import Console
 
     from trialtune.classifier.classifier import Classifier

@@ -1,4 +1,4 @@
-"""`trialtune classifiers`: those that come with the installation."""
+"""`trialtune classifiers`: the shipped classifiers."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from trialtune.cli.tasks import stdout
 
 @app.command(epilog=example("trialtune classifiers", "trialtune predict stop-reasons 'Slow accrual'"))
 def classifiers(as_json: AsJson = False) -> None:
-    """List the classifiers that come with trialtune: what they were trained on, when, their scores."""
+    """List the classifiers shipped with trialtune: training data, date, scores."""
     from trialtune.classifier.shipped import list_shipped, models_version
     from trialtune.errors import DataError
 
     found = list_shipped()
     if not found:
-        raise DataError("no classifier comes with this installation; install it again: pip install trialtune")
-    told = [
+        raise DataError("this installation has no shipped classifiers; reinstall: pip install trialtune")
+    listed = [
         {"name": one.name, "version": models_version(), "megabytes": round(one.megabytes, 1), **one.about}
         for one in found
     ]
 
     def show(_: Any) -> None:
         table = Table("name", "labels", "MB", "trained", "on", "scores on held-out texts")
-        for one in told:
+        for one in listed:
             scores = one["scores"]
             table.add_row(
                 one["name"],
@@ -39,4 +39,4 @@ def classifiers(as_json: AsJson = False) -> None:
         stdout().print(table)
         typer.echo(f"trialtune-models {models_version()}; cards: {found[0].folder.parent}")
 
-    emit(told, as_json, show)
+    emit(listed, as_json, show)

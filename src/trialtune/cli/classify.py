@@ -1,4 +1,4 @@
-"""`trialtune evaluate`, `errors`, `split`, `predict`: classifiers and what they say."""
+"""`trialtune evaluate`, `errors`, `split`, `predict`: using and scoring classifiers."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,11 +36,11 @@ def evaluate(
     out: Out,
     labels: Labels = None,
     drop_overlap: Annotated[
-        bool, typer.Option(help="Leave out rows seen in training instead of refusing.")
+        bool, typer.Option(help="Leave out rows seen in training instead of stopping.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a classifier on labelled rows that it has not seen."""
+    """Score a classifier on labelled rows that it was not trained on."""
     from trialtune.classifier.classifier import Classifier
     from trialtune.classifier.evaluate import evaluate as run
     from trialtune.console import bar
@@ -54,9 +54,9 @@ def evaluate(
     )
     with bar("scoring texts") as progress:
         metrics, _ = run(opened, labelled.frame, drop_overlap=drop_overlap, progress=progress)
-    told = {**metrics.model_dump(mode="json"), "data": {"file": str(data), **labelled.counts}}
-    write_json(out, told)
-    emit(told, as_json, lambda _: stdout().print(scores_to_rich(metrics)))
+    report = {**metrics.model_dump(mode="json"), "data": {"file": str(data), **labelled.counts}}
+    write_json(out, report)
+    emit(report, as_json, lambda _: stdout().print(scores_to_rich(metrics)))
 
 
 @app.command(epilog=example("trialtune errors clf/ --data dev.parquet --html errors.html"))
@@ -64,10 +64,10 @@ def errors(
     classifier: ClassifierName,
     data: Data,
     labels: Labels = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with the marked texts here.")] = None,
-    each: Annotated[int, typer.Option(min=1, help="Errors of each kind for a class.")] = 3,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page with the highlighted texts.")] = None,
+    each: Annotated[int, typer.Option(min=1, help="Errors of each kind per class.")] = 3,
     drop_overlap: Annotated[
-        bool, typer.Option(help="Leave out rows seen in training instead of refusing.")
+        bool, typer.Option(help="Leave out rows seen in training instead of stopping.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,7 +85,7 @@ def errors(
     labelled = read_examples(opened.task, data, labels, quarantine=quarantine)
     with bar("scoring texts") as progress:
         _, rows = run(opened, labelled.frame, drop_overlap=drop_overlap, progress=progress)
-    with bar("taking words out") as progress:
+    with bar("removing words") as progress:
         found = find_errors(opened, rows, each=each, progress=progress)
     if html:
         write_errors_page(found, html)
@@ -109,7 +109,7 @@ def split(
     labels: Labels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Divide labelled rows so that no trial and no wording, nor nearly one, is on both sides."""
+    """Split labelled rows so that no trial, wording or near-duplicate is in two parts."""
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.scores import parts_to_rich
     from trialtune.stages.split import write_split
@@ -119,8 +119,8 @@ def split(
     quarantine = out.with_name(f"{out.name}.quarantine.jsonl")
     labelled = read_examples(chosen, data_of(chosen, data), labels, quarantine=quarantine)
     summary = write_split(chosen, labelled.frame, out, settings=settings)
-    told = {**summary.model_dump(mode="json"), "data": labelled.counts}
-    emit(told, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
+    report = {**summary.model_dump(mode="json"), "data": labelled.counts}
+    emit(report, as_json, lambda _: stdout().print(*parts_to_rich(summary)))
 
 
 @app.command(
@@ -128,12 +128,12 @@ def split(
 )
 def predict(
     classifier: ClassifierName,
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads lines from stdin.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; - for lines from stdin.")] = None,
     input_: Annotated[
         Path | None, typer.Option("--input", help="A table with a text column, or a snapshot.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Write .parquet, .csv or .jsonl here.")
+        Path | None, typer.Option("--output", help="Output table: .parquet, .csv or .jsonl.")
     ] = None,
     crosswalk: Crosswalks = None,
     evidence: WithEvidence = False,
@@ -144,14 +144,14 @@ def predict(
     from trialtune.errors import UsageError
 
     if bool(texts) == bool(input_):
-        raise UsageError("give texts or --input FILE, and not both")
+        raise UsageError("give either texts or --input FILE")
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
     if texts and not output and not as_json and not crosswalk:  # needs no table, and so starts sooner
         predictions = Classifier.from_pretrained(classifier).predict(texts, evidence=evidence)
         rows = zip(texts, predictions, strict=True)
-        told = ({"text": text, **asdict(prediction)} for text, prediction in rows)
-        stdout().print(_table(told, evidence=evidence))
+        shown = ({"text": text, **asdict(prediction)} for text, prediction in rows)
+        stdout().print(_table(shown, evidence=evidence))
         return
     from trialtune.classifier.crosswalk_columns import crosswalks_for
     from trialtune.console import bar
@@ -179,8 +179,8 @@ def predict(
 def _table(
     predictions: Iterable[Mapping[str, Any]], crosswalks: Sequence["Crosswalk"] = (), *, evidence: bool
 ) -> Table:
-    # Words may take several lines, so that with them the numbers stand in the same cell.
-    answers = ["labels and what made them"] if evidence else ["labels", "probability of each"]
+    # Words may take several lines, so the numbers are put in the same cell.
+    answers = ["labels and evidence"] if evidence else ["labels", "probability of each"]
     table = Table("text", *answers, *(one.name for one in crosswalks))
     for row in predictions:
         labels = ["(no text)"] if row["labels"] is None else row["labels"]
@@ -197,7 +197,7 @@ def _table(
 
 
 def _classes(row: Mapping[str, Any], crosswalk: "Crosswalk") -> Text:
-    """A row's classes with their probabilities, and what the scheme makes of it."""
+    """A row's classes with their probabilities, and its factor."""
     if row["labels"] is None:
         return Text()
     classes, likely, *factor = (row[column] for column in crosswalk.columns)

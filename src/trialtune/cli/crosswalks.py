@@ -1,4 +1,4 @@
-"""`trialtune crosswalks`: the schemes that labels can be told in, and the lines of one."""
+"""`trialtune crosswalks`: mappings of labels to other schemes."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 @app.command(epilog=example("trialtune crosswalks", "trialtune crosswalks open_targets"))
 def crosswalks(
     name: Annotated[
-        str | None, typer.Argument(help="One of them, or your own .yaml file; all without it.")
+        str | None, typer.Argument(help="The name of one, or your own .yaml file; default all.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the crosswalks from labels to other schemes; of one, every line and where it comes from."""
+    """List the crosswalks from labels to other schemes; for one, every line with its source."""
     from trialtune.tasks.crosswalk import load_crosswalk, shipped_crosswalks
 
     if name:

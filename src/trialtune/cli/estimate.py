@@ -1,4 +1,4 @@
-"""`trialtune estimate`: shares of labels with intervals that hold although the classifier errs."""
+"""`trialtune estimate`: shares of labels with confidence intervals that account for classifier errors."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +11,8 @@ from trialtune.cli.tasks import Crosswalks, stdout
 from trialtune.estimation.settings import EstimateSettings, PlanSettings
 
 estimate = typer.Typer(
-    help="Shares of labels over a registry, with intervals that hold although the classifier errs: from its"
-    " labels of all trials and hand labels of a few hundred.",
+    help="Shares of labels over a registry, with confidence intervals that account for classifier errors,"
+    " from predicted labels of all trials and hand labels of a few hundred.",
     no_args_is_help=True,
 )
 app.add_typer(estimate, name="estimate")
@@ -25,31 +25,31 @@ Labelled = Annotated[
     ),
 ]
 OwnTask = Annotated[
-    str | None, typer.Option("--task", help="Whose labels they are, if the probabilities do not tell.")
+    str | None, typer.Option("--task", help="The task of the labels, if it cannot be inferred.")
 ]
 Trials = Annotated[
     Path | None,
-    typer.Option(help="A snapshot, or a table by nct_id, of what trials are grouped by.", show_default=False),
+    typer.Option(help="A snapshot, or a table with nct_id and the grouping columns.", show_default=False),
 ]
 By = Annotated[
     list[str] | None,
     typer.Option(
         metavar="<name,...>",
         help="Groups: year, phase, status, sex, study_type, sponsor_class, country of a snapshot, any column,"
-        " completion_year of a completion_date; phase+year for both at once.",
+        " completion_year from a completion_date; phase+year for combinations.",
         show_default=False,
     ),
 ]
-Where = Annotated[str | None, typer.Option(help="A condition in SQL on the trials that are asked about.")]
+Where = Annotated[str | None, typer.Option(help="A condition in SQL that selects the trials.")]
 Combine = Annotated[
     list[str] | None,
-    typer.Option(help="A class more: NAME=LABEL|LABEL (any of them), NAME=LABEL&LABEL (all of them)."),
+    typer.Option(help="An additional class: NAME=LABEL|LABEL (any of them), NAME=LABEL&LABEL (all of them)."),
 ]
 KnownLabels = Annotated[
     str | None,
     typer.Option(
         "--known",
-        help="Trials whose labels are known without a draw: shipped (those that come with the task), or a"
+        help="Trials whose labels are known without sampling: shipped (those of the task), or a"
         " table of nct_id and labels.",
         show_default=False,
     ),
@@ -67,11 +67,11 @@ def plan(
     labels: Labelled,
     settings: PlanSettings,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The sheet to fill in, .csv; none: forecast alone.")
+        Path | None, typer.Option("--out", help="The sheet to fill in, .csv; without it, forecast only.")
     ] = None,
     of: Annotated[
         list[str] | None,
-        typer.Option(help="A class whose share shall have the precision; all classes without it."),
+        typer.Option(help="A class whose share must reach the precision; default all classes."),
     ] = None,
     task: OwnTask = None,
     trials: Trials = None,
@@ -81,7 +81,7 @@ def plan(
     known: KnownLabels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how many rows to label by hand for a wanted precision, and draw them into a sheet."""
+    """Determine how many rows to label by hand for a precision, and draw them into a sheet."""
     from trialtune.console import tell
     from trialtune.reports.estimate import plan_to_rich
     from trialtune.stages.estimate_plan import plan_estimate
@@ -101,8 +101,8 @@ def plan(
     )
     if result.assumed_probabilities:
         tell(
-            "the labels have no probabilities: forecasts take each for right four times in five; hand labels"
-            " will tell better"
+            "the labels have no probabilities: forecasts assume that four in five are right; hand labels"
+            " will be more accurate"
         )
 
     def show(_: Any) -> None:
@@ -133,7 +133,7 @@ def run(
         Path | None, typer.Option(help="The sheet of `plan`, filled in.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A folder for tables and the page; none: print alone.")
+        Path | None, typer.Option("--out", help="A folder for tables and the page; without it, only print.")
     ] = None,
     task: OwnTask = None,
     trials: Trials = None,
@@ -141,7 +141,7 @@ def run(
     compare: Annotated[
         list[str] | None,
         typer.Option(
-            help="Compare groups: sponsor_class (each with all others), or phase=PHASE3 (each with it)."
+            help="Compare groups: sponsor_class (each with all others), or phase=PHASE3 (each with PHASE3)."
         ),
     ] = None,
     where: Where = None,
@@ -150,19 +150,19 @@ def run(
     known: KnownLabels = None,
     classifier: Annotated[
         str | None,
-        typer.Option(help="What gave the labels, if no shipped one: to see whether gold rows taught it."),
+        typer.Option(
+            help="The classifier of the labels, if not a shipped one, to check that no gold rows trained it."
+        ),
     ] = None,
     out_of_fold: Annotated[
         Path | None,
-        typer.Option(
-            help="out_of_fold.parquet of `crossfit`, where the classifier was trained on gold rows."
-        ),
+        typer.Option(help="out_of_fold.parquet of `crossfit`, if the classifier was trained on gold rows."),
     ] = None,
     assume_random: Annotated[
         bool,
         typer.Option(
             "--assume-random",
-            help="Take gold rows without drawing probabilities, or known ones, for a random draw.",
+            help="Treat gold rows without drawing probabilities, or known ones, as a random sample.",
         ),
     ] = False,
     as_json: AsJson = False,

@@ -16,14 +16,14 @@ from trialtune.cli.app import AsJson, app, emit, example
 )
 def run(
     recipe: Annotated[str, typer.Argument(help="A built-in recipe's name, or a YAML file.")],
-    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME when not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the steps.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a whole experiment; finished steps are skipped, a killed run goes on where it was."""
+    """Run a whole experiment; finished steps are skipped, a killed run resumes where it stopped."""
     from trialtune.console import console, tell
     from trialtune.experiment.recipe import load_recipe
     from trialtune.experiment.run import Experiment
@@ -45,7 +45,7 @@ def run(
         return
     if chosen.data == "sample":
         console.print(
-            "[bold]Made-up sample data:[/] this run shows that everything works, nothing about real trials."
+            "[bold]Synthetic sample data:[/] this run shows that everything works, nothing about real trials."
         )
     metrics = experiment.run(tell)
 
@@ -59,7 +59,7 @@ def run(
             results.print(summary_to_rich(comparison), "", to_rich(comparison))
             results.print(f"{comparison.task}: {comparison.verdict}\n")
         if result.made_up:
-            results.print("These numbers come from made-up sample data; they say nothing about real trials.")
+            results.print("These numbers come from synthetic data; they say nothing about real trials.")
         results.print(f"report: {experiment.out / 'report' / 'index.html'}", soft_wrap=True)
 
     emit(metrics, as_json, show)

@@ -1,4 +1,4 @@
-"""`trialtune export`: a classifier for `transformers` or onnxruntime, its answers compared."""
+"""`trialtune export`: a classifier for `transformers` or onnxruntime, with its predictions compared."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,13 +19,13 @@ def export(
     ] = "onnx-int8",
     data: Annotated[
         Path | None,
-        typer.Option(help="Labelled rows, not seen in training, on which old and new are compared."),
+        typer.Option(help="Labelled rows, not seen in training, to compare original and export."),
     ] = None,
     labels: Labels = None,
-    force: Annotated[bool, typer.Option("--force", help="Write it, however much it loses.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write it even if accuracy drops.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a classifier for use elsewhere; a folder that every command takes, and other tools open."""
+    """Export a classifier to a folder for all commands and for other tools."""
     from trialtune.classifier.named import open_folder
     from trialtune.console import bar
     from trialtune.dataset.reading import read_examples

@@ -1,4 +1,4 @@
-"""What a failure means to the person at the keyboard."""
+"""Turns exceptions into messages for the user."""
 
 import errno
 
@@ -11,7 +11,7 @@ INTERRUPTED = 130  # the shells' code for Ctrl-C
 
 
 def explain(error: BaseException) -> tuple[str, int]:
-    """One message with the mend, and the exit code: 2 for usage, 1 for data and the machine."""
+    """One message with the remedy, and the exit code: 2 for usage, 1 for data and the machine."""
     error = MissingExtraError.of(error) or error
     if isinstance(error, TrialtuneError):
         return f"error: {error}", error.exit_code
@@ -19,12 +19,12 @@ def explain(error: BaseException) -> tuple[str, int]:
         problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         return f"error: {'; '.join(problems)}", UsageError.exit_code
     if isinstance(error, KeyboardInterrupt):
-        return "stopped; the same command goes on from here", INTERRUPTED
+        return "stopped; run the same command again to resume", INTERRUPTED
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
         return (
-            f"error: the disk is full ({text}); free some space, then the same command goes on from here",
+            f"error: the disk is full ({text}); free some space, then run the same command again to resume",
             1,
         )
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "Permission denied" in text:

@@ -1,4 +1,4 @@
-"""What reading trials found out beside them, on stderr: columns, values that were not read, ids."""
+"""Findings from reading trials, on stderr: columns, unreadable values, ids."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ _USED, _LISTED = 8, 20
 
 
 def tell_columns(used: Mapping[str, str], unused: Sequence[str]) -> None:
-    """Say which columns of a table were used, as which field, and which were not; nothing of no table."""
+    """Report which columns of a table were used, as which field, and which were not."""
     from trialtune.console import tell
 
     if used:
-        # A table of AACT is no field: its columns bear its name.
+        # An AACT table is not a field: its columns are prefixed with its name.
         names = [
             column if field in (column, column.partition(".")[0]) else f"{column} as {field}"
             for column, field in used.items()
@@ -22,7 +22,7 @@ def tell_columns(used: Mapping[str, str], unused: Sequence[str]) -> None:
 
 
 def tell_values(what: str, values: Mapping[str, Mapping[str, Any]]) -> None:
-    """Say of each field how many of its values were met with what, and the most frequent."""
+    """Report for each field how many of its values had a problem, and the most frequent."""
     from trialtune.console import tell
 
     for field, found in values.items():
@@ -34,6 +34,6 @@ def tell_values(what: str, values: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def listed(items: Sequence[str], most: int = _LISTED) -> str:
-    """The first items, and how many others there are."""
+    """The first items, and the number of others."""
     left = 0 if len(items) == most + 1 else len(items) - most
     return ", ".join(items[: most if left > 0 else None]) + (f" and {left:,} others" if left > 0 else "")

@@ -1,4 +1,4 @@
-"""`trialtune registry info`, `show` and `sql`: looking into a snapshot."""
+"""`trialtune registry info`, `show` and `sql`: inspecting a snapshot."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ def info(
     snapshot: Annotated[Path, typer.Argument(help="A snapshot, or the folder of a sync.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a snapshot holds: counts, how the fields are filled, how long texts are."""
+    """Summarize a snapshot: counts, coverage of fields, lengths of texts."""
     from rich.console import Console
 
     from trialtune.registry.describe import describe_snapshot
@@ -50,15 +50,15 @@ def show(
     )
 )
 def sql(
-    query: Annotated[str, typer.Argument(help="One select over the view trials, in DuckDB's SQL.")],
+    query: Annotated[str, typer.Argument(help="One select statement on the view trials, in DuckDB's SQL.")],
     snapshot: _Snapshot,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write all rows to a .parquet, .csv, .tsv or .jsonl file.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many rows are printed; 0 prints all.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, help="Number of rows printed; 0 for all.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a snapshot a question in SQL; the file is only read."""
+    """Query a snapshot in SQL, read-only."""
     from rich.console import Console
 
     from trialtune.console import tell

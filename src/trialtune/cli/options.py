@@ -21,12 +21,12 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each field of the settings classes among its parameters.
+    """Add an option to a command for each field of the settings classes among its parameters.
 
-    A parameter annotated with a settings class makes room for the options, those of settings within
-    it included; the command gets an instance. `lr_scheduler_type` is --lr-scheduler-type; a flag that
-    is off by default has no --no- form; what holds several words takes them by commas, or repeated. A
-    field of a parameter's own name is left to the command.
+    A parameter annotated with a settings class is replaced by the options, including those of nested
+    settings; the command gets an instance. `lr_scheduler_type` is --lr-scheduler-type; a flag that
+    is off by default has no --no- form; a list is comma-separated or repeated. A
+    field with the name of a parameter is left to the command.
     """
     signature = inspect.signature(command)
     classes = {p.name: p.annotation for p in signature.parameters.values() if _is_settings(p.annotation)}
@@ -54,7 +54,7 @@ def settings_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class _Option:
-    """The option of one field; `path` leads to it from the settings class of the command."""
+    """The option of one field; `path` is its path from the settings class of the command."""
 
     path: tuple[str, ...]
     field: FieldInfo
@@ -67,11 +67,11 @@ class _Option:
 
     @property
     def type(self) -> Any:
-        """The field's type, without the None of one that may be left out."""
+        """The field's type, without None for an optional one."""
         return _without_none(self.field.annotation)
 
     def parameter(self) -> inspect.Parameter:
-        """What typer reads an option from."""
+        """The parameter from which typer builds an option."""
         annotation, default, more = self.type, self.default, dict[str, Any]()
         flag = f"--{self.name.replace('_', '-')}"
         if annotation is bool:
@@ -94,14 +94,14 @@ class _Option:
         )
 
     def plain(self, given: Any) -> Any:
-        """What the settings class is told."""
+        """The value for the settings class."""
         if typing.get_origin(self.type) is tuple:
             return [word.strip() for words in given for word in words.split(",") if word.strip()]
         return given
 
 
 def _options(settings: Settings, path: tuple[str, ...] = (), panel: str | None = None) -> Iterator[_Option]:
-    """Options for all fields, their defaults as in `settings`."""
+    """Options for all fields, with the defaults of `settings`."""
     for name, field in type(settings).model_fields.items():
         default = getattr(settings, name)
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -113,7 +113,7 @@ def _options(settings: Settings, path: tuple[str, ...] = (), panel: str | None =
 
 
 def _instance(model: type[_Settings], values: dict[tuple[str, ...], Any]) -> _Settings:
-    """The settings; raises UsageError naming the option that is wrong."""
+    """The settings; raises UsageError naming the invalid option."""
     nested: dict[str, Any] = {}
     for (*parents, name), value in values.items():
         inner = nested
@@ -140,19 +140,19 @@ def whole_number(text: str | int) -> int:
             return int(number)
     except (ValueError, OverflowError):
         pass
-    raise typer.BadParameter(f"{text!r} is no whole number, such as 10_000_000")
+    raise typer.BadParameter(f"{text!r} is not a whole number, such as 10_000_000")
 
 
 def float_or_null(text: str | float) -> float | None:
-    """A number, or null for a setting that may be without."""
+    """A number, or null for an optional setting."""
     try:
         return None if text == "null" else float(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no number") from error
+        raise typer.BadParameter(f"{text!r} is not a number") from error
 
 
 def described(model: type[Settings]) -> str:
-    """The settings that --set reaches, each with its default and what it does, as a help text."""
+    """A help text with the settings for --set, each with its default and description."""
     lines = [
         f"{'.'.join(each.path)}={_as_yaml(each.default)}{_choices(each.type)}: {each.field.description}"
         for each in _options(model())
@@ -161,7 +161,7 @@ def described(model: type[Settings]) -> str:
 
 
 def from_sets(model: type[_Settings], sets: list[str] | None) -> _Settings:
-    """Settings from what --set gives; raises UsageError naming each wrong key and the nearest right one."""
+    """Settings from --set; raises UsageError naming each wrong key and the closest valid one."""
     values: dict[str, Any] = {}
     for given in sets or []:
         set_value(values, given)
@@ -180,7 +180,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _bounds(field: FieldInfo) -> str:
-    """` >0 ≤1` of a field between 0 and 1, or nothing."""
+    """` >0 ≤1` for a field between 0 and 1, or empty."""
     return "".join(
         f" {sign}{getattr(bound, name):g}"
         for bound in field.metadata

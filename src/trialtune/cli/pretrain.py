@@ -10,7 +10,7 @@ from trialtune.cli.options import settings_options
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.stages.settings import AdaptSettings
 
-corpus = typer.Typer(help="Turn a snapshot into packed blocks of tokens.", no_args_is_help=True)
+corpus = typer.Typer(help="Build packed blocks of tokens from a snapshot.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
 
 
@@ -26,9 +26,7 @@ def build(
     exclude: Annotated[
         Path | None, typer.Option(help="A list of NCT ids to leave out: the test trials.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as there are cores when not given.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compose, clean, tokenise and pack the free text of every trial."""
@@ -77,12 +75,12 @@ def adapt(
     out: Out,
     settings: AdaptSettings,
     old_corpus: Annotated[
-        Path | None, typer.Option(help="A corpus to watch for forgetting.", rich_help_panel="Watching")
+        Path | None, typer.Option(help="A corpus to monitor forgetting.", rich_help_panel="Watching")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be trained.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report the amount of training.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Continue masked-language-model training; a killed run goes on where it was."""
+    """Continue masked-language-model training; a killed run resumes where it stopped."""
     from accelerate import PartialState
 
     from trialtune.models.encoders import Encoder
@@ -127,7 +125,7 @@ def mlm(
     corpus_dir: Annotated[Path, typer.Argument(help="A folder made by `trialtune corpus build`.")],
     encoder: Encoder,
     adapter: Annotated[str | None, typer.Option(help="An adapter folder or its Hub id.")] = None,
-    eval_blocks: Annotated[int, typer.Option(min=1, help="Held-out blocks to score.")] = 300,
+    eval_blocks: Annotated[int, typer.Option(min=1, help="Number of held-out blocks to score.")] = 300,
     as_json: AsJson = False,
 ) -> None:
     """Score a masked language model on a corpus's held-out text, by section of the record."""

@@ -1,4 +1,4 @@
-"""`trialtune push`: to the Hugging Face Hub."""
+"""`trialtune push`: upload to the Hugging Face Hub."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def push(
     ],
     name: Annotated[str, typer.Argument(help="OWNER/NAME.", show_default=False)],
     private: Annotated[
-        bool | None, typer.Option("--private/--public", help="Who sees it; else the owner's default.")
+        bool | None, typer.Option("--private/--public", help="Visibility; default the owner's setting.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

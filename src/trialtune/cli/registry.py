@@ -1,4 +1,4 @@
-"""`trialtune registry ...`: snapshots of the registry and what differs between them."""
+"""`trialtune registry ...`: snapshots of the registry and diffs between them."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,16 +29,16 @@ def import_(
     out: Out,
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON files.")] = "utf-8",
     data_timestamp: Annotated[
-        str | None, typer.Option(help="When the data were taken; else the file's date.")
+        str | None, typer.Option(help="Date of the data; default the file's date.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes for a large source; else one a core.")
+        int | None, typer.Option(min=1, help="Processes for a large source; default one per core.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read trials of any supported form into one snapshot: a Parquet row a trial.
+    """Import trials from any supported format into one snapshot, a Parquet file with one row per trial.
 
-    Says on stderr which columns it used and which not, and which values it could not read or had to guess.
+    Reports on stderr which columns were used, and which values could not be read or had to be guessed.
     """
     from trialtune.cli.findings import tell_columns, tell_values
     from trialtune.console import bar, console, tell
@@ -58,7 +58,7 @@ def import_(
         tell(f"warning: {warning}")
     tell_columns(summary.columns_used, summary.columns_not_used)
     tell_values("could not be read", summary.unread)
-    tell_values("can be read in two ways", summary.guessed)
+    tell_values("are ambiguous", summary.guessed)
 
     def show(result: dict[str, Any]) -> None:
         console.print(
@@ -79,13 +79,13 @@ def diff(
     base: Annotated[
         Path,
         typer.Option(
-            help="The older snapshot, NCT ids (.txt, .csv, .jsonl, .parquet), or OWNER/NAME of the Hub."
+            help="The older snapshot, NCT ids (.txt, .csv, .jsonl, .parquet), or OWNER/NAME on the Hub."
         ),
     ],
     out: Out,
     as_json: AsJson = False,
 ) -> None:
-    """Find the trials that are new, changed or gone against a base."""
+    """Find the trials that are new, changed or removed compared with a base."""
     from rich.console import Console
 
     from trialtune.reports.diff import diff_to_rich
@@ -103,7 +103,7 @@ def diff(
 @registry.command(epilog=example("trialtune registry sample --out sample/ --studies 500"))
 @settings_options
 def sample(out: Out, settings: SampleSettings, as_json: AsJson = False) -> None:
-    """Make up a sample registry, for trying things out without real data."""
+    """Generate a synthetic sample registry, to try things out without real data."""
     from trialtune.registry.sample import write_sample
 
     folder = write_sample(out, settings)

@@ -1,4 +1,4 @@
-"""`trialtune serve`: labels over HTTP, and a page."""
+"""`trialtune serve`: labels over HTTP, and a web page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,21 +11,21 @@ from trialtune.cli.app import app, example
 @app.command(epilog=example("trialtune serve stop-reasons sex --port 8000"))
 def serve(
     classifiers: Annotated[
-        list[str], typer.Argument(help="stop-reasons, sex, classifier folders or Hub ids, one a task.")
+        list[str], typer.Argument(help="stop-reasons, sex, classifier folders or Hub ids, one per task.")
     ],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 8000,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")
     ] = "127.0.0.1",
     token_file: Annotated[
         Path | None, typer.Option(help="File with a token that clients must send (Bearer).")
     ] = None,
-    max_queue: Annotated[int, typer.Option(min=1, help="Texts that may wait for each classifier.")] = 2048,
-    max_texts: Annotated[int, typer.Option(min=1, help="Texts in one request.")] = 256,
-    remember: Annotated[int, typer.Option(min=0, help="Answers to short texts that are kept.")] = 50_000,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")] = 30,
+    max_queue: Annotated[int, typer.Option(min=1, help="Maximum texts queued for each classifier.")] = 2048,
+    max_texts: Annotated[int, typer.Option(min=1, help="Maximum texts per request.")] = 256,
+    remember: Annotated[int, typer.Option(min=0, help="Cached predictions for short texts.")] = 50_000,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request times out.")] = 30,
 ) -> None:
-    """Serve classifiers over HTTP, with a page to try them at `/` and the API's documentation at `/docs`."""
+    """Serve classifiers over HTTP, with a web page at `/` and the API's documentation at `/docs`."""
     from trialtune.console import tell
     from trialtune.server.app import ServiceSettings, build_app
     from trialtune.server.middleware import log_as_json
@@ -37,7 +37,7 @@ def serve(
     with bind(host, port) as listening:
         built = build_app(classifiers, settings, token=token)
         if host not in ("127.0.0.1", "::1", "localhost") and token is None:
-            tell(f"warning: anyone who reaches {host} may use this service; --token-file asks for a token")
+            tell(f"warning: anyone who reaches {host} can use this service; --token-file requires a token")
         address = _address(host, listening.getsockname()[1])
         tell(f"trialtune serves {', '.join(built.state.served)} on {address}")
         make_server(built, timeout=timeout).run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""`trialtune shrink`: a smaller encoder, to distil into."""
+"""`trialtune shrink`: a smaller encoder for distillation."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,11 +23,11 @@ def shrink(
     settings: ShrinkSettings,
     texts: Annotated[
         list[Path] | None,
-        typer.Option(help="Tables of texts (.txt: one a line): word pieces that they do not use go."),
+        typer.Option(help="Tables of texts (.txt: one per line); unused word pieces are removed."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cut an encoder down to fewer layers, narrower ones, fewer word pieces: a start for distillation."""
+    """Prune an encoder to fewer layers, narrower ones, fewer word pieces: a student for distillation."""
     from trialtune.dataset.extra_texts import read_texts
     from trialtune.models.shrink import shrink as run
 

@@ -1,4 +1,4 @@
-"""`trialtune registry sync`: the whole registry, or a part of it, kept current."""
+"""`trialtune registry sync`: keep the whole registry, or a part of it, up to date."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,8 @@ _COUNTS = ("total", "read", "kept", "new", "changed", "unchanged", "removed", "m
 
 @registry.command(
     epilog=example(
-        "trialtune registry sync --out registry/", "trialtune registry diff registry/ --base old.parquet"
+        "trialtune registry sync --out registry/",
+        "trialtune registry diff registry/ --base old.parquet --out changes/",
     )
 )
 @settings_options
@@ -24,10 +25,10 @@ def sync(
     request: SyncRequest,
     settings: SyncSettings,
     ids: Annotated[Path | None, typer.Option(help="Only these NCT ids (.txt, .csv, .parquet).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be fetched.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch trials from ClinicalTrials.gov; run again to go on, or to bring them up to date."""
+    """Fetch trials from ClinicalTrials.gov; run again to resume or update."""
     from trialtune.cli.findings import listed as first_of
     from trialtune.cli.findings import tell_values
     from trialtune.console import bar, console, tell
@@ -52,7 +53,7 @@ def sync(
             for row in listed.refused:
                 quarantine.add(row)
     if summary.unknown:
-        tell(f"{summary.unknown:,} ids that the registry does not know: {first_of(summary.unknown_ids)}")
+        tell(f"{summary.unknown:,} ids unknown to the registry: {first_of(summary.unknown_ids)}")
     tell_values("could not be read", summary.unread)
 
     def show(result: dict[str, Any]) -> None:

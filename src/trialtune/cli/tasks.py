@@ -1,4 +1,4 @@
-"""What the commands about tasks share: their arguments, and where the data are."""
+"""Arguments and data files shared by the commands on tasks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,24 +15,24 @@ TaskName = Annotated[
 ClassifierName = Annotated[
     str,
     typer.Argument(
-        help="stop-reasons, sex, a classifier folder, or OWNER/NAME of the Hub.", show_default=False
+        help="stop-reasons, sex, a classifier folder, or OWNER/NAME on the Hub.", show_default=False
     ),
 ]
 Crosswalks = Annotated[
     list[str] | None,
     typer.Option(
         "--crosswalk",
-        help="Add the classes of a scheme that others use: a name of `trialtune crosswalks`, or your own"
-        " .yaml file; several times for several.",
+        help="Add the classes of another scheme: a name from `trialtune crosswalks`, or your own"
+        " .yaml file; may be repeated.",
         show_default=False,
     ),
 ]
-WithEvidence = Annotated[bool, typer.Option("--evidence", help="Also find the words that made each label.")]
+WithEvidence = Annotated[bool, typer.Option("--evidence", help="Also find the words behind each label.")]
 _DATA_HELP = "A snapshot, or a .parquet/.csv/.jsonl/.json table with text and labels; also hf://datasets/OWNER/NAME/FILE."
 Data = Annotated[Path, typer.Option("--data", help=_DATA_HELP, show_default=False)]
 TaskData = Annotated[
     Path | None,
-    typer.Option("--data", help=f"{_DATA_HELP} A task's .yaml may name one.", show_default=False),
+    typer.Option("--data", help=f"{_DATA_HELP} A task's .yaml file may name one.", show_default=False),
 ]
 Labels = Annotated[
     Path | None,
@@ -41,7 +41,7 @@ Labels = Annotated[
 
 
 def data_of(task: "Task", data: Path | None) -> Path:
-    """The data file to read: the one given, else the one that the task's declaration names."""
+    """The data file to read: the one given, or else the one in the task's declaration."""
     from trialtune.errors import UsageError
 
     named = task.spec.data if task.spec else None

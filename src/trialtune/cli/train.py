@@ -23,7 +23,7 @@ Sets = Annotated[
 Method = Annotated[
     str | None,
     typer.Option(
-        help="auto (what cross-validation favours; the default), shipped, read-out, tf-idf, lora or full:"
+        help="auto (chosen by cross-validation; the default), shipped, read-out, tf-idf, lora or full:"
         " see the setting method."
     ),
 ]
@@ -33,12 +33,14 @@ DefaultEncoder = Annotated[
 Adapter = Annotated[str | None, typer.Option(help="An adapter folder or its Hub id, merged in first.")]
 MaxTrain = Annotated[
     int | None,
-    typer.Option(min=50, help="At most so many rows, drawn evenly over the labels; shares are mended."),
+    typer.Option(
+        min=50, help="Maximum number of rows, sampled evenly over the labels; class shares are corrected for."
+    ),
 ]
 Outliers = Annotated[
     list[Path] | None,
     typer.Option(
-        help="A table of texts that no label fits (.txt: one a line): it learns to be unsure there."
+        help="A table of texts that no label fits (.txt: one per line), to learn to be uncertain on."
     ),
 ]
 
@@ -92,23 +94,24 @@ def finetune(
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A classifier folder to learn from, or a .parquet of `predict` or `crossfit`; may be given"
-            " several times."
+            help="A classifier folder to distil from, or a .parquet of `predict` or `crossfit`; may be"
+            " repeated."
         ),
     ] = None,
     unlabelled: Annotated[
-        list[Path] | None, typer.Option(help="A table of texts that the teachers alone answer.")
+        list[Path] | None, typer.Option(help="A table of texts labelled only by the teachers.")
     ] = None,
     outliers: Outliers = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="Labelled rows that tune the decision, instead of a share of --data.")
+        Path | None,
+        typer.Option(help="Labelled rows for calibration and thresholds, instead of a share of --data."),
     ] = None,
     labels: Labels = None,
     max_train: MaxTrain = None,
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a classifier, by the method that suits the rows; thresholds are tuned on rows it has not seen."""
+    """Train a classifier by a suitable method; thresholds are tuned on held-out rows."""
     from trialtune.console import console, is_first_process
     from trialtune.dataset.extra_texts import ExtraTexts, read_texts
     from trialtune.dataset.reading import read_examples
@@ -144,7 +147,7 @@ def finetune(
         if summary.choice:
             stdout().print(_choice_table(summary))
         scores = summary.calibration
-        where = f"in {summary.folds} folds" if summary.folds else "which chose the thresholds"
+        where = f"in {summary.folds} folds" if summary.folds else "used for the thresholds"
         typer.echo(
             f"on {summary.rows.calibration} calibration rows, {where}: "
             f"micro-F1 {scores.micro_f1:.3f}, macro-F1 {scores.macro_f1:.3f}"
@@ -169,37 +172,40 @@ def compare(
     out: Out,
     adapter: Annotated[
         str | None,
-        typer.Option(help="The adapter whose worth is asked: a folder or a Hub id.", show_default=False),
+        typer.Option(help="The adapter to evaluate: a folder or a Hub id.", show_default=False),
     ] = None,
     data: TaskData = None,
-    test: Annotated[Path | None, typer.Option(help="Test rows; a fifth of the rows when not given.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Test rows; default a fifth of the rows.")] = None,
     train_sizes: Annotated[
         str | None,
         typer.Option(
             metavar="<int,...>",
-            help="Compare on nested training sets of these sizes, `all` for all rows, with the shipped"
-            " classifier and TF-IDF beside: 50,100,200,500,1000,all.",
+            help="Compare on nested training sets of these sizes, `all` for all rows, also with the shipped"
+            " classifier and TF-IDF: 50,100,200,500,1000,all.",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Training sets of each size.")] = 5,
+    draws: Annotated[int, typer.Option(min=1, help="Number of training sets of each size.")] = 5,
     task_adapt_steps: Annotated[
         int | None,
-        typer.Option(min=1, help="With --train-sizes: also adapt to the training texts, by so many steps."),
+        typer.Option(
+            min=1, help="With --train-sizes: also adapt to the training texts, for this many steps."
+        ),
     ] = None,
     labels: Labels = None,
     seeds: Annotated[
-        str, typer.Option(parser=_seeds, metavar="<int,...>", help="Each trains two classifiers.")
+        str,
+        typer.Option(parser=_seeds, metavar="<int,...>", help="Random seeds; each trains two classifiers."),
     ] = "1,2,3,4,5",
     sets: Sets = None,
     drop_overlap: Annotated[
         bool,
         typer.Option(
-            "--drop-overlap", help="Leave out training rows that are among the test rows instead of refusing."
+            "--drop-overlap", help="Leave out training rows that are among the test rows instead of stopping."
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train the same classifier on the base and on the adapted encoder, and compare them fairly."""
+    """Train the same classifier on the base and on the adapted encoder, and compare them."""
     from trialtune.experiment.comparison import compare as run
     from trialtune.reports.tables import summary_to_rich, to_rich
     from trialtune.tasks.catalog import load_task
@@ -225,7 +231,7 @@ def compare(
         emit(by_size, as_json, lambda _: stdout().print(sizes_to_rich(by_size)))
         return
     if adapter is None:
-        raise UsageError("--adapter is missing: the adapter whose worth is asked; or give --train-sizes")
+        raise UsageError("--adapter is missing: give the adapter to evaluate, or --train-sizes")
     result = run(
         chosen,
         data_of(chosen, data),
@@ -259,13 +265,18 @@ def crossfit(
     encoder: DefaultEncoder = EMBEDDED,
     adapter: Adapter = None,
     labels: Labels = None,
-    folds: Annotated[int, typer.Option(min=2, help="Classifiers; each scores the rows it has not seen.")] = 5,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2, help="Number of folds; each row is scored by a classifier trained on the others."
+        ),
+    ] = 5,
     outliers: Outliers = None,
     max_train: MaxTrain = None,
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cross-validate: scores to choose settings by, and the labels that are probably mistakes."""
+    """Cross-validate: scores for choosing settings, and labels that are probably errors."""
     from trialtune.dataset.extra_texts import read_texts
     from trialtune.dataset.reading import read_examples
     from trialtune.reports.summary import score_text

@@ -1,1 +1,1 @@
-"""From snapshot rows to cleaned documents to packed blocks of token ids."""
+"""Snapshot rows to cleaned documents to packed blocks of token ids."""

@@ -17,7 +17,7 @@ from trialtune.corpus.documents import NO_SECTION
 class Blocks:
     """Blocks in memory, all tensors [n, block_size]; only a corpus's last block carries padding.
 
-    Held in small types; batches of them are made int64.
+    Stored in small types; batches are int64.
     """
 
     input_ids: torch.Tensor  # int32
@@ -37,19 +37,19 @@ class Blocks:
 
 
 class BlockSource(Protocol):
-    """Blocks that lie in memory or on disk."""
+    """Blocks in memory or on disk."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: torch.Tensor) -> Blocks:
-        """The blocks of some rows, in the order asked for."""
+        """The blocks of some rows, in the given order."""
 
     def streams(self) -> Iterator[NDArray[Any]]:
         """All real token ids, padding left out, in pieces of a bounded size."""
 
 
 class StoredBlocks:
-    """Blocks in an Arrow table, which may be mapped from disk: only what is asked for is read."""
+    """Blocks in an Arrow table, which may be mapped from disk: only the requested rows are read."""
 
     def __init__(self, table: pa.Table, *, pad_id: int) -> None:
         self._pad_id = pad_id

@@ -21,7 +21,7 @@ from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 from trialtune.workers import in_order
 
-_CHUNK_ROWS = 128  # about a tenth of a second's work for a worker, and 20 MB while it is tokenised
+_CHUNK_ROWS = 128  # about a tenth of a second of work for a worker, and 20 MB of memory
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
@@ -43,17 +43,17 @@ def build_corpus(
 ) -> Corpus:
     """Write `out/train-*.arrow`, `out/heldout-*.arrow`, `out/trials.parquet` and `out/corpus.json`.
 
-    A snapshot given by its path is streamed: memory does not grow with it. `trials.parquet` says
-    whose text was read [nct_id, heldout]. Held-out blocks also say which section of the record each
-    token comes from. `exclude` holds NCT ids that must not be read (test trials of the tasks); trials
-    that the registry withholds have placeholders for texts and are not read either. The result is the
-    same bytes for any number of `workers`, which are processes; with several, a script
-    must stand behind `if __name__ == "__main__":`. Raises DataError when no text is left.
+    A snapshot given by its path is streamed: memory does not grow with it. `trials.parquet` lists
+    the trials used [nct_id, heldout]. Held-out blocks also record which section of the record each
+    token comes from. `exclude` holds NCT ids to leave out (test trials of the tasks); trials
+    that the registry withholds have placeholders for texts and are left out too. The result is the
+    same bytes for any number of `workers` (processes); with several, a script
+    must guard its entry point with `if __name__ == "__main__":`. Raises DataError when no text is left.
     """
     if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise DataError(
-            f"{tokenizer.name_or_path}: this tokeniser has no [CLS] or [SEP], which begin and end a block;"
-            " name them in its tokenizer_config.json (cls_token, sep_token), of its vocabulary"
+            f"{tokenizer.name_or_path}: this tokeniser has no [CLS] or [SEP] token, which delimit a block;"
+            " set cls_token and sep_token in its tokenizer_config.json to tokens of its vocabulary"
         )
     encoder = Encoder(
         tokenizer.backend_tokenizer.to_str(),
@@ -87,7 +87,7 @@ def build_corpus(
         if not train.blocks or not heldout.blocks:
             raise DataError(
                 f"{out}: {len(trials) - held} training, {held} held-out documents; "
-                "both are needed: give a larger snapshot or another held-out share"
+                "both are needed: use a larger snapshot or another held-out share"
             )
         corpus = Corpus(
             documents=len(trials) - held,
@@ -117,7 +117,7 @@ def count_rows(snapshot: Path | pl.DataFrame) -> int:
 
 
 def chunks(snapshot: Path | pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """A snapshot a few rows at a time, and only the columns that documents are made of."""
+    """A snapshot a few rows at a time, and only the columns used in documents."""
     if isinstance(snapshot, pl.DataFrame):
         columns = [name for name in COLUMNS if name in snapshot.columns]
         yield from snapshot.select(columns).iter_slices(_CHUNK_ROWS)
@@ -128,4 +128,4 @@ def chunks(snapshot: Path | pl.DataFrame) -> Iterator[pl.DataFrame]:
             for batch in file.iter_batches(_CHUNK_ROWS, columns=list(COLUMNS)):
                 yield pl.DataFrame(batch)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read to its end ({error}); import it again") from error
+        raise DataError(f"{path}: cannot be read to the end ({error}); import it again") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # Section name -> snapshot column, in reading order. `sex`, ages and `why_stopped` stay out:
-# they are what the downstream tasks ask for.
+# they are what the downstream tasks predict.
 SECTIONS = (
     ("Title", "brief_title"),
     ("Official title", "official_title"),
@@ -23,10 +23,10 @@ SECTIONS = (
     ("Eligibility", "eligibility_criteria"),
 )
 
-# All that a document is made of, and what says whether it is one.
+# All columns used in a document, and those that decide whether it is used.
 COLUMNS = ("nct_id", "text", "overall_status", *(column for _, column in SECTIONS))
 SECTION_NAMES = tuple(name for name, _ in SECTIONS)
-NO_SECTION = -1  # of a text that came ready-made, and of special tokens
+NO_SECTION = -1  # of a ready-made text, and of special tokens
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]")
 _MARKDOWN_ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!<>~|&\"'^=])")
@@ -38,7 +38,7 @@ _EMPTY_LINES = re.compile(r"\n{3,}")
 # Hard-wrapped registry text breaks at 70-100 characters; longer lines are real paragraphs.
 _WIDEST_WRAP = 110
 _NARROWEST_WRAP = 50
-# Wrapped lines lost their indentation on the way here, so their common width is only nearly known.
+# Wrapped lines have lost their indentation, so their common width is known only approximately.
 _INDENT_SLACK = 12
 
 
@@ -48,7 +48,7 @@ def clean(text: str) -> str:
     HTML entities and the API's markdown escapes are undone, control characters dropped,
     hard-wrapped lines joined, blanks collapsed; brackets, `%`, `@`, `≥` stay as they are.
     """
-    # Most text needs none of this, and asking is several times cheaper than substituting.
+    # Most text needs none of this, and testing is several times cheaper than substituting.
     text = html.unescape(text)
     if "_" in text:
         text = _SPREADSHEET_RETURN.sub("\n", text)
@@ -92,7 +92,7 @@ def unwrap(lines: list[str]) -> list[str]:
     return joined
 
 
-# What stands for the texts of a device's trial until the device is approved or cleared (42 CFR 11.35).
+# Placeholder for the texts of a device trial until the device is approved or cleared (42 CFR 11.35).
 _PLACEHOLDER = re.compile(r"\[(?:Redacted|Trial of [^\]]*not approved or cleared[^\]]*)\]", re.IGNORECASE)
 
 
@@ -116,7 +116,7 @@ class Document:
 def compose(record: Mapping[str, Any]) -> Document:
     """The document of a snapshot row: `Section: text` paragraphs.
 
-    A row that came with a ready-made `text` is used as it came, cleaned.
+    A row with a ready-made `text` keeps it, cleaned.
     """
     nct_id = record["nct_id"]
     if record.get("text"):

@@ -1,4 +1,4 @@
-"""A corpus folder: what it says of itself, its trials, its blocks."""
+"""A corpus folder: its description, its trials, its blocks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ Part = Literal["train", "heldout"]
 
 @dataclass(frozen=True)
 class Corpus:
-    """What `corpus.json` says of a corpus folder."""
+    """The content of `corpus.json`."""
 
     documents: int
     empty: int
@@ -38,23 +38,29 @@ class Corpus:
     def read(cls, folder: Path) -> "Corpus":
         """Read a corpus folder's description; raises DataError when it is not one."""
         if not (folder / "corpus.json").is_file():
-            raise DataError(f"{folder}: not a corpus folder; make one with `trialtune corpus build`")
-        return cls(**read_json(folder / "corpus.json"))
+            raise DataError(f"{folder}: not a corpus folder; create one with `trialtune corpus build`")
+        try:
+            return cls(**read_json(folder / "corpus.json"))
+        except TypeError as error:
+            raise DataError(
+                f"{folder / 'corpus.json'}: not a description that this version writes ({error});"
+                " run `trialtune corpus build` again"
+            ) from error
 
 
 def corpus_trials(folder: Path) -> pl.DataFrame:
-    """The trials whose text a corpus folder trains on [nct_id]; raises DataError when it does not say."""
+    """The training trials of a corpus folder [nct_id]; raises DataError when it does not list them."""
     path = folder / TRIALS
     if not path.is_file():
-        raise DataError(f"{folder}: does not say which trials it holds; run `trialtune corpus build` again")
+        raise DataError(f"{folder}: does not list its trials; run `trialtune corpus build` again")
     return pl.read_parquet(path).filter(~pl.col("heldout")).select("nct_id")
 
 
 def block_files(folder: Path, part: Part) -> list[Path]:
-    """The files that hold a part's blocks, in order; raises DataError when there is none."""
+    """The files of a part's blocks, in order; raises DataError when there is none."""
     files = sorted(folder.glob(f"{part}-*.arrow"))
     if not files:
-        raise DataError(f"{folder}: holds no {part} blocks; run `trialtune corpus build` again")
+        raise DataError(f"{folder}: has no {part} blocks; run `trialtune corpus build` again")
     return files
 
 
@@ -72,7 +78,7 @@ def read_blocks(folder: Path, part: Part, *, pad_id: int) -> StoredBlocks:
     expected = described.blocks if part == "train" else described.heldout_blocks
     if len(table) != expected:
         raise DataError(
-            f"{folder}: {len(table):,} {part} blocks of the {expected:,} that corpus.json speaks of;"
+            f"{folder}: {len(table):,} {part} blocks, but corpus.json lists {expected:,};"
             " run `trialtune corpus build` again"
         )
     return StoredBlocks(table, pad_id=pad_id)

@@ -45,7 +45,7 @@ class Masker:
         generator = torch.Generator().manual_seed(seed)
         special = torch.isin(input_ids, torch.tensor(self.special_ids))
         draws = torch.rand(input_ids.shape, generator=generator)
-        if self.whole_word_mask:  # every piece of a word goes by the draw of its first
+        if self.whole_word_mask:  # all pieces of a word share the draw of the first
             starts = special | ~torch.isin(input_ids, torch.tensor(self.continuing_ids))
             places = torch.arange(input_ids.shape[1]).expand_as(input_ids)
             draws = draws.gather(1, torch.where(starts, places, 0).cummax(dim=1).values)

@@ -1,8 +1,8 @@
 """Blocks on disk: Arrow streams, a few hundred megabytes each, that are mapped instead of loaded.
 
-An uncompressed Arrow stream has its numbers on disk as they lie in memory, so training reads the
-blocks of a step and no more, whatever the size of the corpus, and the processes of a machine share
-what was read. It is also the format of Hugging Face data sets: `datasets.Dataset.from_file(shard)`.
+An uncompressed Arrow stream has the same layout on disk as in memory, so training reads the
+blocks of a step and no more, whatever the size of the corpus, and the processes on a machine share
+the page cache. It is also the format of Hugging Face data sets: `datasets.Dataset.from_file(shard)`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,14 +25,14 @@ BLOCK_SCHEMA = pa.schema(
 )
 SECTIONS = pa.field("section_ids", pa.list_(pa.int8()))
 SHARD_BYTES = 1 << 28
-BATCH_TOKENS = 1 << 19  # a record batch: what the writer holds in memory
+BATCH_TOKENS = 1 << 19  # a record batch: the writer's buffer
 
 
 class Packer:
     """Cuts a stream of ids into blocks of `size`, each between `first` and `last` ([CLS] and [SEP]).
 
-    Every block has `size` ids but the stream's last, which is shorter: the blocks' bodies joined are
-    exactly the stream. Blocks come in batches of `batch`, however the stream is handed over.
+    Every block has `size` ids except the last, which is shorter: the blocks' bodies joined are
+    exactly the stream. Blocks come in batches of `batch`, however the stream is split into calls.
     """
 
     def __init__(self, size: int, first: int, last: int, *, batch: int) -> None:
@@ -40,7 +40,7 @@ class Packer:
         self._held: list[NDArray[Any]] = []
 
     def add(self, stream: NDArray[Any]) -> Iterator[pa.ListArray]:
-        """Take the stream's next part; yields the batches that are full."""
+        """Add the stream's next part; yields the full batches."""
         self._held.append(stream)
         step = self._batch * (self._size - 2)
         if sum(map(len, self._held)) < step:
@@ -52,7 +52,7 @@ class Packer:
             yield self._blocks(joined[start : start + step])
 
     def end(self) -> Iterator[pa.ListArray]:
-        """What is left: less than a batch, the short block last."""
+        """The remainder: less than a batch, the short block last."""
         joined = np.concatenate(self._held) if self._held else np.empty(0)
         self._held = []
         if len(joined):
@@ -91,7 +91,7 @@ class BlockWriter:
         self.blocks = self.tokens = 0
 
     def add(self, *streams: NDArray[Any]) -> None:
-        """Take the part's next token ids, and the section of each when sections are kept."""
+        """Add the part's next token ids, and the section of each when sections are kept."""
         packed = (packer.add(stream) for packer, stream in zip(self._packers, streams, strict=True))
         for columns in zip(*packed, strict=True):
             self._write(*columns)

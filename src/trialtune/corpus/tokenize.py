@@ -17,7 +17,7 @@ TRIALS_SCHEMA = {"nct_id": pl.String, "heldout": pl.Boolean}
 
 
 def is_heldout(nct_id: str, share: float, seed: int) -> bool:
-    """Whether a trial belongs to the held-out part: by a hash of its id, so growth never moves it."""
+    """Whether a trial belongs to the held-out part: by a hash of its id, so that growth never moves it."""
     digest = hashlib.blake2b(f"{seed}:{nct_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64 < share
 
@@ -36,13 +36,13 @@ class Encoded:
 
     @property
     def rows(self) -> int:
-        """Rows of the snapshot that went in."""
+        """Rows of the snapshot that were used."""
         return len(self.trials) + self.empty + self.excluded + self.withheld
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Turns rows into `Encoded`; small enough to be sent to every worker."""
+    """Turns rows into `Encoded`; cheap to pickle for every worker."""
 
     tokenizer: str  # of the `tokenizers` library, as JSON
     separator: int
@@ -55,7 +55,7 @@ class Encoder:
         tokenizer = Tokenizer.from_str(self.tokenizer)
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True  # a [MASK] that someone wrote is text
+        tokenizer.encode_special_tokens = True  # a literal [MASK] in the input is text
         return tokenizer
 
     def __call__(self, rows: pl.DataFrame) -> Encoded:
@@ -87,7 +87,7 @@ class Encoder:
         )
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
-        """Token ids of texts, without special tokens and without their places in the text."""
+        """Token ids of texts, without special tokens and offsets."""
         return self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
 
     def _joined(self, documents: Iterable[list[int]]) -> NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""Answers of annotators, as `trialtune annotate` writes them, and which of them count."""
+"""Annotators' answers, as `trialtune annotate` writes them, and which of them count."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,40 +16,40 @@ from trialtune.settings import nearest
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import normalize_text, wording_hash
 
-#: The columns of a labels file, in order; what its texts were drawn by may stand behind them.
+#: The columns of a labels file, in order; columns of the sampling design may follow.
 ANSWER_COLUMNS = (
-    "nct_id",  # empty where it is not known
-    "text",  # as the task reads it
+    "nct_id",  # empty where unknown
+    "text",  # as the task normalizes it
     "labels",  # joined by |
     "annotator",
     "status",
     "note",
     "drawn",
-    "reviewed",  # true: a classifier's answer that was looked at
+    "reviewed",  # true: a reviewed prediction of a classifier
     "answered_at",  # UTC
     "text_hash",  # of the wording
 )
 LABELLED, UNSURE, SKIPPED, ADJUDICATED = STATUSES = ("labelled", "unsure", "skipped", "adjudicated")
 _NEEDED = ("text", "labels", "annotator", "status")
-_TELLING = {"annotator", "status", "drawn", "answered_at"}  # two of these are no chance
+_TELLING = {"annotator", "status", "drawn", "answered_at"}  # two of these are no coincidence
 
 LATER = "answered again later"
-AGREES = "another annotator says the same"
+AGREES = "another annotator gave the same labels"
 SETTLED = "settled by adjudication"
-OUTVOTED = "most annotators say otherwise"
-DISAGREE = "annotators disagree: settle it with trialtune annotate --adjudicate"
-CHANGED = "text is not the one that was labelled"
+OUTVOTED = "most annotators gave other labels"
+DISAGREE = "annotators disagree: adjudicate with trialtune annotate --adjudicate"
+CHANGED = "text has changed since it was labelled"
 
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an annotator said of one text."""
+    """An annotator's answer to one text."""
 
     nct_id: str
     text: str
-    labels: tuple[str, ...]  # in the task's order
+    labels: tuple[str, ...]  # in task order
     annotator: str
     status: str = LABELLED
     note: str = ""
@@ -62,12 +62,12 @@ class Answer:
 
     @cached_property
     def key(self) -> Key:
-        """The trial and the wording: what is answered once, and maybe again."""
+        """The trial and the wording, which identify an answer."""
         return self.nct_id.strip().upper(), wording_hash(self.text)
 
     @property
     def decides(self) -> bool:
-        """Whether it says which labels hold."""
+        """Whether it decides the labels."""
         return self.status in (LABELLED, ADJUDICATED)
 
     def cells(self) -> dict[str, str]:
@@ -82,19 +82,19 @@ class Answer:
 
 
 def now() -> str:
-    """The time for an answer: UTC, to the microsecond, so that rows can be put in order again."""
+    """The time of an answer: UTC, to the microsecond, so that rows can be sorted."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def holds_answers(columns: Iterable[str]) -> bool:
-    """Whether a table is one of answers, to go by its columns."""
+    """Whether a table is a labels file, judging by its columns."""
     return len(_TELLING & set(columns)) > 1
 
 
 def read_answers(task: Task, frame: pl.DataFrame, *, where: str) -> list[Answer]:
     """The answers of a labels file that Polars has read, in the order in which they were given.
 
-    Rows without a time come first. Raises DataError naming row and field for what no labels file holds.
+    Rows without a time come first. Raises DataError naming row and field of an invalid value.
     """
     if missing := [name for name in _NEEDED if name not in frame.columns]:
         raise DataError(f"{where}: has no column {missing[0]}; a labels file has {', '.join(ANSWER_COLUMNS)}")
@@ -112,11 +112,11 @@ def _answer(
     place = f"{where}, row {number}"
     status = plain["status"].strip().lower()
     if status not in STATUSES:
-        torn = "; the row may be torn or moved: delete it, or mend it" if not status else ""
+        torn = "; the row may be truncated or shifted: fix it or delete it" if not status else ""
         hint = nearest(status, STATUSES) if status else f"; one of {', '.join(STATUSES)}"
-        raise DataError(f"{place}: status {status!r} is none{hint}{torn}")
+        raise DataError(f"{place}: status {status!r} is not valid{hint}{torn}")
     if not plain["annotator"].strip():
-        raise DataError(f"{place}: annotator is empty; write who answered")
+        raise DataError(f"{place}: annotator is empty; fill in who answered")
     known = {name: plain[name] for name in ANSWER_COLUMNS if name in plain and name != "reviewed"}
     return Answer(
         **{**known, "status": status, "annotator": plain["annotator"].strip()},
@@ -134,16 +134,16 @@ def _time(answer: Answer, where: str) -> datetime:
         time = datetime.fromisoformat(answer.answered_at.strip())
     except ValueError as error:
         raise DataError(
-            f"{where}, row {answer.row}: answered_at {answer.answered_at!r} is no time; write it as"
+            f"{where}, row {answer.row}: answered_at {answer.answered_at!r} is not a time; write it as"
             " 2026-01-31T12:00:00Z, or leave it empty"
         ) from error
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def latest(answers: Iterable[Answer]) -> dict[Key, dict[str, Answer]]:
-    """For each trial and wording, what each annotator said last; the adjudicator's stands under "".
+    """For each trial and wording, each annotator's last answer; the adjudicated one has the key "".
 
-    Adjudicated answers are apart from what the same person said as an annotator.
+    Adjudicated answers are separate from the same person's answers as an annotator.
     """
     found: dict[Key, dict[str, Answer]] = defaultdict(dict)
     for answer in answers:
@@ -156,16 +156,16 @@ class Settled:
     """The answers that count, one for each trial and wording, and why the others do not."""
 
     chosen: tuple[Answer, ...]
-    passed_over: Mapping[str, int]  # reason -> answers that nothing is wrong with
+    passed_over: Mapping[str, int]  # reason -> valid answers that do not count
     left_out: tuple[tuple[Answer, str], ...]  # answers that cannot be used, and the reason
 
 
 def settle(answers: Sequence[Answer]) -> Settled:
-    """Which of the answers count.
+    """Resolve the answers to one per text.
 
-    Of each annotator the last one. An adjudicated answer counts alone; without one, the set of labels
-    that more than half of the annotators gave who gave any. Where there is none, nothing counts. A text
-    that was edited after it was labelled (`text_hash`) is left out, too.
+    Each annotator's last answer is used. An adjudicated answer overrides all; without one, the set of labels
+    given by more than half of the annotators who gave any. Without a majority, nothing counts. A text
+    edited after it was labelled (`text_hash`) is left out too.
     """
     changed = [answer for answer in answers if answer.text_hash and answer.text_hash != answer.key[1]]
     edited = {answer.row for answer in changed}
@@ -194,7 +194,7 @@ def settle(answers: Sequence[Answer]) -> Settled:
 
 
 def majority(votes: Sequence[Answer]) -> tuple[str, ...] | None:
-    """The labels that more than half of the votes give; None where there are none such, or no votes."""
+    """The labels of more than half of the votes; None without a majority."""
     if not votes:
         return None
     [(labels, count)] = Counter(vote.labels for vote in votes).most_common(1)
@@ -202,5 +202,5 @@ def majority(votes: Sequence[Answer]) -> tuple[str, ...] | None:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything to read in a text."""
+    """Whether a text is not blank."""
     return bool(normalize_text(text))

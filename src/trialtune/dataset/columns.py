@@ -1,4 +1,4 @@
-"""Tables as people publish them: our names for their columns, and the labels of each row."""
+"""User tables: canonical column names, and the labels of each row."""
 
 import re
 from collections.abc import Container, Mapping
@@ -28,7 +28,7 @@ _FALSE = {"false", "0", "0.0", "no", "", "none", "nan"}
 
 
 def prepared(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with our names for its columns, as far as no other column has them already.
+    """`frame` with canonical column names, where no other column has them already.
 
     `id` is the NCT id when the first of its cells is one.
     """
@@ -38,7 +38,7 @@ def prepared(frame: pl.DataFrame) -> pl.DataFrame:
         wanted |= {old: "nct_id" for old, name in names.items() if name == "id" and _holds_ids(frame[old])}
     taken: set[str] = set()
     renamed: dict[str, str] = {}
-    # Who has the name already keeps it, then the nearest spelling gets it.
+    # An exact name wins, then the closest spelling.
     for old in sorted(names, key=lambda old: (old != wanted[old], names[old] != wanted[old])):
         renamed[old] = old if wanted[old] in taken else wanted[old]
         taken.add(renamed[old])
@@ -46,9 +46,9 @@ def prepared(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def readable(given: pl.DataFrame, rows: pl.DataFrame, columns: Mapping[str, str], where: str) -> pl.DataFrame:
-    """`rows`, which are `given` as `prepared`, with text in `columns` (field -> column) and `nct_id`.
+    """`rows` (`given`, after `prepared`) with text in `columns` (field -> column) and `nct_id`.
 
-    Raises DataError when a column holds something else, or two differ in nothing but case and spaces.
+    Raises DataError when a column holds something else, or two differ only in case and spaces.
     """
     read = {"nct_id": "nct_id", **columns}
     for column in read.values():
@@ -63,8 +63,8 @@ def readable(given: pl.DataFrame, rows: pl.DataFrame, columns: Mapping[str, str]
 def label_cells(column: pl.Series, known: Container[str], *, kind: str, where: str) -> list[list[str]]:
     """The label names in each cell: a list, or a text; [] when it is empty.
 
-    A text is one label for a multi-class task. Else `,`, `;` and `|` divide it, though not inside a
-    name that is among the normalized names `known`.
+    A string is one label for a multi-class task. Otherwise it is split at `,`, `;` and `|`, but not inside a
+    name among the normalized names `known`.
     """
     if column.dtype in (pl.Categorical, pl.Enum, pl.Null, pl.Boolean) or column.dtype.is_integer():
         column = column.cast(pl.String)
@@ -78,12 +78,12 @@ def label_cells(column: pl.Series, known: Container[str], *, kind: str, where: s
         pl.Null,
     ):
         return [[name for name in cell if name] if cell else [] for cell in column.to_list()]
-    raise DataError(f"{where}: column {column.name} holds {column.dtype}; it must hold label names")
+    raise DataError(f"{where}: column {column.name} has type {column.dtype}; it must hold label names")
 
 
 def divided(cell: str, *, known: Container[str]) -> list[str]:
-    """The names in a cell, the longest known ones first: a name may hold a divider itself."""
-    parts = re.split(f"([{DIVIDERS}])", cell)  # every other one is a divider
+    """The names in a cell, the longest known ones first: a name may contain a separator itself."""
+    parts = re.split(f"([{DIVIDERS}])", cell)  # every other part is a separator
     names, start = [], 0
     while start < len(parts):
         ends = range(len(parts), start + 1, -2)
@@ -94,7 +94,7 @@ def divided(cell: str, *, known: Container[str]) -> list[str]:
 
 
 def label_flags(table: pl.DataFrame, columns: Mapping[str, str], where: str) -> list[list[str]]:
-    """The labels of each row of a table with a true/false or 0/1 column a label (`columns`: column -> label).
+    """The labels of each row, from a true/false or 0/1 column per label (`columns`: column -> label).
 
     Raises DataError for any other value.
     """
@@ -127,7 +127,7 @@ def ids_and_texts(
     if not columns:
         has = f"the columns {', '.join(rows.columns)}" if rows.columns else "no columns"
         raise DataError(
-            f"{where}: has {has}; give one called text, or a snapshot with {' or '.join(task.fields)}"
+            f"{where}: has {has}; it needs one named text, or a snapshot with {' or '.join(task.fields)}"
         )
     rows = readable(given, rows, columns, where)
     texts = [task.text_of(row) for row in rows.select(columns.values()).iter_rows(named=True)]

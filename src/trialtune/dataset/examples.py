@@ -1,4 +1,4 @@
-"""Labelled examples of a task, read from whatever table the user has."""
+"""Labelled examples of a task, read from user tables in several layouts."""
 
 import re
 from collections import Counter, defaultdict
@@ -30,23 +30,23 @@ CONFLICT = "kept, but other trials with this text have other labels"
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled rows of one source, and what became of the others.
+    """Labelled rows of one source, and counts of the others.
 
-    `frame` has nct_id (null when unknown), text and labels, and of source, date, start_date, split
-    those that the source has. `read` = rows of `frame` + `unlabelled` + `dropped`. No trial has the
-    same text twice: the first row stays.
+    `frame` has nct_id (null when unknown), text and labels, and any of source, date, start_date and split
+    that the source has. `read` = rows of `frame` + `unlabelled` + `dropped`. No trial has the
+    same text twice: the first row is kept.
     """
 
     frame: pl.DataFrame
     read: int
-    unlabelled: dict[str, int]  # reason -> rows that nobody labelled: nothing is wrong with them
+    unlabelled: dict[str, int]  # reason -> valid rows without labels
     dropped: dict[str, int]  # reason -> rows that had to be left out
     quarantined: tuple[dict[str, Any], ...]  # each dropped row: file, row (from 1), nct_id, reason, value
-    conflicts: tuple[dict[str, Any], ...] = ()  # kept rows whose text has other labels elsewhere, likewise
+    conflicts: tuple[dict[str, Any], ...] = ()  # kept rows with other labels in another row, likewise
 
     @property
     def counts(self) -> dict[str, Any]:
-        """What became of the rows, as JSON-able numbers."""
+        """The counts, as JSON-serializable numbers."""
         return {
             "read": self.read,
             "kept": len(self.frame),
@@ -57,16 +57,16 @@ class Labelled:
 
     @property
     def trainable(self) -> pl.DataFrame:
-        """The rows that may be trained on: those marked `dev` or `test` are left out."""
+        """The rows usable for training: those marked `dev` or `test` are left out."""
         if "split" not in self.frame.columns:
             return self.frame
         return self.frame.filter(~pl.col("split").is_in(["dev", "test"]).fill_null(False))
 
 
 def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
-    """Read the labelled rows of `frame`, whose file or table is called `where`.
+    """Read the labelled rows of `frame`, named `where` in messages.
 
-    Takes a table with `text` and a label column (a list, or names divided by `,`, `;` or `|`) or one
+    Takes a table with `text` and a label column (a list, or names separated by `,`, `;` or `|`) or one
     true/false or 0/1 column for each label, or a snapshot: its text is built from the task's own
     columns, and its labels are those of a label column or, for a task with shipped labels, joined by
     NCT id. A labels file of `trialtune annotate` is read as `settle` says.
@@ -97,7 +97,7 @@ def load_examples(task: Task, frame: pl.DataFrame, *, where: str) -> Labelled:
 
 
 class _Collected:
-    """Rows gathered so far, one list a column, and the counts of the others."""
+    """Rows collected so far, one list per column, and the counts of the others."""
 
     def __init__(self, task: Task, where: str) -> None:
         self.task, self.where = task, where
@@ -107,7 +107,7 @@ class _Collected:
         self.extra: dict[str, pl.DataType] = {}
         self.names = LabelNames(task)
         self.met: dict[tuple[str, str], list[str]] = {}  # trial and wording -> labels
-        self.origins: list[dict[str, Any]] = []  # of each row gathered, as in `quarantined`
+        self.origins: list[dict[str, Any]] = []  # of each row kept, as in `quarantined`
 
     def take_labelled(self, table: pl.DataFrame, labels: list[list[str]], label_column: str) -> None:
         """Rows with their labels as written."""
@@ -123,7 +123,7 @@ class _Collected:
                 self.unlabelled[NO_LABEL] += 1
 
     def take_settled(self, settled: Settled) -> None:
-        """Those answers of annotators that count."""
+        """The annotators' answers that count."""
         for answer, reason in settled.left_out:
             self._drop({"row": answer.row, "nct_id": answer.nct_id or None}, reason, answer.text)
         self.unlabelled.update(settled.passed_over)
@@ -136,7 +136,7 @@ class _Collected:
         self.take_labelled(pl.DataFrame(chosen, schema=schema), labels, "labels")
 
     def join_gold(self, table: pl.DataFrame, gold: pl.DataFrame) -> None:
-        """Rows of a snapshot whose NCT id has shipped labels, unless the text is another by now."""
+        """Rows of a snapshot whose NCT id has shipped labels, unless the text has changed."""
         facts = {row["nct_id"]: row for row in gold.iter_rows(named=True)}
         self._note_extra(table)
         self.extra["split"] = pl.String()
@@ -153,7 +153,7 @@ class _Collected:
                 self._add({**row, "split": fact["split"]}, text, fact["labels"])
 
     def result(self, read: int) -> Labelled:
-        """All that was gathered; raises DataError when no row is left."""
+        """All rows kept; raises DataError when there are none."""
         dropped = dict(Counter(row["reason"] for row in self.quarantined))
         if not self.rows:
             raise DataError(
@@ -167,7 +167,7 @@ class _Collected:
         )
 
     def _conflicts(self) -> tuple[dict[str, Any], ...]:
-        """Where the rows stand whose wording has other labels in another row."""
+        """The indices of rows whose wording has other labels in another row."""
         labels_of: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         for (_, wording), labels in self.met.items():
             labels_of[wording].add(tuple(labels))

@@ -1,4 +1,4 @@
-"""Texts without labels that a classifier learns from beside the labelled rows."""
+"""Texts without labels, used in training in addition to the labelled rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from trialtune.tasks.task import Task
 
 @dataclass(frozen=True)
 class ExtraTexts:
-    """What a classifier is trained on beside its labelled rows.
+    """Training texts in addition to the labelled rows.
 
-    `unlabelled` texts take their targets from teachers alone. `outliers` are texts that none of the
-    labels fits: the classifier learns to be sure of nothing there (outlier exposure: Hendrycks et
+    `unlabelled` texts get their targets from teachers only. `outliers` are texts that none of the
+    labels fits: the classifier learns to be uncertain on them (outlier exposure: Hendrycks et
     al., 2019, arXiv:1812.04606).
     """
 
@@ -24,14 +24,14 @@ class ExtraTexts:
     outliers: tuple[str, ...] = ()
 
     def rows(self) -> pl.DataFrame:
-        """All of them as rows of `nct_id`, which is not known, and `text`."""
+        """All of them as rows of `nct_id` (null) and `text`."""
         texts = [*self.unlabelled, *self.outliers]
         schema = {"nct_id": pl.String(), "text": pl.String()}
         return pl.DataFrame({"nct_id": [None] * len(texts), "text": texts}, schema=schema)
 
 
 def read_texts(files: Iterable[Path], task: Task | None = None) -> tuple[str, ...]:
-    """The distinct texts of tables, in order: as the task reads their records, or their column `text`.
+    """The distinct texts of tables, in order: from the task's columns, or their column `text`.
 
     A .txt has one text a line. Raises DataError for a file that has none.
     """
@@ -44,6 +44,6 @@ def read_texts(files: Iterable[Path], task: Task | None = None) -> tuple[str, ..
         read = (task.text_of(record) if task else record.get("text") for record in records)
         texts = [text for text in read if text]
         if not texts:
-            raise DataError(f"{file}: has no text; give a table with a column text")
+            raise DataError(f"{file}: has no text; it needs a column named text")
         found.update(dict.fromkeys(texts))
     return tuple(found)

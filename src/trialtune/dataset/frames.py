@@ -13,9 +13,9 @@ _ONE_TEXT = set(COLUMNS) - set(LIST_COLUMNS)
 
 
 def as_polars(frame: Any) -> pl.DataFrame:
-    """A table as a Polars frame; what Polars has no type for becomes a column of objects.
+    """A table as a Polars frame; values without a Polars type become a column of objects.
 
-    pandas' missing values (None, NaN, NA) become nulls. Raises UsageError for anything that is no table,
+    pandas' missing values (None, NaN, NA) become nulls. Raises UsageError for anything that is not a table,
     DataError for columns of one name or of different lengths.
     """
     if isinstance(frame, pl.DataFrame):
@@ -23,7 +23,7 @@ def as_polars(frame: Any) -> pl.DataFrame:
     if isinstance(frame, pl.LazyFrame):
         return frame.collect()
     module = type(frame).__module__.partition(".")[0]
-    # Column by column, and not by Arrow: it refuses a frame for one mixed column, which may not even be read.
+    # Column by column, and not by Arrow: it refuses a frame for one mixed column, which may not even be used.
     if module == "pandas" and hasattr(frame, "columns"):
         return _table((name, frame.iloc[:, place].astype(object)) for place, name in enumerate(frame.columns))
     if module == "pyarrow" and hasattr(frame, "schema"):
@@ -37,15 +37,15 @@ def as_polars(frame: Any) -> pl.DataFrame:
                 )
         return _table(frame.items())
     raise UsageError(
-        f"a table is wanted, not {type(frame).__name__}; give a Polars or pandas frame, or a mapping of its"
+        f"expected a table, not {type(frame).__name__}; give a Polars or pandas frame, or a mapping of its"
         " columns"
     )
 
 
 def with_texts(table: pl.DataFrame, columns: Mapping[str, str], where: str) -> pl.DataFrame:
-    """`table` with categories as text in `columns` (what is read -> the column, if it is there).
+    """`table` with categories as text in `columns` (field -> the column, if present).
 
-    Raises DataError when one holds something other than text. Lists of texts are text where a record
+    Raises DataError when one holds something other than text. Lists of texts are accepted where a record
     has lists, and for columns that a record does not have.
     """
     for field, column in columns.items():
@@ -67,15 +67,15 @@ def _table(columns: Iterable[tuple[Any, Iterable[Any]]]) -> pl.DataFrame:
     _each_once([name for name, _ in named])
     heights = {name: len(values) for name, values in named}
     if len(set(heights.values())) > 1:
-        told = ", ".join(f"{name} {height:,}" for name, height in heights.items())
-        raise DataError(f"the table: its columns differ in length ({told}); give each row a cell in all")
+        lengths = ", ".join(f"{name} {height:,}" for name, height in heights.items())
+        raise DataError(f"the table: its columns differ in length ({lengths}); give them the same length")
     return pl.DataFrame(dict(named))
 
 
 def _each_once(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise DataError(f"the table: {names.count(name)} columns are called {name}; rename all but one")
+            raise DataError(f"the table: {names.count(name)} columns are named {name}; rename all but one")
 
 
 def _series(values: Any) -> pl.Series:
@@ -90,7 +90,7 @@ def _missing(value: Any) -> bool:
     return (
         value is None
         or (isinstance(value, float) and math.isnan(value))
-        or type(value).__name__ in ("NAType", "NaTType")  # pandas need not be there to be asked
+        or type(value).__name__ in ("NAType", "NaTType")  # without importing pandas
     )
 
 

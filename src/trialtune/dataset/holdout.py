@@ -1,4 +1,4 @@
-"""A training and a test part of labelled rows that share nothing, drawn by a few settings."""
+"""A training and a test part of labelled rows without overlap, drawn by a few settings."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from trialtune.tasks.task import Task
 
 
 class SplitSettings(Settings):
-    """How rows are divided and drawn."""
+    """How rows are split and sampled."""
 
-    test_share: float = Field(0.2, gt=0, lt=1, description="of the rows, when the data bring no test file")
+    test_share: float = Field(0.2, gt=0, lt=1, description="of the rows, when the data have no test file")
     max_train: int | None = Field(None, ge=50, description="rows, drawn evenly over the label sets")
     max_test: int | None = Field(None, ge=20, description="rows, drawn at random")
     untested_sources: tuple[str, ...] = Field(
         (), description="rows of these sources never enter the test part"
     )
-    seed: int = 13
+    seed: int = Field(13, description="of the draw")
 
 
 def divide(
@@ -32,11 +32,11 @@ def divide(
     *,
     settings: SplitSettings,
 ) -> dict[str, int]:
-    """Write `out/train.parquet` and `out/test.parquet`; returns their sizes and what they have in common.
+    """Write `out/train.parquet` and `out/test.parquet`; returns their sizes and overlap.
 
     With `test` given, training rows that share its trials or wording are dropped; otherwise a share
-    of the groups of like rows becomes the test part. Test rows that are nearly a training row are
-    counted, and listed in `out/near_duplicates.parquet` with the nearest one.
+    of the groups of similar rows becomes the test part. Near-duplicates of training rows are
+    counted, and listed in `out/near_duplicates.parquet` with the closest one.
     """
     if test is not None:
         train, overlapping = drop_overlap(labelled, test)
@@ -61,9 +61,9 @@ def divide(
 
 
 def draw_evenly(rows: pl.DataFrame, count: int, *, seed: int) -> pl.DataFrame:
-    """At most `count` rows, as many of each label set as of the others where there are enough.
+    """At most `count` rows, balanced over the label sets as far as there are enough.
 
-    `weight` says for how many rows each stands, so that training can undo the even draw.
+    `weight` is how many rows each represents, so that training can correct for the balanced sampling.
     """
     label_set = pl.col("labels").list.join("\n")
     shuffled = rows.sample(fraction=1.0, shuffle=True, seed=seed).with_columns(of=pl.len().over(label_set))

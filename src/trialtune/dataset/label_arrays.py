@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def multi_hot(rows: "pl.Series | Sequence[Sequence[str]]", labels: Sequence[str]) -> NDArray[np.bool_]:
-    """Lists of label names as a table [rows, labels] of truth values."""
+    """Lists of label names as a boolean array [rows, labels]."""
     column = {label: index for index, label in enumerate(labels)}
     table = np.zeros((len(rows), len(labels)), dtype=bool)
     for index, names in enumerate(rows):
@@ -20,5 +20,5 @@ def multi_hot(rows: "pl.Series | Sequence[Sequence[str]]", labels: Sequence[str]
 
 
 def label_lists(table: NDArray[np.bool_], labels: Sequence[str]) -> list[list[str]]:
-    """The other way: the names that hold in each row."""
+    """The inverse: the label names of each row."""
     return [[label for label, holds in zip(labels, row, strict=True) if holds] for row in table]

@@ -1,4 +1,4 @@
-"""The names that people write for a task's labels, and the labels that are meant."""
+"""Maps spellings of label names to a task's labels."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _MISSING = {"", "none", "nan", "null", "n a", "na", "unknown"}
 
 
 class LabelNames:
-    """A task's labels by every spelling that is known, case and punctuation apart."""
+    """A task's labels by every known spelling, ignoring case and punctuation."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -21,7 +21,7 @@ class LabelNames:
     def resolve(self, names: Iterable[str], place: str) -> list[str]:
         """The task's labels for the names as written, in the task's order; [] when there are none.
 
-        Raises DataError, which begins with `place`, for a name that is none, and for two classes where
+        Raises DataError, which begins with `place`, for an unknown name, and for two classes where
         the task takes one.
         """
         found = set()
@@ -32,7 +32,7 @@ class LabelNames:
             elif key not in _MISSING:
                 nearest = difflib.get_close_matches(key, self.known, n=1, cutoff=0.0)[0]
                 raise DataError(
-                    f"{place}: {name!r} is no label of {self.task.name}; did you mean"
+                    f"{place}: {name!r} is not a label of {self.task.name}; did you mean"
                     f" {self.known[nearest]!r}? (labels: {', '.join(self.task.labels)})"
                 )
         if self.task.kind == "multi_class" and len(found) > 1:

@@ -1,7 +1,7 @@
-"""Texts that are nearly the same: found by MinHash signatures, confirmed by their character grams.
+"""Near-duplicate texts: found by MinHash signatures, confirmed by their character n-grams.
 
 Signatures: Broder, 1997; bands: Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3.
-No library: datasketch signs a text at a time, and takes several times as long to propose pairs as this
+No library: datasketch hashes one text at a time, and takes several times as long to propose pairs as this
 does to propose and confirm them (`benchmarks/peers.py`).
 """
 
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-# Jaccard similarity of sets of character grams. Pairs of real stop reasons above it are one sentence
-# with a typo, another tense or a word more, and 96% of them carry the same labels. From 0.7 down,
-# frequent short reasons chain into groups of hundreds that say different things.
+# Jaccard similarity of sets of character n-grams. Pairs of real stop reasons above it are one sentence
+# with a typo, another tense or an extra word, and 96% of them have the same labels. Below 0.7,
+# frequent short reasons chain into groups of hundreds with different meanings.
 NEAR = 0.75
 
 _SHORT_GRAM = 4  # characters: seven-word texts still have some forty of them
-_LONG_GRAM = 12  # strangers' long texts share too many shorter ones
+_LONG_GRAM = 12  # unrelated long texts share too many shorter ones
 _SHORT_TEXT = 600  # characters; a stop reason has at most 250
 _HASHES = 64
 _BAND = 4  # hashes: a pair at NEAR meets in one of the 16 bands with probability 0.998
 _DOUBT = 0.2  # of an estimate: more than three standard errors
-_PARTNERS = 50  # of one text in one band; more of them are reached through each other
+_PARTNERS = 50  # of one text in one band; further ones are reached through each other
 _TEXTS_AT_ONCE = 256  # so that a batch of long texts stays in the cache
 _STRICTER = (0.85, 0.95)
 _DRAWN = np.random.default_rng(1997).integers(0, 2**64, _HASHES, dtype=np.uint64) | np.uint64(1)
@@ -32,7 +32,7 @@ Signatures = NDArray[np.uint16]
 
 
 def signatures(texts: Sequence[str]) -> Signatures:
-    """MinHash signature of each normalized text [texts, 64]: equal places estimate the similarity.
+    """MinHash signature of each normalized text [texts, 64]: equal positions estimate the similarity.
 
     The standard error of that estimate is 0.06 at most. Hashes are cut to 16 bits (b-bit minwise
     hashing: Li and König, 2010), so that a text takes 128 bytes.
@@ -66,7 +66,7 @@ def candidates(left: Signatures, right: Signatures) -> NDArray[np.int64]:
         rows = np.repeat(np.arange(len(theirs)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         found.append(order[np.repeat(first, counts) + within] * len(right) + rows)
-    # One number a pair, so that pairs met in several bands are counted once.
+    # One number per pair, so that pairs found in several bands are counted once.
     return np.stack(np.divmod(np.unique(np.concatenate(found)), max(len(right), 1)), axis=1)
 
 
@@ -90,9 +90,9 @@ def similar_pairs(
 
 
 def near_groups(texts: Sequence[str]) -> NDArray[np.int64]:
-    """A group number for each of the distinct normalized texts: near-duplicates share it, also in chains.
+    """A group number for each of the distinct normalized texts: near-duplicates share it, transitively.
 
-    Groups of more than 20 texts and 1% of all are no repeats but a template, whose rows differ in
+    Groups of more than 20 texts and 1% of all are not repeats but a template, whose rows differ in
     what matters: inside them only ever closer texts (0.85, then 0.95) are linked, and then none.
     """
     if not texts:
@@ -112,7 +112,7 @@ def near_groups(texts: Sequence[str]) -> NDArray[np.int64]:
 
 
 def components(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """For each of `count` things the number of its group; linked ones [pairs, 2] share it, also in chains."""
+    """For each of `count` things the number of its group; linked ones [pairs, 2] share it, transitively."""
     links = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     group: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
     return group
@@ -124,7 +124,7 @@ def _bands(signed: Signatures) -> NDArray[np.uint64]:
 
 
 def _grams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """32-bit hashes of the grams of all texts, one text after the other, and where each text starts."""
+    """32-bit hashes of the n-grams of all texts, concatenated, and where each text starts."""
     padded = [f" {text} ".ljust(_SHORT_GRAM) for text in texts]
     lengths = np.array([len(text) for text in padded])
     joined = "".join(padded) + " " * _LONG_GRAM
@@ -135,7 +135,7 @@ def _grams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]
     count = lengths - np.where(is_long, _LONG_GRAM, _SHORT_GRAM) + 1
     ends = np.cumsum(lengths)
     left = np.repeat(ends, lengths) - np.arange(ends[-1])  # characters up to the end of the text
-    # A gram that would reach into the next text is none.
+    # An n-gram that would reach into the next text does not count.
     inside = left > np.repeat(lengths - count, lengths)
     hashed = np.where(np.repeat(is_long, lengths), long[: len(left)], short[: len(left)])
     return hashed[inside] >> np.uint64(32), np.cumsum(count) - count
@@ -151,7 +151,7 @@ def _mixed(values: NDArray[np.uint64], offsets: range) -> NDArray[np.uint64]:
 
 
 def _jaccard(left: Sequence[str], right: Sequence[str], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Exact similarity of each pair [pairs], by sets of grams."""
+    """Exact similarity of each pair [pairs], by sets of n-grams."""
     similarity = np.zeros(len(pairs))
     for chunk in _chunks(len(pairs)):
         sets = [
@@ -168,7 +168,7 @@ def _chunks(count: int, size: int = 512) -> Iterator[slice]:
 
 
 def _gram_sets(texts: Sequence[str]) -> csr_array:
-    """A row a text, a 1 for each gram that occurs in it."""
+    """One row per text, a 1 for each n-gram that occurs in it."""
     grams, starts = _grams(texts)
     table = csr_array(
         (

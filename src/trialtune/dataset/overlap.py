@@ -1,4 +1,4 @@
-"""What a training and a test part have in common: an error when it is the same, a count when it is near."""
+"""Overlap of a training and a test part: an error for identical rows, a count for near-duplicates."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def check_no_overlap(
     more = f" and {shared.height - _SHOWN} more" if shared.height > _SHOWN else ""
     raise DataError(
         f"{shared.height} of {train.height} rows of {names[0]} share an NCT id or a text with {names[1]}"
-        f" ({test.height} rows): {shown}{more}; take them out of {names[0]}"
+        f" ({test.height} rows): {shown}{more}; remove them from {names[0]}"
     )
 
 
@@ -36,10 +36,10 @@ def drop_overlap(train: pl.DataFrame, test: pl.DataFrame) -> tuple[pl.DataFrame,
 
 
 def near_overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `test` that are near-duplicates of a row of `train`, each with the nearest.
+    """The rows of `test` that are near-duplicates of a row of `train`, each with the closest.
 
     Returns `test_row` (from 0), `nct_id`, `text`, `nearest` (the training text) and `similarity`
-    (Jaccard, of sets of character grams, at least 0.75; 1 for the same wording), most similar first.
+    (Jaccard, of sets of character n-grams, at least 0.75; 1 for the same wording), most similar first.
     """
     pairs, similarity = similar_pairs(
         *([normalize_text(text) for text in part["text"]] for part in (train, test))
@@ -62,9 +62,9 @@ def near_overlap(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
 
 
 def mlm_overlap(test: pl.DataFrame, corpus: Path) -> int:
-    """How many rows of `test` are of a trial whose record a corpus folder trains on (by NCT id).
+    """How many rows of `test` belong to trials in the training part of a corpus folder (by NCT id).
 
-    Raises DataError when it is no corpus, or does not say which trials it holds.
+    Raises DataError when it is not a corpus, or does not list its trials.
     """
     from trialtune.corpus.folder import Corpus, corpus_trials  # noqa: PLC0415 - PyTorch takes seconds
 

@@ -1,4 +1,4 @@
-"""The labelled rows of a task, divided into a training and a test part that share nothing."""
+"""The labelled rows of a task, split into a training and a test part without overlap."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def read_examples(task: Task, path: Path | str, labels: Path | str | None, *, qu
     """The task's labelled rows of a table or snapshot file.
 
     Rows left out, and those whose text has other labels in another row, are listed in `quarantine`.
-    `labels`, a table of `nct_id` and `labels`, takes the place of the shipped labels.
+    `labels`, a table of `nct_id` and `labels`, replaces the shipped labels.
     """
     rows = read_table(path)
     if labels is not None:
@@ -31,10 +31,10 @@ def read_examples(task: Task, path: Path | str, labels: Path | str | None, *, qu
 def _labels_by_id(path: Path | str) -> pl.DataFrame:
     table = read_table(path)
     if holds_answers(table.columns):
-        raise UsageError(f"--labels {path}: holds answers with their texts; give it as --data")
+        raise UsageError(f"--labels {path}: contains answers with their texts; pass it as --data")
     if not {"nct_id", "labels"} <= set(table.columns):
         raise DataError(f"{path}: has the columns {', '.join(table.columns)}; labels need nct_id and labels")
     repeated = table.filter(pl.col("nct_id").is_duplicated())
     if len(repeated):
-        raise DataError(f"{path}: {repeated['nct_id'][0]} has more than one row; keep one row a trial")
+        raise DataError(f"{path}: {repeated['nct_id'][0]} has more than one row; keep one row per trial")
     return table.select("nct_id", "labels")

@@ -1,4 +1,4 @@
-"""What a classifier has seen: kept beside it, so that nobody scores it on its own training rows."""
+"""The rows a classifier was trained on, stored with it to prevent scoring on training rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from trialtune.errors import DataError
 from trialtune.tasks.text import normalize_text, wording_hash
 
 SEEN_FILE = "seen.parquet"
-FOUNDATION_FILE = "foundation_seen.parquet"  # what the layers below have seen, with other labels
+FOUNDATION_FILE = "foundation_seen.parquet"  # rows seen by the underlying classifier, with other labels
 
 
 def write_seen(examples: pl.DataFrame, folder: Path, *, extra: Sequence[str] = ()) -> None:
-    """Write the NCT id, a hash and a MinHash signature (128 bytes) of each row; the texts stay out.
+    """Write the NCT id, a hash and a MinHash signature (128 bytes) of each row, without the texts.
 
-    Of `extra` texts, which had no label, the hash alone.
+    For `extra` texts, which had no label, only the hash.
     """
     texts = [normalize_text(text) for text in examples["text"]]
     signed = [row.tobytes() for row in signatures(texts).astype("<u2")]
@@ -27,16 +27,16 @@ def write_seen(examples: pl.DataFrame, folder: Path, *, extra: Sequence[str] = (
 
 
 def add_seen(source: Path, folder: Path) -> None:
-    """Add what `source` has seen to `folder`: a teacher, whose answers, or an encoder, whose weights know."""
+    """Add the rows seen by `source`, a teacher or an encoder trained as a classifier, to `folder`."""
     places = [place / SEEN_FILE for place in (folder, source) if (place / SEEN_FILE).is_file()]
     if places:
         _write(pl.concat(map(pl.read_parquet, places), how="diagonal_relaxed"), folder)
 
 
 def add_foundation_seen(source: Path, folder: Path) -> None:
-    """Keep in `folder` which rows the classifier in `source` was trained on, whose layers it is built on.
+    """Store in `folder` the rows seen in training by the classifier in `source`, on whose layers it is built.
 
-    Its labels were others: scores on these rows are too good, but not worthless.
+    It had other labels: scores on these rows are too high, but not meaningless.
     """
     places = [source / name for name in (SEEN_FILE, FOUNDATION_FILE) if (source / name).is_file()]
     if places:
@@ -50,9 +50,9 @@ def seen_by_foundation(examples: pl.DataFrame, folder: Path) -> int:
 
 
 def drop_seen(examples: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Divide rows into (unseen, seen) by NCT id and by normalized text.
+    """Split rows into (unseen, seen) by NCT id and by normalized text.
 
-    A folder without `seen.parquet`, such as one made elsewhere, counts every row as unseen.
+    For a folder without `seen.parquet`, such as one from another tool, every row is unseen.
     """
     return _divide(examples, folder / SEEN_FILE)
 
@@ -63,12 +63,12 @@ def check_unseen(examples: pl.DataFrame, folder: Path, *, name: str) -> None:
     if len(seen):
         raise DataError(
             f"encoder {name!r} was trained as a classifier on {len(seen)} of these {len(examples)} rows"
-            f" (its {SEEN_FILE}): scores on them would mean nothing; give the encoder that it was made from"
+            f" (its {SEEN_FILE}): scores on them would be meaningless; give the encoder it was trained from"
         )
 
 
 def near_seen(examples: pl.DataFrame, folder: Path) -> np.ndarray | None:
-    """Whether each row [rows] is a near-duplicate of one that `folder` has seen; None when it cannot say.
+    """Whether each row [rows] is a near-duplicate of one that `folder` has seen; None when unknown.
 
     Similarities are estimates from signatures (standard error 0.05 at the limit of 0.75), since the
     texts themselves are not kept.
@@ -84,7 +84,7 @@ def near_seen(examples: pl.DataFrame, folder: Path) -> np.ndarray | None:
 
 
 def _signatures(folder: Path) -> Signatures | None:
-    """The signatures kept in a folder [texts, 64]; None when it is older than they are."""
+    """The signatures stored in a folder [texts, 64]; None when it has none."""
     path = folder / SEEN_FILE
     if not path.is_file() or "signature" not in pl.read_parquet_schema(path):
         return None

@@ -1,4 +1,4 @@
-"""What a split of labelled rows made: the content of its `split.json`."""
+"""The result of splitting labelled rows: the content of `split.json`."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ class SplitSummary(Result):
     """The parts of a split, by path without suffix, and the near-duplicates across each pair of parts.
 
     After a split by date, `undated` rows are kept for training, and `straddling` ones left out of it
-    because they go with later rows.
+    because they are grouped with later rows.
     """
 
     task: str
-    settings: dict[str, Any]  # as JSON: their class lies with the stage
+    settings: dict[str, Any]  # as JSON: their class belongs to the stage
     rows: int
     undated: int | None = None
     straddling: int | None = None

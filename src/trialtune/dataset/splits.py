@@ -1,4 +1,4 @@
-"""Splitting labelled rows so that no trial and no wording, nor nearly one, is ever on both sides."""
+"""Splits labelled rows so that no trial, wording or near-duplicate is in two parts."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ _DATES = ("date", "start_date")
 
 
 def identities(frame: pl.DataFrame) -> Iterator[list[str]]:
-    """The keys of each row, of its text and of its NCT id; two rows that share one must not be separated."""
+    """The keys of each row, text and NCT id; two rows that share one must stay together."""
     ids = frame["nct_id"].to_list() if "nct_id" in frame.columns else [None] * frame.height
     for nct_id, text in zip(ids, frame["text"].to_list(), strict=True):
-        # Text of nothing but punctuation stands for itself, or all such rows would be one.
+        # Text of punctuation only is its own key, or all such rows would be one.
         text_key = "text " + (normalize_text(text) or text)
         yield [text_key, "id " + nct_id.strip().upper()] if nct_id else [text_key]
 
@@ -25,10 +25,10 @@ def identities(frame: pl.DataFrame) -> Iterator[list[str]]:
 def split_examples(
     frame: pl.DataFrame, *, fractions: dict[str, float], seed: int, kind: str
 ) -> dict[str, pl.DataFrame]:
-    """Divide a labelled frame into named parts of about the given fractions, each in the frame's order.
+    """Split a labelled frame into named parts of about the given fractions, each in the frame's order.
 
-    Rows that share an NCT id, a normalized text or nearly so (`near_groups`), directly or through
-    other rows, stay together. Whole groups are dealt out by iterative stratification (Sechidis et
+    Rows that share an NCT id or a normalized text or are near-duplicates (`near_groups`), directly or by
+    other rows, stay together. Groups are assigned by iterative stratification (Sechidis et
     al., 2011): rarest label first, each group to the part that lacks that label most. The result
     depends on the rows and the seed, not on the order of the rows. Raises UsageError for impossible
     fractions, DataError when a part would be empty or a `multi_class` row has not exactly one label.
@@ -46,7 +46,7 @@ def split_examples(
     parts = {name: frame.filter(part_of_row == index) for index, name in enumerate(fractions)}
     if empty := [name for name, part in parts.items() if part.is_empty()]:
         raise DataError(
-            f"{frame.height} rows in {len(groups)} groups leave nothing for {', '.join(empty)};"
+            f"{frame.height} rows in {len(groups)} groups leave none for {', '.join(empty)};"
             " give more rows or larger fractions"
         )
     return parts
@@ -57,15 +57,15 @@ def k_folds(
 ) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
     """(train, test) frames of each fold, grouped and stratified as by `split_examples`.
 
-    Every row is in exactly one test frame. Raises UsageError for fewer than two folds, and what
-    `split_examples` raises.
+    Every row is in exactly one test frame. Raises UsageError for fewer than two folds, and as
+    `split_examples` does.
     """
     fold_of_row = fold_numbers(frame, folds=folds, seed=seed, kind=kind)
     return [(frame.filter(fold_of_row != fold), frame.filter(fold_of_row == fold)) for fold in range(folds)]
 
 
 def fold_numbers(frame: pl.DataFrame, *, folds: int, seed: int, kind: str) -> np.ndarray:
-    """The fold of each row [rows], from 0 on, as `k_folds` divides them; raises what it raises."""
+    """The fold of each row [rows], from 0, as `k_folds` assigns them; raises as it does."""
     if folds < 2:
         raise UsageError(f"{folds} folds: at least 2 are needed")
     numbered = frame.with_row_index("_row")
@@ -81,15 +81,15 @@ def split_by_date(frame: pl.DataFrame, cutoff: str) -> tuple[pl.DataFrame, pl.Da
     """Rows to train on, from before `cutoff` (a date), rows to test on, from that day on, and counts.
 
     The date is that of the column `date`, else `start_date`, in any form that `iso_date` reads. A
-    row without a date, or with one too inexact to tell, is never tested on (`undated`, kept for
-    training). A row for training that is in one group with a test row is left out (`straddling`).
-    Raises UsageError when `cutoff` is no date, DataError without a date column or when a part is empty.
+    row without a date, or with one too imprecise to decide, is never in the test part (`undated`, kept for
+    training). A training row in the same group as a test row is left out (`straddling`).
+    Raises UsageError when `cutoff` is not a date, DataError without a date column or when a part is empty.
     """
     if (day := iso_date(cutoff)) is None:
-        raise UsageError(f"{cutoff!r} is no date; write it as 2017-04-30")
+        raise UsageError(f"{cutoff!r} is not a date; write it as 2017-04-30")
     column = next((name for name in _DATES if name in frame.columns), None)
     if column is None:
-        raise DataError(f"the rows have no column {' or '.join(_DATES)}, so that no date can divide them")
+        raise DataError(f"the rows have no column {' or '.join(_DATES)}, which a split by date needs")
     dates = [iso_date(value) for value in frame[column]]
     limit = _completed(day, "-01-01")
     late = np.array([date is not None and _completed(date, "-01-01") >= limit for date in dates], dtype=bool)
@@ -113,7 +113,7 @@ def split_by_date(frame: pl.DataFrame, cutoff: str) -> tuple[pl.DataFrame, pl.Da
 
 
 def group_rows(frame: pl.DataFrame) -> list[list[int]]:
-    """Row numbers of each group that must stay together, in an order that is not that of the rows."""
+    """Row numbers of each group that must stay together, in an order independent of the rows' order."""
     row_keys = list(identities(frame))
     texts = sorted({keys[0] for keys in row_keys})
     near = near_groups([text.removeprefix("text ") for text in texts])
@@ -150,15 +150,15 @@ def _label_counts(frame: pl.DataFrame, groups: list[list[int]]) -> np.ndarray:
 def _deal(groups: list[list[int]], counts: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
     """The part of each group, by iterative stratification."""
     part = np.full(len(groups), -1)
-    wanted = np.outer(shares, counts.sum(axis=0))  # [parts, labels + 1], falls as groups are dealt
+    wanted = np.outer(shares, counts.sum(axis=0))  # [parts, labels + 1], decreases as groups are placed
     shuffled = np.random.default_rng(seed).permutation(len(groups))
-    # Large groups first: small ones can still even out what a large one upset.
+    # Large groups first: small ones can then even out imbalances.
     order = shuffled[np.argsort(-counts[shuffled, -1], kind="stable")]
     while (waiting := order[part[order] < 0]).size:
         left = (counts[waiting, :-1] > 0).sum(axis=0)
         label = np.where(left > 0, left, np.inf).argmin() if left.any() else -1
         for group in waiting[counts[waiting, label] > 0]:
-            # Ties on the label are settled by the part that lacks most rows.
+            # Ties on the label go to the part that lacks most rows.
             best = np.lexsort((wanted[:, -1], wanted[:, label]))[-1]
             part[group] = best
             wanted[best] -= counts[group]

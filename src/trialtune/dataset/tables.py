@@ -1,4 +1,4 @@
-"""Tables of any usual kind, read and written."""
+"""Reads and writes tables in the usual formats."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from trialtune.registry.readers.hub import local_copy
 def read_table(path: Path | str) -> pl.DataFrame:
     """Read a Parquet, CSV, JSON Lines or JSON table; raises DataError naming the file.
 
-    It may lie on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
+    It may be on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
     """
     path = local_copy(path)
     try:
@@ -30,13 +30,13 @@ def read_table(path: Path | str) -> pl.DataFrame:
         raise DataError(f"{path}: no such file") from error
     except (pl.exceptions.PolarsError, orjson.JSONDecodeError, OSError) as error:
         raise DataError(
-            f"{path}: cannot be read ({str(error).splitlines()[0]}); is it whole, and UTF-8?"
+            f"{path}: cannot be read ({str(error).splitlines()[0]}); check that it is complete and UTF-8"
         ) from error
-    raise DataError(f"{path}: unknown kind of table; give .parquet, .csv, .jsonl or .json")
+    raise DataError(f"{path}: unknown table format; give .parquet, .csv, .jsonl or .json")
 
 
 def _read_json(path: Path) -> pl.DataFrame:
-    """An array of rows; what is text in one row and a list in another is read as from JSON Lines."""
+    """An array of rows; values that are text in one row and a list in another are read as from JSON Lines."""
     try:
         return pl.read_json(path, infer_schema_length=None)
     except pl.exceptions.PolarsError:
@@ -45,14 +45,14 @@ def _read_json(path: Path) -> pl.DataFrame:
 
 
 def _separator(path: Path) -> str:
-    """What divides a CSV file: spreadsheets of many languages write a semicolon, some a tab."""
+    """The separator of a CSV file: spreadsheets in many locales write a semicolon, some a tab."""
     with path.open("rb") as file:
         header = file.readline().decode(errors="replace")
     return "," if "," in header else next((one for one in ";\t" if one in header), ",")
 
 
 def check_table_name(path: Path) -> None:
-    """Raise UsageError when no table can be written under that name."""
+    """Raise UsageError when the suffix is not that of a table format."""
     if path.suffix.lower() not in (".parquet", ".jsonl", ".ndjson", ".csv"):
         raise UsageError(f"--output {path}: {path.suffix or 'no suffix'}; give .parquet, .jsonl or .csv")
 

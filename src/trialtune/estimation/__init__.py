@@ -1,1 +1,1 @@
-"""Shares of labels over a registry, with intervals that hold although the classifier errs."""
+"""Shares of labels over a registry, with confidence intervals that account for classifier errors."""

@@ -1,4 +1,4 @@
-"""What shares are asked of: a task's labels, combinations of them, classes of a crosswalk."""
+"""The classes of an estimate: a task's labels, combinations of them, classes of a crosswalk."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,6 +86,6 @@ def _probability(stated: NDArray[np.float32], one: Class, kind: Kind) -> NDArray
     if not one.every:
         return joint_probability(stated, kind)
     if kind == "multi_class" and len(one.labels) > 1:
-        return np.zeros(len(stated))  # labels that exclude each other
+        return np.zeros(len(stated))  # mutually exclusive labels
     product: NDArray[np.float64] = stated.astype(np.float64).prod(axis=1)
     return product

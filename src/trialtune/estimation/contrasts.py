@@ -8,8 +8,8 @@ import numpy as np
 from trialtune.estimation.intervals import Array, combined
 from trialtune.estimation.shares import Shares
 
-_STEPS = 40  # halvings: p-values to twelve digits
-_LEAST = 1e-12  # smaller p-values are all alike
+_STEPS = 40  # bisection steps: p-values to twelve digits
+_LEAST = 1e-12  # smaller p-values are reported as this
 
 Tail = float | Array
 Bounds = Callable[[Tail], tuple[Array, Array]]
@@ -17,7 +17,7 @@ Bounds = Callable[[Tail], tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Contrast:
-    """Something that is 0 if groups are alike [groups, classes], with its bounds at any level."""
+    """A contrast that is 0 for equal groups [groups, classes], with its bounds at any level."""
 
     estimate: Array
     bounds: Bounds
@@ -36,7 +36,7 @@ class Contrast:
 
 
 def differences(groups: Shares, others: Shares) -> Contrast:
-    """Shares of groups minus those of others that have no row in common with them."""
+    """Shares of groups minus those of other groups without rows in common."""
     estimate = groups.estimate - others.estimate
 
     def bounds(tail: Tail) -> tuple[Array, Array]:
@@ -51,9 +51,9 @@ def differences(groups: Shares, others: Shares) -> Contrast:
 
 
 def ratios(groups: Shares, others: Shares, tail: float) -> tuple[Array, Array, Array]:
-    """Shares of groups over those of others, and bounds: MOVER for logarithms (Zou and Donner, 2008).
+    """Ratios of shares between groups, with bounds: MOVER for logarithms (Zou and Donner, 2008).
 
-    Where either share is 0, so that it has no logarithm, the bounds are those of the quotient of the
+    Where either share is 0, and has no logarithm, the bounds are those of the quotient of the
     shares' own bounds. The ratio to a share of 0 is NaN, its upper bound infinite.
     """
     above, below = groups.estimate, others.estimate
@@ -69,7 +69,7 @@ def ratios(groups: Shares, others: Shares, tail: float) -> tuple[Array, Array, A
 
 
 def yearly_change(shares: Shares, years: Array, rows: Array) -> Contrast:
-    """The slope of the shares over `years` [groups], each counting by its rows: share a year [1, classes].
+    """The slope of the shares over `years` [groups], weighted by their rows: change per year [1, classes].
 
     A least-squares line through the shares; its bounds follow from those of each year's share.
     """

@@ -1,4 +1,4 @@
-"""How wide intervals will be for a number of hand labels, and how many labels a width takes."""
+"""Forecasts interval widths for a number of hand labels, and the labels needed for a width."""
 
 from dataclasses import dataclass, replace
 
@@ -11,18 +11,18 @@ from trialtune.estimation.sampling import Design
 from trialtune.estimation.shares import estimate_shares
 from trialtune.estimation.tally import Gold, Tally, Truths
 
-MOST = 10_000  # hand labels: nobody gives more
-_DRAWN = 40_000  # gold rows in all draws of a number of rows: fewer draws of many, which differ less
+MOST = 10_000  # hand labels: a practical upper limit
+_DRAWN = 40_000  # gold rows in all simulated draws of a size: fewer draws of large samples, which vary less
 _LEAST_DRAWS, _MOST_DRAWS = 10, 100
-_FEWEST, _GROWTH = 50, 2.0  # the numbers of rows that are tried; between them widths fall as a power
+_FEWEST, _GROWTH = 50, 2.0  # the sample sizes tried; widths between them follow a power law
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Draws played through: rows of the population, drawn and labelled as the classifier thinks they are.
+    """Simulated draws: rows of the population, drawn and labelled by the classifier's probabilities.
 
-    `predicted` and `stated` are truth values and probabilities [rows, classes]; `tally` counts the groups of
-    `cells`. Each row's classes hold with their stated probabilities: a forecast is as right as these are.
+    `predicted` and `stated` are booleans and probabilities [rows, classes]; `tally` counts the groups of
+    `cells`. Each row's classes hold with their predicted probabilities: a forecast is as good as these are.
     """
 
     predicted: Truths
@@ -30,10 +30,10 @@ class Forecast:
     design: Design
     cells: Cells
     tally: Tally
-    measured: bool  # whether the classifier states probabilities: without, PPI++ is not to be had
+    measured: bool  # whether there are probabilities, which PPI++ needs
 
     def half_widths(self, rows: int, tail: float, *, min_gold: int = 2) -> tuple[Array, Array]:
-        """Half the mean width of intervals [groups, classes], and gold rows [groups], of so many `rows`.
+        """Half the mean width of intervals [groups, classes], and gold rows [groups], for a number of `rows`.
 
         NaN for a group that gets too few gold rows in most draws.
         """
@@ -57,8 +57,8 @@ class Forecast:
     def rows_for(self, precision: float, tail: float, wanted: Truths) -> Array:
         """The fewest hand labels whose mean half width is at most `precision` [groups, classes].
 
-        Numbers are tried until the shares in `wanted` [groups, classes] have it, up to 10,000; infinite where
-        others then have not.
+        Sizes are tried until the shares in `wanted` [groups, classes] reach it, up to 10,000; infinite where
+        it is not reached.
         """
         total = min(int(self.design.sizes.sum()), MOST)
         tried: list[int] = []
@@ -77,7 +77,7 @@ class Forecast:
 def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total: int) -> Array:
     """The fewest hand labels with which Wilson's interval of `share` is narrow enough.
 
-    `part` is a group's share of the rows, which are `total`.
+    `part` is a group's share of the `total` rows.
     """
     tried = np.unique(np.geomspace(min(_FEWEST, total), total, 200).round())
     widths = []
@@ -90,7 +90,7 @@ def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total
 
 
 def _reached(tried: Array, widths: Array, precision: float) -> Array:
-    """The rows [...] at which widths [tried, ...] fall to `precision`; infinite where they do not."""
+    """The rows [...] at which widths [tried, ...] fall to `precision`; infinite where they never do."""
     enough = widths <= precision
     first = enough.argmax(axis=0)
     before = np.maximum(first - 1, 0)

@@ -1,4 +1,4 @@
-"""Hand-labelled rows, checked: which rows of the population they are, and for how many each stands."""
+"""Reads and checks gold rows: their positions in the population, and their sampling weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from trialtune.estimation.population import Population
 from trialtune.estimation.result import GoldCounts
 
 _HASH = "^[0-9a-f]{16}$"
-_OFF = 0.005  # by how much strata may miss the population's size
-_CHANCE_OFF = 5  # standard errors by which other designs may
+_OFF = 0.005  # relative deviation allowed between strata and population size
+_CHANCE_OFF = 5  # the same for other designs, in standard errors
 
 
 @dataclass(frozen=True)
 class GoldRows:
-    """Gold rows: their places in the population, their labels [rows, labels], and for how many each stands.
+    """Gold rows: their positions in the population, their labels [rows, labels], and sampling weights.
 
-    `drawn` rows were to be labelled: so many are `labelled`, `later` come after the last labelled one and
-    are not reached yet, `skipped` stand between labelled ones, `changed` have another text by now; `aside`
-    were chosen otherwise than by chance. `assumed`: that they are a random draw is the user's word.
+    Of `drawn` rows, `labelled` are done, `later` come after the last labelled one and
+    are not reached yet, `skipped` are between labelled ones, `changed` have another text now; `aside`
+    were not drawn at random. `assumed`: the user asserts that they are a random sample.
     """
 
     places: NDArray[np.int64]
@@ -53,7 +53,7 @@ class GoldRows:
 
     @property
     def counts(self) -> GoldCounts:
-        """The numbers, for a result."""
+        """The counts, for a result."""
         return GoldCounts(
             drawn=self.drawn,
             labelled=self.labelled,
@@ -69,15 +69,15 @@ class GoldRows:
 def read_gold(
     path: Path, population: Population, *, others: NDArray[np.bool_], assume_random: bool = False
 ) -> GoldRows:
-    """Read hand labels of a random draw from the rows of the population that are among `others` [rows].
+    """Read hand labels of a random sample of the population's rows marked in `others` [rows].
 
-    `path` is a table of `nct_id`, `labels` (names divided by `|`, or a list) and `drawing_probability`, as
-    `trialtune estimate plan` makes it, with or without `stratum`. An empty cell is a row not labelled yet:
-    the rows of a stratum that are stand for all of it. In a multi-label task `-` says that no label holds.
+    `path` is a table of `nct_id`, `labels` (names separated by `|`, or a list) and `drawing_probability`, as
+    `trialtune estimate plan` writes it, with or without `stratum`. An empty cell is a row not labelled yet:
+    the labelled rows of a stratum represent all of it. In a multi-label task `-` means that no label applies.
 
     Raises:
-        DataError: A row is no row of the population, stands twice, has an unknown label or no probability;
-            the probabilities do not stand for the population; or there are none, and `assume_random` is not
+        DataError: A row is not in the population, is repeated, has an unknown label or no probability;
+            the weights do not add up to the population; or there are none, and `assume_random` is not
             set.
     """
     table, aside = _by_chance(read_hand_labels(path, population.task))
@@ -92,10 +92,10 @@ def read_gold(
     assumed = CHANCE not in table.columns and "drawn" not in table.columns
     if assumed and not assume_random:
         raise DataError(
-            f"{path}: has no column {CHANCE}, so that nothing says how its rows were chosen; draw rows with"
-            " `trialtune estimate plan`, or say --assume-random if each row had the same chance"
+            f"{path}: has no column {CHANCE}, so it is unknown how its rows were sampled; draw rows with"
+            " `trialtune estimate plan`, or use --assume-random if each row had the same probability"
         )
-    # Rows may have been drawn from all of the population, or from those that are asked about.
+    # Rows may have been drawn from the whole population, or from the subset given by --where.
     sizes = [int(others.sum())]
     if table["within"].all():
         sizes.append(int((others & population.within).sum()))
@@ -115,7 +115,7 @@ def read_gold(
 
 
 def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """The rows that chance has drawn; `annotate` marks others, which it chose for what they teach."""
+    """The rows drawn at random; `annotate` marks those that it chose for training instead."""
     if "drawn" not in table.columns or CHANCE in table.columns:
         return table, 0
     kept = table.filter(pl.col("drawn").cast(pl.String).str.to_lowercase().is_in([RANDOM, LISTED]))
@@ -125,7 +125,7 @@ def _by_chance(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 def _placed(
     table: pl.DataFrame, population: Population, others: NDArray[np.bool_], path: Path
 ) -> pl.DataFrame:
-    """With `place`, the row of the population, and `changed`, whether its text is another by now."""
+    """With `place`, the row of the population, and `changed`, whether its text has changed."""
     facts = {"nct_id": population.nct_ids, "place": pl.int_range(len(population), eager=True)}
     known = pl.DataFrame(
         {**facts, "open": others, "within": population.within, "hash_now": population.text_hashes}
@@ -135,7 +135,7 @@ def _placed(
     if len(foreign):
         raise DataError(
             f"{path}, row {foreign['row'][0]}: {foreign['nct_id'][0] or 'an empty NCT id'} is not among"
-            f" the labelled trials ({len(foreign):,} such rows); give the labels that the rows were drawn"
+            f" the labelled trials ({len(foreign):,} such rows); give the labels that they were drawn"
             " from"
         )
     taken = table.filter(~pl.col("open"))
@@ -146,7 +146,7 @@ def _placed(
         )
     changed = pl.lit(False)
     if "text_hash" in table.columns and population.text_hashes is not None:
-        # A spreadsheet may have taken a hash for a number.
+        # A spreadsheet may have parsed a hash as a number.
         whole = pl.col("text_hash").cast(pl.String).str.contains(_HASH)
         changed = (whole & (pl.col("text_hash") != pl.col("hash_now"))).fill_null(False)
     return table.with_columns(changed.alias("changed"))
@@ -155,9 +155,9 @@ def _placed(
 def _weights(
     table: pl.DataFrame, labelled: pl.DataFrame, sizes: Sequence[int], path: Path
 ) -> tuple[Array, int]:
-    """For how many rows each labelled row stands, and how many strata there are.
+    """The sampling weight of each labelled row, and the number of strata.
 
-    `sizes` are the numbers of rows that all of them may stand for.
+    `sizes` are the numbers of rows that they may represent.
     """
     if CHANCE not in table.columns:
         return np.full(len(labelled), sizes[-1] / len(labelled)), 1
@@ -171,7 +171,7 @@ def _weights(
     if len(bare := table.filter(pl.col(STRATUM).is_null())):
         raise DataError(
             f"{path}, row {bare['row'][0]}: {bare['nct_id'][0]} has no {STRATUM} ({len(bare):,} such rows);"
-            " keep the sheet's own"
+            " keep those of the sheet"
         )
     strata = table.group_by(STRATUM).agg(
         pl.len().alias("drawn"), pl.col(CHANCE).mean(), pl.col(CHANCE).n_unique().alias("chances")
@@ -181,7 +181,7 @@ def _weights(
         raise DataError(f"{path}: stratum {mixed[STRATUM][0]} has several drawing probabilities; give it one")
     strata = strata.with_columns((pl.col("drawn") / pl.col(CHANCE)).alias("stands_for"))
     stood = float(strata["stands_for"].sum())
-    # Of a file of answers nobody knows how many rows were drawn: those answered so far stand for all.
+    # For a labels file the number of rows drawn is unknown: those answered so far represent all.
     size = _size(stood, sizes, 0.0, path, partial=partial)
     scale = size / stood if partial else 1.0
     answered = labelled.group_by(STRATUM).agg(pl.len().alias("labelled"))
@@ -208,13 +208,13 @@ def _with_chances(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         raise DataError(
             f"{path}, row {table['row'][place]}: {table['nct_id'][place]} has {what} {CHANCE}"
             f" ({len(wrong):,} such"
-            " rows); it is a number above 0, at most 1: keep the sheet's own"
+            " rows); it must be above 0 and at most 1: keep those of the sheet"
         )
     return table.with_columns(chances)
 
 
 def _size(stood: float, sizes: Sequence[int], off: float, path: Path, *, partial: bool = False) -> int:
-    """The one of `sizes` that the rows stand for, which may be `off` at least; of a part of all, the last."""
+    """The one of `sizes` that the weights add up to, within `off`; for part of the rows, the last."""
     for size in sizes:
         if abs(stood - size) <= max(_OFF * size, off):
             return size
@@ -222,7 +222,7 @@ def _size(stood: float, sizes: Sequence[int], off: float, path: Path, *, partial
         return sizes[-1]
     rows = " or ".join(f"{size:,}" for size in dict.fromkeys(sizes))
     raise DataError(
-        f"{path}: its drawing probabilities stand for {stood:,.0f} rows, but {rows} are to be stood for; give"
-        " the labels that were drawn from (with the same --where), and the sheet with all its rows, labelled"
+        f"{path}: its drawing probabilities imply {stood:,.0f} rows, but there are {rows}; give"
+        " the labels that the rows were drawn from (with the same --where), and the whole sheet, labelled"
         " or not"
     )

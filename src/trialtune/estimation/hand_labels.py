@@ -1,4 +1,4 @@
-"""Hand labels as people keep them: a sheet filled in, or the file of `trialtune annotate`."""
+"""Reads hand labels: a filled-in sheet, or a labels file of `trialtune annotate`."""
 
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,23 @@ from trialtune.estimation.population import Population, memberships
 from trialtune.tasks.task import Task
 
 CHANCE, STRATUM = "drawing_probability", "stratum"
-PARTIAL = "partial"  # a column of tables that hold answered rows alone
-NONE_HOLDS = "-"  # written where no label of a multi-label task holds: an empty cell is not labelled yet
+PARTIAL = "partial"  # a column of tables that have only answered rows
+NONE_HOLDS = "-"  # for no label in a multi-label task: an empty cell is not labelled yet
 
 
 def read_hand_labels(path: Path, task: Task) -> pl.DataFrame:
-    """A table of `nct_id` and `labels`, a trial a row, with `row`: where it stands in the file.
+    """A table of `nct_id` and `labels`, one row per trial, with `row`: its row number in the file.
 
-    Of a labels file of `trialtune annotate` the answers that count (see `settle`); a text without one is a
-    row without labels. Raises DataError when it has no such columns, or a trial stands twice.
+    From a labels file of `trialtune annotate`, the answers that count (see `settle`); a text without one is a
+    row without labels. Raises DataError when a column is missing, or a trial is repeated.
     """
     first = 2 if path.suffix.lower() == ".csv" else 1
     table = prepared(read_table(path)).with_row_index("row", offset=first)
     texts = cs.string().replace("", None)
-    table = table.with_columns(texts).filter(
-        ~pl.all_horizontal(pl.exclude("row").is_null())
-    )  # rows of nothing
+    table = table.with_columns(texts).filter(~pl.all_horizontal(pl.exclude("row").is_null()))  # empty rows
     for name in ("nct_id", "labels"):
         if name not in table.columns:
-            raise DataError(
-                f"{path}: has no column {name}; give hand labels as `estimate plan` lays them out"
-            )
+            raise DataError(f"{path}: has no column {name}; use the layout of the sheet of `estimate plan`")
     if holds_answers(table.columns):
         table = _that_count(table, task, path)
     table = table.with_columns(pl.col("nct_id").cast(pl.String).str.strip_chars().str.to_uppercase())
@@ -45,12 +41,12 @@ def read_hand_labels(path: Path, task: Task) -> pl.DataFrame:
     if len(twice):
         first_id = twice["nct_id"][0]
         rows = ", ".join(map(str, twice.filter(nct_id=first_id)["row"]))
-        raise DataError(f"{path}: {first_id} stands in rows {rows}; keep one row a trial")
+        raise DataError(f"{path}: {first_id} is in rows {rows}; keep one row per trial")
     return table
 
 
 def _that_count(table: pl.DataFrame, task: Task, path: Path) -> pl.DataFrame:
-    """One row for each text of a labels file, as it was settled; `partial`: only answered rows are in it."""
+    """One row for each text of a labels file, after adjudication; `partial`: only answered rows are in it."""
     answers = read_answers(task, table.drop("row"), where=str(path))
     settled = {answer.key: answer for answer in settle(answers).chosen}
     rows = [
@@ -71,20 +67,20 @@ def _that_count(table: pl.DataFrame, task: Task, path: Path) -> pl.DataFrame:
 
 
 def are_labelled(table: pl.DataFrame, population: Population) -> pl.Series:
-    """Which rows somebody has labelled."""
+    """Which rows are labelled."""
     column = table["labels"]
     if isinstance(column.dtype, pl.List):
         filled = column.list.len() > 0
     else:
         filled = column.cast(pl.String).str.strip_chars() != ""
-    if "status" in table.columns:  # of `annotate`: an answer without a label says that none holds
+    if "status" in table.columns:  # of `annotate`: an answer without labels means that none applies
         answered = table["status"].cast(pl.String) == LABELLED
         filled = answered & (filled | (population.task.kind == "multi_label"))
     return filled.fill_null(False)
 
 
 def truths_of(labelled: pl.DataFrame, population: Population, path: Path) -> NDArray[np.bool_]:
-    """The labels of labelled rows as truth values [rows, labels]; raises DataError naming the row."""
+    """The labels of labelled rows as booleans [rows, labels]; raises DataError naming the row."""
     task = population.task
     column = labelled["labels"]
     if column.dtype == pl.String:

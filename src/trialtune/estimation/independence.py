@@ -1,4 +1,4 @@
-"""Whether the gold rows tell the truth of a classifier: they may not have taught it."""
+"""Whether gold rows are independent of a classifier: it must not have been trained on them."""
 
 from pathlib import Path
 
@@ -39,14 +39,14 @@ def classifier_of(population: Population, named: str | None) -> ClassifierFolder
 
 
 def check_independent(population: Population, gold: GoldRows, folder: Path) -> bool:
-    """Whether the folder tells what its classifier was trained on, and the gold rows do not stand out there.
+    """Whether the folder lists its classifier's training rows, with no excess of gold rows among them.
 
-    Raises DataError when it was trained on gold rows because they are gold rows.
+    Raises DataError when gold rows were used for training more often than other rows.
 
-    A classifier that was there before the draw may have been trained on any rows of the population: gold
-    rows are a random part of these, and show how it does on all. One that was trained on the gold rows
-    shows on them what it does nowhere else. So the share of its training rows among the gold rows is
-    compared with that among all (one-sided binomial test, p < 0.001).
+    A classifier trained before the draw may have seen any rows of the population: gold
+    rows are then a random sample, and representative of its errors. One trained on the gold rows
+    makes fewer errors on them than elsewhere. So the share of its training rows among the gold rows is
+    compared with that among all rows (one-sided binomial test, p < 0.001).
     """
     if not (folder / SEEN_FILE).is_file():
         return False

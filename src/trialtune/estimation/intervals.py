@@ -1,4 +1,4 @@
-"""Intervals of a share from a few hundred rows, and of sums of such shares."""
+"""Confidence intervals of a share from a few hundred rows, and of sums of such shares."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,19 @@ from scipy.special import betaincinv, gammaincinv, ndtri
 from trialtune.estimation.settings import Alternative
 
 Array = NDArray[np.float64]
-#: Fewer events than this: the score interval's inner bound is too near (see `score_interval`).
+#: With fewer events, the score interval's inner bound is too close (see `score_interval`).
 _FEW = 3.0
 
 
 def tail_of(level: float, alternative: Alternative) -> float:
-    """The probability that is left out beyond each bound that is given."""
+    """The tail probability beyond each finite bound."""
     return (1 - level) / (2 if alternative == "two-sided" else 1)
 
 
 def score_interval(share: Array, n: Array, *, tail: float | Array) -> tuple[Array, Array]:
-    """Wilson's score interval (1927), modified for few events; `tail` is left out beyond each bound.
+    """Wilson's score interval (1927), modified for few events; `tail` is the probability beyond each bound.
 
-    `n` may be an effective number of rows: not whole, or infinite, where the share is known. With fewer
+    `n` may be an effective sample size: fractional, or infinite where the share is known. With fewer
     than three events, or three short of all, the bound towards 0 or 1 is that of the Poisson distribution,
     as Brown, Cai and DasGupta propose (2001, Statistical Science 16(2), section 4.1.3), since Wilson's own
     covers too little there. Without rows it is 0 to 1.
@@ -41,7 +41,7 @@ def score_interval(share: Array, n: Array, *, tail: float | Array) -> tuple[Arra
 def exact_interval(share: Array, n: Array, *, tail: float | Array) -> tuple[Array, Array]:
     """Clopper and Pearson's interval (1934), of an effective `n` that of Korn and Graubard (1998).
 
-    It covers at least as often as it says, whatever the share. Without rows it is 0 to 1.
+    Its coverage is at least nominal, whatever the share. Without rows it is 0 to 1.
     """
     share, n = np.broadcast_arrays(np.asarray(share, dtype=float), np.asarray(n, dtype=float))
     with np.errstate(invalid="ignore"):
@@ -56,7 +56,7 @@ def combined(weights: Array, shares: Array, lows: Array, highs: Array) -> tuple[
 
     Each bound's distance from the sum is the root of the squared, weighted distances of the parts' own
     bounds (Donner and Zou, 2012, Statistical Methods in Medical Research 21(4), 347-359), so that a part
-    that lies at 0 or 1 adds nothing on its other side. Weights may be negative: a difference.
+    at 0 or 1 adds nothing on that side. Weights may be negative: a difference.
     """
     total = (weights * shares).sum(axis=0)
     down = np.where(weights > 0, shares - lows, highs - shares)
@@ -67,7 +67,7 @@ def combined(weights: Array, shares: Array, lows: Array, highs: Array) -> tuple[
 
 
 def _at_the_ends(low: Array, high: Array, share: Array, n: Array) -> tuple[Array, Array]:
-    """Bounds of a share that is known, which are the share, and of one without rows, which are 0 and 1."""
+    """Bounds of a known share, which equal it, and of one without rows, which are 0 and 1."""
     known, empty = np.isinf(n), n == 0
     low, high = np.where(known, share, low), np.where(known, share, high)
     return np.where(empty, 0.0, low), np.where(empty, 1.0, high)

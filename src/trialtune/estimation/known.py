@@ -1,4 +1,4 @@
-"""Rows whose labels are known without a draw: those that come with a task, or a table of the user's."""
+"""Rows whose labels are known without sampling: those shipped with a task, or a user's table."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ SHIPPED = "shipped"
 class Known:
     """Which rows of the population have known labels [rows], and these [rows, labels]; both False elsewhere.
 
-    `noise` is by how much of a share the labels may be wrong: for the shipped ones, the upper 97.5% bound
-    of the errors of one pass.
+    `noise` bounds the share of wrong labels: for the shipped ones, the upper 97.5% bound
+    of the errors of a single annotation pass.
     """
 
     rows: NDArray[np.bool_]
@@ -36,8 +36,8 @@ class Known:
 def known_labels(source: str | Path, population: Population) -> Known:
     """The known labels of the population: "shipped", or a table of `nct_id` and `labels`.
 
-    Shipped labels are those of a wording, so that they hold for every trial that gives the same reason. Of
-    a table, cells are as in `read_gold`: an empty one is of a trial whose labels are not known.
+    Shipped labels belong to a wording, so they apply to every trial with the same reason. In
+    a table, cells are as in `read_gold`: an empty one is a trial whose labels are unknown.
 
     Raises:
         UsageError: The task has no shipped labels.
@@ -48,7 +48,7 @@ def known_labels(source: str | Path, population: Population) -> Known:
     task = population.task
     if task.load_gold is None or task.gold_agreement is None:
         raise UsageError(
-            f"--known {SHIPPED}: no labels come with {task.name}; give a table of nct_id and labels"
+            f"--known {SHIPPED}: {task.name} has no shipped labels; give a table of nct_id and labels"
         )
     if population.texts is None:
         raise DataError(f"--known {SHIPPED}: the labelled rows have no column text; give what `apply` wrote")

@@ -21,10 +21,10 @@ _FEWEST_YEARS = 3
 
 @dataclass(frozen=True)
 class Estimator:
-    """Gold rows and settings: what turns counts into shares of `classes`, and these into lines.
+    """Turns counts into shares of `classes`, and these into lines, by gold rows and settings.
 
-    `noise` is the part of the known labels that may be wrong. `from_known`: the gold rows are known labels,
-    which may have taught the classifier, so that its predictions say nothing of it.
+    `noise` is the share of the known labels that may be wrong. `from_known`: the gold rows are known labels,
+    which the classifier may have been trained on, so predictions cannot be used.
     """
 
     gold: Gold
@@ -34,7 +34,7 @@ class Estimator:
     from_known: bool
 
     def shares(self, tally: Tally) -> Shares:
-        """The shares of the groups that were counted."""
+        """The shares of counted groups."""
         method = "hand" if self.from_known else self.settings.method
         fewest = self.settings.min_gold
         found = estimate_shares(tally, self.gold, method=method, min_gold=fewest, noise=self.noise)
@@ -42,7 +42,7 @@ class Estimator:
 
     @property
     def tail(self) -> float:
-        """What is left out beyond each bound."""
+        """The tail probability beyond each bound."""
         return tail_of(self.settings.level, self.settings.alternative)
 
 
@@ -57,7 +57,7 @@ class Grouped:
 
     @classmethod
     def of(cls, name: str, cells: Cells, tally: Tally, estimator: Estimator) -> "Grouped":
-        """Estimate the groups that were counted."""
+        """Estimate the counted groups."""
         return cls(name, cells, tally, estimator.shares(tally))
 
     @property
@@ -67,7 +67,7 @@ class Grouped:
 
 
 def share_lines(grouped: Grouped, estimator: Estimator) -> list[Share]:
-    """A line for each group that has trials, and class."""
+    """A line for each class and non-empty group."""
     shares, tally, settings = grouped.shares, grouped.tally, estimator.settings
     estimate, (low, high) = shares.estimate, shares.bounds(estimator.tail)
     if settings.alternative == "larger":
@@ -103,7 +103,7 @@ def difference_lines(
 ) -> list[Difference]:
     """A line for each class and group that has a share: against the group `reference`, or all other trials.
 
-    Raises UsageError when there is no such group, or trials may be in it and in another.
+    Raises UsageError when there is no such group, or when groups overlap.
     """
     names = grouped.cells.names
     if reference is not None and reference not in names:

@@ -14,11 +14,11 @@ from trialtune.tasks.text import normalize_text
 
 
 def with_out_of_fold(population: Population, gold: GoldRows, path: Path) -> Population:
-    """The population, with what `trialtune crossfit` predicts of the gold rows in their places.
+    """The population, with the predictions of `trialtune crossfit` for the gold rows.
 
-    `path` is its out_of_fold.parquet, in which a row was scored by a classifier that was trained without it:
-    cross-prediction-powered inference (Zrnic and Candès, 2024, PNAS 121(15)), with the classifier that was
-    trained on all gold rows in place of the mean of the folds' elsewhere. Raises DataError when a gold row
+    `path` is its out_of_fold.parquet, in which each row was scored by a classifier trained without it:
+    cross-prediction-powered inference (Zrnic and Candès, 2024, PNAS 121(15)), with the classifier
+    trained on all gold rows instead of the folds' mean for the other rows. Raises DataError when a gold row
     is missing there.
     """
     table = prepared(read_table(path))
@@ -31,7 +31,7 @@ def with_out_of_fold(population: Population, gold: GoldRows, path: Path) -> Popu
     missing = wanted.filter(pl.col("labels").is_null())
     if len(missing):
         raise DataError(
-            f"{path}: {len(missing):,} gold rows are not in it ({missing['nct_id'][0]} is one); run"
+            f"{path}: {len(missing):,} gold rows are missing ({missing['nct_id'][0]} is one); run"
             " `trialtune"
             " crossfit` on all gold rows"
         )

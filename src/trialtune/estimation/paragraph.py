@@ -1,4 +1,4 @@
-"""An estimate in words: what a reader must know of it, and a paragraph for a methods section."""
+"""An estimate in words: caveats, and a paragraph for a methods section."""
 
 from trialtune.estimation.result import ALL, EstimateResult
 from trialtune.estimation.settings import EstimateSettings
@@ -19,46 +19,45 @@ _SOURCES = {
 
 
 def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, ...]:
-    """What a reader must know: what was left out, assumed or skipped, with counts."""
+    """Caveats: what was left out, assumed or skipped, with counts."""
     notes = []
     gold = result.gold
     if result.without_text:
         notes.append(f"{result.without_text:,} trials have no text of this task: shares are of the others.")
     if result.outside:
         notes.append(
-            f"{result.outside:,} trials are left out: they have no known label, and no random draw covers"
+            f"{result.outside:,} trials are left out: they have no known label, and no random sample covers"
             " them."
         )
     if gold and gold.assumed_random:
         notes.append(
-            "That the gold rows are a random draw is assumed, not known: if they are not, the intervals"
-            " mislead."
+            "The gold rows are assumed to be a random sample: if they are not, the intervals mislead."
         )
     if gold and gold.later:
         notes.append(
-            f"{gold.later:,} of {gold.drawn:,} drawn rows are not labelled yet; those before them stand for"
+            f"{gold.later:,} of {gold.drawn:,} drawn rows are not labelled yet; those before them represent"
             " all."
         )
     if gold and gold.skipped:
         notes.append(
-            f"{gold.skipped:,} drawn rows were skipped: they are taken to be like the labelled rows of their"
-            " stratum. If they were skipped for being hard, shares may be off by more than the intervals say."
+            f"{gold.skipped:,} drawn rows were skipped and are assumed to be like the labelled rows of their"
+            " stratum. If they were skipped for being hard, intervals may not cover the true shares."
         )
     if gold and gold.changed:
         notes.append(
             f"{gold.changed:,} labelled rows are left out: their text has changed since they were drawn."
         )
     if gold and gold.aside:
-        notes.append(f"{gold.aside:,} labelled rows are left out: they were not drawn by chance.")
+        notes.append(f"{gold.aside:,} labelled rows are left out: they were not drawn at random.")
     if result.independent is False:
         notes.append(
-            "Whether the classifier was trained on the hand labels cannot be told, which would make intervals"
-            " too narrow: give it as --classifier, if its folder says what it was trained on."
+            "It is unknown whether the classifier was trained on the hand labels, which would make intervals"
+            " too narrow: give it as --classifier, if its folder lists its training rows."
         )
     if result.noise:
         notes.append(
-            f"Known labels come from one pass over the texts: intervals are wider by {result.noise:.1%} of"
-            " what rests on them, the upper bound of that pass's errors."
+            f"Known labels come from a single annotation pass: intervals are widened by {result.noise:.1%} of"
+            " the share that rests on them, the upper bound of that pass's errors."
         )
     bare = {(one.group, one.value): one for one in result.shares if one.method == "none"}
     if bare:
@@ -72,7 +71,7 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
 
 
 def methods_paragraph(result: EstimateResult, task: Task) -> str:
-    """What was done, with every number filled in, for a paper's methods section."""
+    """The methods paragraph of a paper, with all numbers."""
     whole = [one for one in result.shares if one.group == ALL]
     gold = result.gold
     by = (
@@ -89,7 +88,7 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
         sentences.append(f"The labels of {result.known:,} of them were known from hand labelling.")
     if gold:
         drawn = (
-            "taken for a random draw"
+            "assumed to be a random sample"
             if gold.assumed_random
             else f"drawn at random from {gold.strata} strata"
             if gold.strata > 1
@@ -99,8 +98,8 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
         inside = max((one.gold for one in whole), default=0)
         among = f" ({inside:,} of them among the trials above)" if inside < gold.labelled else ""
         sentences.append(
-            f"{gold.labelled:,} trials, {drawn}{probabilities}{among}, were labelled by hand without sight"
-            " of the predictions."
+            f"{gold.labelled:,} trials, {drawn}{probabilities}{among}, were labelled by hand, blinded to"
+            " the predictions."
         )
     methods = {name: sum(one.method == name for one in whole) for name in _SOURCES}
     used = [f"{_SOURCES[name]} ({count} of {len(whole)} classes)" for name, count in methods.items() if count]
@@ -119,7 +118,7 @@ def methods_paragraph(result: EstimateResult, task: Task) -> str:
         sentences.append("Trends are weighted least-squares slopes of the yearly shares.")
     if result.noise:
         sentences.append(
-            "To allow for errors of the known labels, which were assigned in one pass, intervals were"
+            "To allow for errors in the known labels, from a single annotation pass, intervals were"
             f" widened by {result.noise:.1%} of the share that rests on them."
         )
     return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""The labelled rows whose shares are asked for: what was predicted of each, what they are grouped by."""
+"""The population of an estimate: the predictions for each row, and its groups."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ from trialtune.tasks.text import normalize_text, plain_name
 _OWN = ("nct_id", "text", "labels", "probabilities", "classifier", "text_hash")
 _CELL = "probability_"  # of a CSV file
 _MEMORY = "512MB"
-_YEAR = "(19|20)[0-9][0-9]"  # in a date of any spelling
+_YEAR = "(19|20)[0-9][0-9]"  # in a date of any format
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Groups of rows by name; a row may be in several. `rows` and `cells` are pairs of places."""
+    """Groups of rows by name; a row may be in several. `rows` and `cells` are pairs of indices."""
 
     names: tuple[str, ...]
     rows: NDArray[np.int64]
@@ -60,11 +60,11 @@ class Cells:
 
 @dataclass(frozen=True)
 class Population:
-    """The rows that have labels, a trial a row.
+    """The rows with labels, one per trial.
 
-    `predicted` are truth values and `stated` probabilities [rows, labels], the latter None where the table
-    has none. `groups` are the groups by the name of what they are grouped by. `within` says which rows
-    the question is about. `classifier` is its fingerprint, if the table says it.
+    `predicted` are booleans and `stated` probabilities [rows, labels], the latter None where the table
+    has none. `groups` are the groups by the name of their column. `within` marks the rows that
+    `where` selects. `classifier` is its fingerprint, if the table has it.
     """
 
     task: Task
@@ -94,15 +94,15 @@ def read_population(
 
     Args:
         labels: With `probabilities`, as `predict` and `apply` write them, or without.
-        task: Whose labels they are; found by the names of the probabilities where they are of a shipped task.
-        trials: A snapshot, or a table of `nct_id` and columns, that has what rows are grouped by.
+        task: The task of the labels; for shipped tasks inferred from the names of the probabilities.
+        trials: A snapshot, or a table of `nct_id` and columns, with the grouping columns.
         by: Columns of either, or `year`, `phase`, `status`, `sex`, `study_type`, `sponsor_class`, `country`
-            of a snapshot, or NAME_year of a column NAME_date; `a+b` are groups of both.
+            of a snapshot, or NAME_year of a column NAME_date; `a+b` for combinations.
         where: A condition in SQL over the columns of both.
 
     Raises:
-        DataError: A row has no NCT id, one of another row's, or an unknown label; or a file cannot be read.
-        UsageError: There is no such column, the condition is wrong, or the task cannot be told.
+        DataError: A row has no NCT id, a repeated one, or an unknown label; or a file cannot be read.
+        UsageError: There is no such column, the condition is invalid, or the task cannot be inferred.
     """
     rows, columns = _joined(labels, trials, by, where)
     probabilities = _probability_columns(rows)
@@ -114,16 +114,16 @@ def read_population(
     if not len(rows):
         raise DataError(f"{labels}: no row has labels")
     if where and not rows["is_within"].any():
-        raise UsageError(f"--where {where!r}: no labelled trial meets it")
+        raise UsageError(f"--where {where!r}: no labelled trial matches")
     known = {normalize_text(label): label for label in task.labels}
     classifiers: list[str] = []
     if "classifier" in rows.columns:
         classifiers = rows["classifier"].drop_nulls().unique().to_list()
     if len(classifiers) > 1:
         raise DataError(
-            f"{labels}: holds labels of {len(classifiers)} classifiers"
+            f"{labels}: has labels of {len(classifiers)} classifiers"
             f" ({', '.join(sorted(classifiers)[:3])}...);"
-            " label all rows with one"
+            " label all rows with the same one"
         )
     return Population(
         task,
@@ -142,14 +142,14 @@ def read_population(
 def memberships(
     column: pl.Series, task: Task, known: Mapping[str, str], where: str, names: pl.Series
 ) -> NDArray[np.bool_]:
-    """Label cells as truth values [rows, labels]; raises DataError naming the row of an unknown label.
+    """Label cells as booleans [rows, labels]; raises DataError naming the row of an unknown label.
 
-    `names` are those of the rows: their NCT ids, or where they stand in a file.
+    `names` identify the rows: their NCT ids, or their row numbers in a file.
     """
     labels = list(task.labels)
     if isinstance(column.dtype, pl.List) and column.dtype.inner == pl.String:
         found = column.explode().drop_nulls().unique()
-        if set(found) <= set(labels):  # a whole registry, in no time
+        if set(found) <= set(labels):  # fast for a whole registry
             return np.stack([column.list.contains(label).to_numpy() for label in labels], axis=1)
     cells = label_cells(column, known, kind=task.kind, where=where)
     resolved: list[list[str]] = []
@@ -158,7 +158,7 @@ def memberships(
         if unknown:
             close = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]!r}?" if close else f"; {task.name} has {', '.join(labels)}"
-            said = f"no label of {task.name} is called {unknown[0]!r}{hint}"
+            said = f"no label of {task.name} is named {unknown[0]!r}{hint}"
             raise DataError(f"{where}, {names[place]}: {said}")
         resolved.append([known[normalize_text(name)] for name in given])
     return multi_hot(resolved, labels)
@@ -202,7 +202,7 @@ def _labels_view(db: duckdb.DuckDBPyConnection, labels: Path) -> str:
     if labels.is_dir() and (labels / RECORD).is_file():
         source = f"read_parquet({quoted(Labelled.open(labels).glob)})"
     elif labels.is_dir():
-        raise DataError(f"{labels}: holds no output of `trialtune apply` (no {RECORD})")
+        raise DataError(f"{labels}: is not an output of `trialtune apply` (no {RECORD})")
     elif labels.suffix.lower() == ".parquet" and labels.is_file():
         source = f"read_parquet({quoted(str(labels))})"
     else:
@@ -222,7 +222,7 @@ def _labels_view(db: duckdb.DuckDBPyConnection, labels: Path) -> str:
 
 
 def _trials_view(db: duckdb.DuckDBPyConnection, trials: Path) -> list[str]:
-    """Make the view `trials`, and name its columns."""
+    """Create the view `trials`, and return its columns."""
     if trials.is_dir() or trials.suffix.lower() == ".parquet":
         file = snapshot_file(trials) if trials.is_dir() else trials
         try:
@@ -236,12 +236,12 @@ def _trials_view(db: duckdb.DuckDBPyConnection, trials: Path) -> list[str]:
         raise DataError(f"{trials}: has no column nct_id; give a snapshot or a table by NCT id")
     [(twice,)] = db.sql("select count(*) - count(distinct nct_id) from trials").fetchall()
     if twice:
-        raise DataError(f"{trials}: {twice:,} rows repeat an NCT id; give a row a trial")
+        raise DataError(f"{trials}: {twice:,} rows repeat an NCT id; keep one row per trial")
     return columns
 
 
 def _group(name: str, groups: Mapping[str, str]) -> str:
-    """SQL of a group's value of each row: a text, or a list where a trial counts in several."""
+    """SQL for the group of each row: a text, or a list where a trial belongs to several."""
     parts = name.split("+")
     if len(parts) > 1:
         shown = [
@@ -277,7 +277,7 @@ def _cells(column: pl.Series) -> Cells:
 
 
 def _probability_columns(rows: pl.DataFrame) -> dict[str, str]:
-    """Label, as `plain_name` -> where its probability stands; {} without probabilities."""
+    """Label, as `plain_name` -> the column or field of its probability; {} without probabilities."""
     stated = rows.schema.get("probabilities")
     if isinstance(stated, pl.Struct):
         return {plain_name(field.name): field.name for field in stated.fields}
@@ -296,13 +296,13 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
     if missing:
         raise DataError(
             f"{labels}: has probabilities, but none of {', '.join(missing[:3])}, a label of {task.name};"
-            " give the task they are of as --task"
+            " name their task with --task"
         )
     table = rows["probabilities"].struct.unnest() if "probabilities" in rows.columns else rows
     try:
         found = table.select(pl.col(columns[plain_name(label)]).cast(pl.Float32) for label in task.labels)
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{labels}: a probability is no number ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{labels}: a probability is not a number ({str(error).splitlines()[0]})") from error
     array: NDArray[np.float32] = found.to_numpy()
     if not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
@@ -317,7 +317,7 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
 def _task_of(labels: Path, probabilities: Mapping[str, str]) -> Task:
     found = [task for task in TASKS.values() if set(map(plain_name, task.labels)) == set(probabilities)]
     if not found:
-        raise UsageError(f"{labels}: does not say which task its labels are of; give it as --task")
+        raise UsageError(f"{labels}: does not name the task of its labels; name it with --task")
     return found[0]
 
 
@@ -330,8 +330,8 @@ def _check_ids(ids: pl.Series, labels: Path) -> None:
     twice = ids.filter(ids.is_duplicated())
     if len(twice):
         raise DataError(
-            f"{labels}: {len(twice.unique()):,} NCT ids stand in several rows ({twice[0]} is one); keep a"
-            " row a trial"
+            f"{labels}: {len(twice.unique()):,} NCT ids are in several rows ({twice[0]} is one); keep one"
+            " row per trial"
         )
 
 

@@ -10,7 +10,7 @@ from trialtune.estimation.tally import Gold, Tally
 
 @dataclass(frozen=True)
 class Powered:
-    """Prediction-powered shares [groups, classes], their standard errors, and how much predictions count."""
+    """Prediction-powered shares [groups, classes], their standard errors, and the power tuning parameter."""
 
     share: Array
     error: Array
@@ -18,18 +18,18 @@ class Powered:
 
     @property
     def n(self) -> Array:
-        """The rows of a uniform draw whose share would have that standard error."""
+        """The size of a simple random sample whose share would have that standard error."""
         inside = np.clip(self.share, 1e-9, 1 - 1e-9)
         with np.errstate(divide="ignore"):
             return np.where(self.error > 0, inside * (1 - inside) / self.error**2, np.inf)
 
 
 def power_tuned(tally: Tally, gold: Gold) -> Powered:
-    """The mean of power x probability over rows without hand labels, mended by the gold rows' residuals.
+    """The mean of power x probability over rows without hand labels, corrected by the gold rows' residuals.
 
-    Without weights these are share, standard error and power of `ppi_mean_ci` of ppi-python 0.2.3, a class
+    Without weights these are share, standard error and power of `ppi_mean_ci` of ppi-python 0.2.3, one class
     at a time. With weights the variance is that of weight x (residual - mean residual): a class and its
-    complement then have intervals of the same width, which there they have not.
+    complement then have intervals of the same width, unlike in ppi-python.
     """
     assert gold.stated is not None and tally.stated is not None and tally.squared is not None
     groups = tally.sampled.astype(float)

@@ -1,4 +1,4 @@
-"""What an estimate and a plan came to, as their JSON files hold it."""
+"""The results of an estimate and of a plan, as in their JSON files."""
 
 from trialtune.results import Result
 
@@ -10,7 +10,7 @@ class Share(Result):
     """The share of a class in a group; `share` and its bounds are None where too few rows are labelled.
 
     `trials` of the group, of which `predicted` have the predicted class; `gold` of them are labelled by
-    hand, of which the class holds in `gold_with`. `more`: hand labels that the group lacks.
+    hand, of which `gold_with` have the class. `more`: hand labels that the group still needs.
     """
 
     group: str
@@ -29,7 +29,7 @@ class Share(Result):
 
 
 class Difference(Result):
-    """A group against another: shares subtracted and divided, with bounds; `reference` None: all others.
+    """A group against another: difference and ratio of shares, with bounds; `reference` None: all others.
 
     `p_holm` is corrected over the classes. An infinite upper bound of the ratio is None.
     """
@@ -49,7 +49,7 @@ class Difference(Result):
 
 
 class Trend(Result):
-    """The change of a share a year, along a straight line through `years` years that have bounds."""
+    """The yearly change of a share, by a linear trend through `years` years that have bounds."""
 
     group: str
     first: int
@@ -77,12 +77,12 @@ class GoldCounts(Result):
 
 
 class EstimateResult(Result):
-    """Shares, differences and trends, and how they were come by.
+    """Shares, differences and trends, and how they were obtained.
 
-    `trials` have labels and are asked about, `without_text` have none and are not; `known` of them have known
-    labels; `outside` are left out, since no random draw covers them. `independent`: gold rows are known not
-    to have taught the classifier; None where no prediction counts. `notes` are sentences that a reader
-    must know, `paragraph` a paragraph for a methods section.
+    `trials` have labels and are selected, `without_text` have none; `known` of the former have known
+    labels; `outside` are left out, since no random sample covers them. `independent`: gold rows are known not
+    to be training rows of the classifier; None where predictions are not used. `notes` are caveats as
+    sentences, `paragraph` a paragraph for a methods section.
     """
 
     version: str
@@ -106,11 +106,11 @@ class EstimateResult(Result):
 
 
 class Expected(Result):
-    """What a draw is expected to bring for a class of a group.
+    """The expected precision for a class of a group.
 
     `gold` rows, and half the width of the interval: None where there will be too few. `rows_needed` for the
-    wanted precision, `by_hand` the same without predictions: None where none is wanted, or not even the rows
-    that were tried are enough.
+    wanted precision, `by_hand` the same without predictions: None where none is wanted, or the largest
+    size tried is too small.
     """
 
     group: str
@@ -125,7 +125,7 @@ class Expected(Result):
 
 
 class PlanResult(Result):
-    """A draw: so many of `trials`, in `strata` of so many rows each, of which `drawn` each."""
+    """A draw from `trials`, in `strata` of given sizes, `drawn` rows from each."""
 
     version: str
     task: str

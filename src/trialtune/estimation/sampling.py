@@ -1,4 +1,4 @@
-"""Which rows to label by hand: strata of equal doubt, an equal number from each, the chances known."""
+"""Stratified sampling for hand labels: strata of equal uncertainty, equal numbers from each."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from trialtune.estimation.intervals import Array
 
 _STRATA = 8
-_EVEN = 0.5  # share of the chances that all rows have alike: no row stands for more than twice its like
-_ASSUMED = 0.8  # how often the rarer answer is right that was given without a probability
+_EVEN = 0.5  # share of the probability spread evenly over all rows: no weight is more than twice the average
+_ASSUMED = 0.8  # assumed precision of the rarer answer where there are no probabilities
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Design:
 
     @classmethod
     def by_doubt(cls, stated: NDArray[np.float32]) -> "Design":
-        """Strata of rows that are alike in doubt, from probabilities [rows, classes].
+        """Strata of rows of similar uncertainty, from probabilities [rows, classes].
 
-        The doubt of a row is the root of its classes' variances p (1 - p), each over that of the class's
-        share, so that a doubtful row of a rare class counts for more: Neyman's allocation (1934) for many
-        shares at once, as active inference draws (Zrnic and Candès, 2024, arXiv:2403.03208). Half of it is
-        even over all rows: a classifier that is sure and wrong is found out, too.
+        A row's uncertainty is the root of its classes' variances p (1 - p), each over that of the class's
+        share, so that an uncertain row of a rare class counts for more: Neyman's allocation (1934) for many
+        shares at once, as in active inference (Zrnic and Candès, 2024, arXiv:2403.03208). Half of it is
+        uniform over all rows, so that confident errors of the classifier are found too.
         """
         mean = stated.mean(axis=0, dtype=np.float64)
         scale = 1 / np.maximum(mean * (1 - mean), 1 / len(stated))
@@ -52,12 +52,12 @@ class Design:
             base, over = divmod(left, len(free))
             found[free] += base
             found[free[len(free) - over :]] += 1
-            found = np.minimum(found, self.sizes)  # what a small stratum lacks, the others give
+            found = np.minimum(found, self.sizes)  # a small stratum's shortfall is taken from the others
         least: NDArray[np.int64] = np.maximum(found, np.minimum(self.sizes, 2))
         return least
 
     def draw(self, rows: int, seed: int) -> tuple[NDArray[np.int64], Array]:
-        """Rows without replacement in a random order, and the chance that each of them had."""
+        """Rows without replacement in a random order, and the drawing probability of each."""
         random = np.random.default_rng(seed)
         drawn = self.allocated(rows)
         places = np.concatenate(
@@ -71,9 +71,9 @@ class Design:
 
 
 def assumed_probabilities(predicted: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Probabilities for labels that come without, as if a fifth of them were wrong, and as many missing.
+    """Probabilities for labels without any, as if a fifth of them were wrong, and as many missing.
 
-    Of a label that most rows have, a fifth of the rows without are wrong.
+    For a label that most rows have, a fifth of the rows without it are wrong.
     """
     share = predicted.mean(axis=0, dtype=np.float64)
     wrong = (1 - _ASSUMED) * np.minimum(share, 1 - share)

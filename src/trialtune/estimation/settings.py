@@ -1,4 +1,4 @@
-"""What an estimate is told."""
+"""Settings of an estimate."""
 
 from typing import Literal
 
@@ -15,13 +15,13 @@ class EstimateSettings(Settings):
 
     method: Method = Field(
         "auto",
-        description="hand: hand labels alone, Wilson; exact: the same, Clopper-Pearson; stratified: rows with"
-        " and without the predicted label apart; ppi: prediction-powered (PPI++); auto: by what the gold rows"
-        " can bear, and the table says which.",
+        description="hand: hand labels only, Wilson; exact: the same, Clopper-Pearson; stratified:"
+        " post-stratified by the predicted label; ppi: prediction-powered (PPI++); auto: chosen by the gold"
+        " rows, and named in the table.",
     )
-    level: float = Field(0.95, gt=0.5, lt=1, description="How often intervals shall hold the true share.")
+    level: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     alternative: Alternative = Field(
-        "two-sided", description="larger: lower bounds alone; smaller: upper bounds alone."
+        "two-sided", description="larger: lower bounds only; smaller: upper bounds only."
     )
     min_gold: int = Field(10, ge=2, description="Gold rows below which a group gets no interval.")
 
@@ -30,13 +30,13 @@ class PlanSettings(Settings):
     """How many rows are drawn for hand labels, and which."""
 
     precision: float | None = Field(
-        None, gt=0, lt=0.5, description="Half the width that an interval may have, as a share: 0.01."
+        None, gt=0, lt=0.5, description="Wanted half width of the intervals, as a share: 0.01."
     )
-    rows: int | None = Field(None, ge=20, description="So many rows, instead of as many as precision needs.")
+    rows: int | None = Field(None, ge=20, description="Number of rows, instead of as precision requires.")
     design: Literal["stratified", "uniform"] = Field(
         "stratified",
-        description="stratified: doubtful rows and those of rare labels more often, with known"
+        description="stratified: uncertain rows and those of rare labels more often, with known"
         " probabilities.",
     )
-    level: float = Field(0.95, gt=0.5, lt=1, description="How often intervals shall hold the true share.")
-    seed: int = Field(1, description="Seed of the draw.")
+    level: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
+    seed: int = Field(1, description="Random seed of the draw.")

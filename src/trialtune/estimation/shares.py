@@ -1,8 +1,8 @@
 """Shares of classes in groups of rows, from predictions for all rows and hand labels of a few.
 
-Each share is a weighted sum of parts that are estimated apart. Post-stratified, the parts are the rows with
-the predicted label and those without: how many of each there are is known, and how often the label truly
-holds among them is estimated from the gold rows that fall there. Rows whose true labels are known are a
+Each share is a weighted sum of parts estimated separately. Post-stratified, the parts are the rows with
+the predicted label and those without: their numbers are known, and how often the label truly
+holds among them is estimated from the gold rows in each. Rows whose true labels are known are a
 part without a sampling error.
 """
 
@@ -19,8 +19,8 @@ from trialtune.estimation.tally import Gold, Tally
 
 HAND, EXACT, STRATIFIED, PPI, KNOWN, NONE = range(6)
 METHODS = ("hand", "exact", "stratified", "ppi", "known", "none")
-_FEW = 3  # events, or rows without: the variance of fewer tells nothing
-_MISREAD = 20  # gold rows that the classifier reads wrongly, from which on residuals are near normal
+_FEW = 3  # events, or rows without: the variance of fewer is unreliable
+_MISREAD = 20  # misclassified gold rows needed for residuals to be nearly normal
 _TINY = 1e-12
 
 
@@ -28,7 +28,7 @@ _TINY = 1e-12
 class Shares:
     """Shares [groups, classes], as parts [parts, groups, classes]: `weights`, `parts`, effective rows `n`.
 
-    `methods` [groups, classes] are places in METHODS, `gold` [groups] and `gold_with` [groups, classes]
+    `methods` [groups, classes] are indices into METHODS, `gold` [groups] and `gold_with` [groups, classes]
     count gold rows. By `noise` [groups, classes] wrong labels may move a share beyond its sampling error.
     """
 
@@ -47,9 +47,9 @@ class Shares:
         return np.where(self.methods == NONE, np.nan, total)
 
     def bounds(self, tail: float | Array) -> tuple[Array, Array]:
-        """Lower and upper bounds, with `tail` left out beyond each; NaN where there is no share."""
+        """Lower and upper bounds, with the probability `tail` beyond each; NaN where there is no share."""
         low, high = score_interval(self.parts, self.n, tail=tail)
-        if (of_exact := self.methods == EXACT).any():  # which takes far longer, and is rarely asked for
+        if (of_exact := self.methods == EXACT).any():  # which takes far longer, and is rarely used
             exact = exact_interval(self.parts, self.n, tail=tail)
             low, high = (np.where(of_exact, e, s) for e, s in zip(exact, (low, high), strict=True))
         _, low, high = combined(self.weights, self.parts, low, high)
@@ -62,7 +62,7 @@ class Shares:
         return replace(self, noise=noise * np.nan_to_num(self.estimate))
 
     def at(self, places: NDArray[np.int64]) -> Self:
-        """The groups at `places`."""
+        """The groups at the given indices."""
         return replace(
             self,
             weights=self.weights[:, places],
@@ -77,7 +77,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of each group, as the gold rows that fall there show it: all [groups, classes]."""
+    """A part of each group, estimated from the gold rows in it: all [groups, classes]."""
 
     share: Array
     n: Array  # effective rows
@@ -89,12 +89,12 @@ def estimate_shares(
 ) -> Shares:
     """Estimate shares by `method`; a group with fewer than `min_gold` gold rows has none.
 
-    `noise` is the part of the known labels that may be wrong: all of it may lie on one side.
+    `noise` is the share of the known labels that may be wrong, possibly all in one direction.
 
-    With "auto" a class is estimated post-stratified; by PPI++ where at least 20 gold rows are misread, so
-    that its normal approximation holds, and there are probabilities; by hand labels alone where no gold
-    row of the group has, or none lacks, the predicted class, so that predictions tell nothing. "ppi" is
-    taken from 3 misread gold rows on, and where its share lies between 0 and 1.
+    With "auto" a class is post-stratified; by PPI++ where at least 20 gold rows are misclassified, so
+    that its normal approximation holds, and there are probabilities; by hand labels only where no gold
+    row of the group has, or none lacks, the predicted class, so that predictions are uninformative. "ppi" is
+    used from 3 misclassified gold rows on, and where its share lies between 0 and 1.
     """
     groups, classes = tally.predicted.shape
     sampled = tally.sampled.astype(float)
@@ -110,7 +110,7 @@ def estimate_shares(
     n = np.stack([np.where(single, everything.n, with_label.n), without.n])
     if (chosen == PPI).any():
         powered = power_tuned(tally, gold)
-        # A share below 0 or above 1 is none, and has no effective rows.
+        # A share below 0 or above 1 is discarded, with its effective rows.
         of_ppi = (chosen == PPI) & (powered.share > 0) & (powered.share < 1)
         chosen = np.where((chosen == PPI) & ~of_ppi, STRATIFIED, chosen)
         weights = np.where(of_ppi, np.array([1.0, 0.0])[:, None, None], weights)
@@ -134,7 +134,7 @@ def estimate_shares(
 
 
 def _choose(method: Method, tally: Tally, gold: Gold, with_label: _Part, without: _Part) -> NDArray[np.int64]:
-    """The method of each group and class, as a place in METHODS."""
+    """The method of each group and class, as an index into METHODS."""
     shape = tally.predicted.shape
     if method in ("hand", "exact"):
         return np.full(shape, METHODS.index(method))
@@ -145,17 +145,17 @@ def _choose(method: Method, tally: Tally, gold: Gold, with_label: _Part, without
         return chosen
     misread = tally.sampled.astype(float) @ (gold.holds != gold.predicted)
     if method == "ppi":
-        return np.where(misread >= _FEW, PPI, chosen)  # of fewer residuals the variance may be 0
+        return np.where(misread >= _FEW, PPI, chosen)  # the variance of fewer residuals may be 0
     return np.where((chosen == STRATIFIED) & (misread >= _MISREAD), PPI, chosen)
 
 
 def _part(sampled: Array, gold: Gold, member: Array, population: Array) -> _Part:
-    """A part's share and effective rows: `member` [gold rows, classes] says which gold rows are in it.
+    """A part's share and effective rows: `member` [gold rows, classes] marks its gold rows.
 
-    The effective number is the one of a uniform draw with the same variance (Kish, 1965; the variance of a
+    The effective number is that of a simple random sample of equal variance (Kish, 1965; the variance of a
     ratio, linearized, so that it is centred on the share). With fewer than three events, or three rows
-    without, that variance tells nothing: the weights' own effective number is taken, and no event counts
-    for more than one. Of a part that is small, what was drawn leaves less to be known.
+    without, that variance is unreliable: the weights' own effective number is used, and no event counts
+    for more than one. A finite population correction applies to small parts.
     """
     holds, weights = gold.holds.astype(float), gold.weights
     rows, events = sampled @ member, sampled @ (member * holds)

@@ -1,4 +1,4 @@
-"""Groups of rows, counted: all that an estimate needs to know of a population."""
+"""Counts of groups of rows: all that an estimate needs from a population."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ Truths = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Gold:
-    """The hand-labelled rows: what holds, what is predicted, what is stated of them [rows, classes].
+    """The gold rows: their true classes, predicted classes and probabilities [rows, classes].
 
-    `weights` [rows]: for how many rows of the population each stands.
+    `weights` [rows]: how many rows of the population each represents.
     """
 
     holds: Truths
@@ -27,11 +27,11 @@ class Gold:
 
 @dataclass(frozen=True)
 class Tally:
-    """Groups of rows, counted.
+    """Counts of groups of rows.
 
     `rows` [groups] of the population, of which `predicted` [groups, classes] have the predicted class;
-    `stated`, `squared`: sums of probabilities and of their squares. `sampled` [groups, gold rows] says which
-    gold rows belong to each group. `known_rows`, `known_with` count rows whose labels are known, which are
+    `stated`, `squared`: sums of probabilities and of their squares. `sampled` [groups, gold rows] marks the
+    gold rows of each group. `known_rows`, `known_with` count rows whose labels are known, which are
     in none of the others.
     """
 
@@ -44,7 +44,7 @@ class Tally:
     known_with: Array
 
     def minus(self, other: "Tally") -> "Tally":
-        """The rows that are not in the group of the same place of `other`, which is part of this one."""
+        """The rows that are not in the corresponding group of `other`, a subset of this one."""
 
         def less(mine: Array | None, theirs: Array | None) -> Array | None:
             return None if mine is None or theirs is None else mine - theirs
@@ -60,7 +60,7 @@ class Tally:
         )
 
     def at(self, places: NDArray[np.int64]) -> "Tally":
-        """The groups at `places`."""
+        """The groups at the given indices."""
 
         def some(values: Array | None) -> Array | None:
             return None if values is None else values[places]
@@ -78,10 +78,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Counted:
-    """The rows of a population [rows, classes] that are to be counted.
+    """The rows of a population [rows, classes] to count.
 
-    `open` rows are estimated, `known` ones have known labels, which `holds` gives; a row is one of them at
-    most. `places` are those of the gold rows.
+    `open` rows are estimated, `known` ones have the known labels `holds`; a row is at most one of
+    the two. `places` are the indices of the gold rows.
     """
 
     predicted: Truths

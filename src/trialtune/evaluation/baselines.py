@@ -1,4 +1,4 @@
-"""What a classifier must beat: the majority, keyword rules, and linear models on plain features."""
+"""Baselines: the majority class, keyword rules, and linear models on simple features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from trialtune.tasks.text import Rules
 def majority(gold: np.ndarray, rows: int, weights: np.ndarray) -> np.ndarray:
     """The most frequent label set of the training rows' `gold` [rows, labels], for each of `rows`.
 
-    `weights` says for how many rows each training row stands.
+    `weights` are how many rows each training row represents.
     """
     sets, places = np.unique(gold, axis=0, return_inverse=True)
     best = np.bincount(places.ravel(), weights=weights).argmax()
@@ -41,9 +41,9 @@ def apply_rules(
 
 
 def tf_idf(*, min_df: int = 2) -> FeatureUnion:
-    """TF-IDF of words and word pairs, and of 3 to 5 characters inside words, to be fitted.
+    """Unfitted TF-IDF of words and word pairs, and of 3 to 5 characters inside words.
 
-    What stands in fewer than `min_df` texts is left out.
+    Terms in fewer than `min_df` texts are left out.
     """
     frequent: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "dtype": np.float32}
     return make_union(
@@ -54,11 +54,11 @@ def tf_idf(*, min_df: int = 2) -> FeatureUnion:
 
 @dataclass(frozen=True)
 class Linear:
-    """Logistic regression on fixed features: a yes/no model for each label, or one over all classes."""
+    """Logistic regression on fixed features: a binary model for each label, or one over all classes."""
 
     kind: str
     labels: int
-    models: Sequence[LogisticRegression | float]  # a label that no row or every row has: its share
+    models: Sequence[LogisticRegression | float]  # for a label that no row or every row has: its share
 
     def probabilities(self, features: Any) -> np.ndarray:
         """Probabilities [rows, labels] of `features` [rows, any], dense or sparse."""

@@ -1,4 +1,4 @@
-"""What the comparison of a task found: the content of its `comparison.json`."""
+"""The result of a comparison: the content of `comparison.json`."""
 
 from trialtune.evaluation.intervals import AverageIntervals, Compared, Spread
 from trialtune.evaluation.metrics import ReliabilityBin
@@ -8,7 +8,7 @@ from trialtune.tasks.task import Kind
 
 
 class SystemSummary(Result):
-    """A system's line in the table of all: means over its seeds, their spread, 95% intervals."""
+    """A system's line in the summary table: means over its seeds, their spread, 95% intervals."""
 
     title: str
     fine_tuned: bool
@@ -16,21 +16,21 @@ class SystemSummary(Result):
     micro_f1: float
     macro_f1: float
     accuracy: float
-    ece: float | None  # None for rules, which state no probabilities
+    ece: float | None  # None for rules, which have no probabilities
     reliability: tuple[ReliabilityBin, ...] | None
     spread: Spread
     intervals: AverageIntervals
 
 
 class ComparedRows(Result):
-    """How many rows the systems were trained and tested on, and what those have in common."""
+    """How many rows the systems were trained and tested on, and their overlap."""
 
     train: int
     calibration: int
     test: int
     test_source: str
     overlap: int  # test rows found in training: 0, unless something went wrong
-    near_duplicates: int | None = None  # test rows worded nearly like a training row
+    near_duplicates: int | None = None  # test rows that are near-duplicates of a training row
     mlm_overlap: int | None = None  # test rows whose trial an encoder was pre-trained on; None: unknown
 
 

@@ -1,4 +1,4 @@
-"""From a classifier's logits to labels: the rule that is tuned on a calibration fold and kept with it."""
+"""The decision rule from logits to labels, tuned on a calibration fold and stored with the classifier."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from trialtune.files import read_json, write_json
 DECISION_FILE = "decision.json"
 
 _KINDS = ("multi_label", "multi_class")
-_SURE = 1e-6  # beyond this a float32 sigmoid no longer tells
+_SURE = 1e-6  # beyond this a float32 sigmoid saturates
 
 
 def to_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:
@@ -28,7 +28,7 @@ def to_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:
 
 
 def log_odds(probabilities: np.ndarray, kind: str) -> np.ndarray:
-    """The other way, up to a constant a row: log-odds for multi-label, log-probabilities for multi-class."""
+    """The inverse, up to a constant per row: log-odds for multi-label, log-probabilities for multi-class."""
     clipped = np.clip(probabilities.astype(float), _SURE, 1 - _SURE)
     odds: np.ndarray = np.log(clipped)
     return odds - np.log1p(-clipped) if kind == "multi_label" else odds
@@ -36,7 +36,7 @@ def log_odds(probabilities: np.ndarray, kind: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One slope and bias a label, applied to log-odds (multi-label) or log-probabilities (multi-class)."""
+    """One slope and bias per label, applied to log-odds (multi-label) or log-probabilities (multi-class)."""
 
     slopes: tuple[float, ...]
     biases: tuple[float, ...]
@@ -55,7 +55,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Decided:
-    """What a decision makes of a classifier's probabilities, row by row."""
+    """Calibrated probabilities, labels and review flags, row by row."""
 
     probabilities: np.ndarray  # [rows, labels], calibrated
     labels: np.ndarray  # [rows, labels], boolean
@@ -64,12 +64,12 @@ class Decided:
 
 @dataclass(frozen=True)
 class Decision:
-    """How a classifier's probabilities become labels. Every method takes them as the classifier gave them.
+    """How a classifier's probabilities become labels. Every method takes uncalibrated probabilities.
 
     First they are calibrated. Multi-label: every label whose calibrated probability reaches its
-    threshold; with `at_least_one`, a row that has none gets the label with the greatest probability
+    threshold; with `at_least_one`, a row without any gets the label with the greatest probability
     / threshold. Multi-class: the most probable label, no thresholds. A row needs review when the
-    answer it is least sure of (any label's yes or no; the chosen class) has a probability below
+    least certain answer (any label's yes or no; the chosen class) has a probability below
     `review_below`: a label whose probability lies between 1 - `review_below` and `review_below`.
     """
 
@@ -94,7 +94,7 @@ class Decision:
             raise DataError("review_below must lie between 0 and 1")
 
     def apply(self, probabilities: np.ndarray) -> Decided:
-        """Calibrate, decide and mark; raises DataError when the columns are not this decision's labels."""
+        """Calibrate, decide, flag for review; raises DataError when columns and labels do not match."""
         calibrated = self.calibrate(probabilities)
         decided = self._choose(calibrated)
         return Decided(calibrated, decided, self.confidence(calibrated, decided) < self.review_below)
@@ -114,7 +114,7 @@ class Decision:
     def _choose(self, calibrated: np.ndarray) -> np.ndarray:
         if self.kind == "multi_class":
             return _first_best(calibrated)
-        # Compared as ratios, so that the fallback below agrees with the rule in every rounding case.
+        # Compared as ratios, so that the fallback below agrees with the rule despite rounding.
         ratios = calibrated / np.array(self.thresholds)
         decided: np.ndarray = ratios >= 1
         if self.at_least_one:
@@ -122,7 +122,7 @@ class Decision:
         return decided
 
     def confidence(self, calibrated: np.ndarray, decided: np.ndarray) -> np.ndarray:
-        """Probability of each row's least sure answer [rows]."""
+        """Probability of each row's least certain answer [rows]."""
         if self.kind == "multi_class":
             top: np.ndarray = calibrated.max(axis=1)
             return top
@@ -138,17 +138,17 @@ class Decision:
         """Read `decision.json`; raises DataError when it is missing, broken or not about `labels`."""
         path = folder / DECISION_FILE
         content = read_json(path)
-        mend = "train the classifier again with `trialtune finetune`"
+        remedy = "train the classifier again with `trialtune finetune`"
         try:
             decision = cls._from(content)
         except KeyError as error:
-            raise DataError(f"{path}: the field {error} is missing; {mend}") from error
+            raise DataError(f"{path}: the field {error} is missing; {remedy}") from error
         except (AttributeError, TypeError, ValueError, DataError) as error:
-            raise DataError(f"{path}: {error}; {mend}") from error
+            raise DataError(f"{path}: {error}; {remedy}") from error
         if labels is not None and decision.labels != tuple(labels):
             raise DataError(
                 f"{path}: its labels ({', '.join(decision.labels)}) are not the classifier's"
-                f" ({', '.join(labels)}); {mend}"
+                f" ({', '.join(labels)}); {remedy}"
             )
         return decision
 

@@ -4,7 +4,7 @@ from trialtune.results import Result
 
 
 class Piece(Result):
-    """A piece of a text; `importance` is None for what stands between the words that mattered."""
+    """A piece of a text; `importance` is None for the text between the words that mattered."""
 
     text: str
     importance: float | None

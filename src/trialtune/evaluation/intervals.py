@@ -1,4 +1,4 @@
-"""Base against adapted on the same test rows: means over seeds, intervals, p-values."""
+"""Base and adapted on the same test rows: means over seeds, intervals, p-values."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ class Interval(NamedTuple):
 
 
 class AverageIntervals(Result):
-    """The intervals of the two averages that systems are told apart by."""
+    """The intervals of the two averages by which systems are compared."""
 
     micro_f1: Interval
     macro_f1: Interval
@@ -56,7 +56,7 @@ class SystemMetrics(SeedMetrics):
 
 
 class Systems(Result):
-    """The two that are compared."""
+    """The two systems compared."""
 
     base: SystemMetrics
     adapted: SystemMetrics
@@ -80,7 +80,7 @@ class Difference(Result):
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is a difference by both tests: the interval and the corrected p."""
+        """Whether both tests find a difference: the interval and the corrected p."""
         return self.excludes_zero and (self.p_holm is None or self.p_holm < LEVEL)
 
 
@@ -111,17 +111,17 @@ def compare(
     shuffles: int = 10_000,
     seed: int = 0,
 ) -> Compared:
-    """Two systems compared, each given as boolean predictions [rows, labels] a seed.
+    """Compare two systems, each given as boolean predictions [rows, labels] per seed.
 
     Paired bootstrap over test rows and seeds (Efron and Tibshirani, 1993): the same resampled rows
     and the same resampled seeds for both systems; the statistic is a metric's mean over seeds;
     intervals are the 2.5th and 97.5th percentiles, so they cover the choice of rows and that of
     seeds. `probabilities` (base's and adapted's, each a
     list over seeds) give the `ece`.
-    Raises DataError when shapes disagree or the systems have not the same number of seeds.
+    Raises DataError when shapes disagree or the systems have different numbers of seeds.
     """
     if not base or len(base) != len(adapted):
-        raise DataError("both systems need predictions of the same seeds, one at the least")
+        raise DataError("both systems need predictions of the same seeds, at least one")
     systems, drawn = [], []
     stated = probabilities or (None, None)
     for runs, probs in zip((base, adapted), stated, strict=True):
@@ -161,7 +161,7 @@ def score_seeds(
         for predicted, probs in zip(runs, stated, strict=True)
     ]
     mean = _mean([run.model_dump() for run in scored])
-    if probabilities is not None:  # of all seeds' rows: bins of their own could not be averaged
+    if probabilities is not None:  # over all seeds' rows: separate bins could not be averaged
         stacked = np.tile(gold, (len(runs), 1))
         mean["reliability"] = reliability(np.concatenate(probabilities), stacked, kind=kind)
     return SeedMetrics(**mean, spread=_spread(scored))
@@ -180,15 +180,15 @@ def score_intervals(
 
 
 def _bootstrap(gold: np.ndarray, system: Sequence[np.ndarray], *, resamples: int, seed: int) -> np.ndarray:
-    """A system's statistics [resamples, 2 + labels]: micro-F1, macro-F1, F1 of each class.
+    """A system's bootstrap statistics [resamples, 2 + labels]: micro-F1, macro-F1, F1 of each class.
 
-    Drawing rows (or seeds) with replacement is drawing how often each counts, so all resamples of all
-    counts are a few matrix products. The draws follow from `seed`: systems of as many runs share them.
+    Drawing rows (or seeds) with replacement is drawing how often each counts, so the resamples of all
+    counts are a few matrix products. The draws depend on `seed`: systems with equally many runs share them.
     """
     chunks: list[np.ndarray] = []
     seed_rng = np.random.default_rng([seed, 1])
     for weights in _weights(len(gold), resamples, seed):
-        # One seed fewer than there are: the variance of so few would else come out too small by
+        # One seed fewer than there are: the variance of so few would otherwise be too small by
         # (n - 1) / n (Rao and Wu, 1988).
         seeds, draws = len(system), max(1, len(system) - 1)
         shares = seed_rng.multinomial(draws, np.full(seeds, 1 / seeds), size=len(weights)) / draws
@@ -246,7 +246,7 @@ def _spread(runs: Sequence[Metrics]) -> Spread:
 
 
 def _mean(values: Sequence[Any]) -> Any:
-    """Mean over seeds of metrics of the same form; counts and nulls, which all seeds share, stay."""
+    """Mean over seeds of metrics of the same form; counts and nulls, equal for all seeds, are kept."""
     first = values[0]
     if isinstance(first, dict):
         return {key: _mean([value[key] for value in values]) for key in first}

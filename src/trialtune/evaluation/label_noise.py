@@ -1,4 +1,4 @@
-"""Labels that are probably mistakes, found by classifiers that have not seen them."""
+"""Finds probable label errors by out-of-fold probabilities."""
 
 import numpy as np
 import polars as pl
@@ -9,16 +9,16 @@ from trialtune.evaluation.metrics import check_shapes
 
 
 def suspects(rows: pl.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pl.DataFrame:
-    """The doubtful (row, label) pairs of `rows`, most doubtful first, by confident learning.
+    """Probable label errors, (row, label) pairs of `rows`, most probable first, by confident learning.
 
     `probabilities` [rows, labels] are out-of-fold: each row's come from a classifier trained on
-    others. Each label is a yes/no question. A "no" is doubted where the probability of yes reaches
+    others. Each label is a binary question. A "no" is doubted where the probability of yes reaches
     its mean over the rows labelled yes, a "yes" where that of no reaches its mean over those
-    labelled no (Northcutt et al., 2021, doi:10.1613/jair.1.12125). cleanlab finds the same, but for
-    what a rare label misses below a probability of one half: it takes no doubt that the likelier
+    labelled no (Northcutt et al., 2021, doi:10.1613/jair.1.12125). cleanlab finds the same, except for
+    missed rare labels with a probability below one half: it does not doubt a label that the likelier
     answer confirms (`benchmarks/peers.py`). Columns: those of `rows`,
     `doubted` (the label), `given` (whether the row has it), `probability` (of the label).
-    Raises DataError when shapes disagree or a probability is no number.
+    Raises DataError when shapes disagree or a probability is not a number.
     """
     gold = multi_hot(rows["labels"], labels)
     check_shapes(labels, gold=gold, probabilities=probabilities)

@@ -1,4 +1,4 @@
-"""How good one set of predictions is, per class and on average."""
+"""Metrics of one set of predictions, per class and on average."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,15 +33,15 @@ class ReliabilityBin(Result):
     """One bin of a reliability diagram."""
 
     stated: float  # mean probability
-    observed: float  # share that came true
+    observed: float  # observed frequency
     count: int
 
 
 class Metrics(Result):
-    """How good one set of predictions is.
+    """Metrics of one set of predictions.
 
     `accuracy` is the share of rows whose label set is exactly right; `ece`, the expected calibration
-    error, and `reliability` are None where no probabilities were stated.
+    error, and `reliability` are None where there are no probabilities.
     """
 
     n: int
@@ -57,7 +57,7 @@ class Metrics(Result):
 
 
 class ReviewMetrics(Result):
-    """What a person is left with: the `share` of rows to review, and how good the accepted rows are.
+    """The effect of review: the `share` of rows to review, and the scores of the accepted rows.
 
     `accuracy_accepted` and `micro_f1_accepted` are None when no row, or no label, is accepted.
     """
@@ -78,8 +78,8 @@ class FewMetrics(Result):
 class Evaluation(Metrics):
     """The scores of a classifier on rows of its task.
 
-    `near_duplicates` counts the rows that are nearly a training row, None when that cannot be said;
-    `without_near_duplicates` has the scores on the others, when there are both.
+    `near_duplicates` counts the rows that are near-duplicates of a training row, None when unknown;
+    `without_near_duplicates` has the scores on the others, when there are any of both.
     """
 
     task: str
@@ -87,7 +87,7 @@ class Evaluation(Metrics):
     near_duplicates: int | None
     without_near_duplicates: FewMetrics | None
     overlap_dropped: int  # rows left out because they were seen in training
-    seen_by_foundation: int = 0  # scored rows that the classifier below was trained on, with other labels
+    seen_by_foundation: int = 0  # scored rows seen by the underlying classifier, with other labels
 
 
 def score(
@@ -131,9 +131,9 @@ def score(
 
 
 def expected_calibration_error(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> float:
-    """Mean gap between stated and actual probability over 15 bins of equal width (Naeini et al., 2015).
+    """Mean gap between predicted and observed probability over 15 bins of equal width (Naeini et al., 2015).
 
-    Multi-label: each label as a yes/no question, averaged over labels. Multi-class: the top label.
+    Multi-label: each label as a binary question, averaged over labels. Multi-class: the top label.
     """
     pairs = zip(*_questions(probabilities, gold, kind), strict=True)
     return float(np.mean([_binned_gap(stated, true) for stated, true in pairs]))
@@ -157,7 +157,7 @@ def reliability(probabilities: np.ndarray, gold: np.ndarray, *, kind: str) -> tu
 
 
 def review_scores(gold: np.ndarray, predicted: np.ndarray, needs_review: np.ndarray) -> ReviewMetrics:
-    """Scores of `predicted` [rows, labels] where the rows that `needs_review` [rows] marks are looked at."""
+    """Scores of `predicted` [rows, labels] when the rows marked in `needs_review` [rows] are reviewed."""
     accepted = ~needs_review
     kept, said = gold[accepted], predicted[accepted]
     labels = int(kept.sum() + said.sum())
@@ -189,7 +189,7 @@ def check_shapes(labels: Sequence[str], **arrays: np.ndarray | None) -> None:
 def _questions(
     probabilities: np.ndarray, gold: np.ndarray, kind: str
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """What was stated and what was true [rows], once for each label or for the top one."""
+    """Predicted probability and truth [rows], for each label or for the top one."""
     if kind == "multi_label":
         return list(probabilities.T), list(gold.T)
     top, rows = probabilities.argmax(axis=1), np.arange(len(probabilities))
@@ -202,7 +202,7 @@ def _bins(stated: np.ndarray) -> np.ndarray:
 
 
 def _binned_gap(stated: np.ndarray, true: np.ndarray) -> float:
-    # |sum of stated - sum of true| of a bin is its share of rows times its gap, times the row count.
+    # |sum of predicted - sum of true| of a bin is its share of rows times its gap, times the row count.
     gaps = np.bincount(_bins(stated), weights=stated - true, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(stated))
 

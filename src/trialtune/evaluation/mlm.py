@@ -1,4 +1,4 @@
-"""How well a masked language model fills in held-out text, at masks that never change."""
+"""Scores of a masked language model on held-out text, at fixed masks."""
 
 import math
 from typing import Any, Literal
@@ -16,7 +16,7 @@ _BATCH = 32
 
 
 class MlmScores(Result):
-    """How well masked tokens were filled in: `loss` in nats, `masked` positions asked about."""
+    """How well masked tokens were predicted: `loss` in nats, at `masked` positions."""
 
     accuracy: float
     loss: float
@@ -25,56 +25,56 @@ class MlmScores(Result):
 
 
 class TextScores(MlmScores):
-    """The scores of a text and of its sections, which are empty for blocks that do not know them."""
+    """The scores of a text and of its sections, which are empty for blocks without section information."""
 
     sections: dict[str, MlmScores]
 
 
 class Scoring(TextScores):
-    """One entry of a training's history: where it stood, and its scores there."""
+    """One entry of a training's history: its progress and scores."""
 
     step: int
     epoch: float
     tokens: int
     train_loss: float | None
-    old: TextScores | None = None  # on held-out text of older trials, when those are watched
+    old: TextScores | None = None  # on held-out text of older trials, when monitored
 
 
 class Forgetting(Result):
-    """The scores on older trials before a training and after."""
+    """The scores on older trials before and after training."""
 
     before: TextScores
     after: TextScores
 
 
 class MlmTraining(Result):
-    """What a training of a masked language model did: the `metrics.json` of `trialtune adapt`."""
+    """The result of masked-language-model training: the `metrics.json` of `trialtune adapt`."""
 
     encoder: str
     method: Literal["lora", "full"]
-    fresh_head: bool  # the encoder brought none
+    fresh_head: bool  # the encoder had none
     trainable_parameters: int
-    history: tuple[Scoring, ...]  # the first from before training
+    history: tuple[Scoring, ...]  # the first before training
     tokens: int
     tokens_per_s: float
     peak_share: float  # of this machine's matrix-product peak
     seconds: float
     stopped: Literal["steps", "patience", "max_minutes"]
-    kept_step: int  # whose weights were kept
+    kept_step: int  # the step of the weights kept
     forgetting: Forgetting | None
-    settings: dict[str, Any]  # as JSON: their class lies with the training
+    settings: dict[str, Any]  # as JSON: their class belongs to training
 
     @property
     def kept(self) -> Scoring:
-        """The scoring of the weights that were kept: the last one or, with patience, the best."""
+        """The scores of the weights kept: the last or, with patience, the best."""
         return next(entry for entry in self.history if entry.step == self.kept_step)
 
 
 def mlm_metrics(model: MaskedLM, blocks: Blocks, masker: Masker, *, seed: int = 0) -> TextScores:
     """Accuracy, loss (nats) and perplexity at the masked positions of `blocks`.
 
-    The masks depend on `seed` and the blocks alone, so two models, or one model at two times, are
-    asked exactly the same questions. Blocks that know their sections are also scored by section.
+    The masks depend only on `seed` and the blocks, so two models, or one model at two times, are
+    scored at exactly the same positions. Blocks with section information are also scored by section.
     """
     input_ids, labels = masker(blocks.input_ids.long(), seed=seed)
     device = next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""Could chance alone tell two systems apart? Approximate randomisation, corrected for many questions."""
+"""Approximate randomisation tests between two systems, corrected for multiple comparisons."""
 
 from collections.abc import Sequence
 
@@ -20,11 +20,11 @@ def swap_test(
     Approximate randomisation (Noreen, 1989; Yeh, 2000) paired by test row: each shuffle swaps the two
     systems' predictions of a row, those of all seeds together, with probability 1/2. The statistic is
     the difference in a metric's mean over seeds; p = (shuffles at least as extreme + 1) / (shuffles
-    + 1). It asks about these very classifiers: the choice of seeds is the bootstrap's concern. `gold`
-    and each system's predictions, one a seed, are boolean [rows, labels].
+    + 1). It tests these very classifiers: the bootstrap covers the choice of seeds. `gold`
+    and each system's predictions, one per seed, are boolean [rows, labels].
     """
     support = gold.sum(axis=0)
-    # [rows, hits and sizes, seeds, labels] of each; what base gains by a swap, adapted loses.
+    # [rows, hits and sizes, seeds, labels] of each; base gains by a swap what adapted loses.
     ours, theirs = (np.stack([_counts(gold, run) for run in runs], axis=2) for runs in (base, adapted))
     change = (theirs - ours).reshape(len(gold), -1).astype(np.float32)
     total, other_total = (counts.sum(axis=0)[None] for counts in (ours, theirs))
@@ -43,10 +43,10 @@ def swap_test(
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction (1979) of p-values [questions]; NaN is no question and stays."""
+    """Holm's step-down correction (1979) of p-values [tests]; NaN is not a test and is kept."""
     corrected = np.full(len(p), np.nan)
-    asked = np.flatnonzero(~np.isnan(p))
-    order = asked[np.argsort(p[asked], kind="stable")]
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
     factors = np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
     return corrected
@@ -66,7 +66,7 @@ def f1_of_counts(hits: np.ndarray, sizes: np.ndarray, support: np.ndarray) -> np
 
 
 def _counts(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Each row's part in hits and sizes, [rows, 2, labels]."""
+    """Each row's contribution to hits and sizes, [rows, 2, labels]."""
     return np.stack([gold & predicted, gold.astype(int) + predicted], axis=1).astype(int)
 
 

@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from trialtune.evaluation.decision import to_probabilities
 
-STRENGTH = 100.0  # scikit-learn's C where a row of features has a mean square of 1 in all
-_RAREST = 1e-3  # share of the rows that a label is taken to have when none has it
-_BALANCE = 0.5  # of a class's weight: 0 is as common as it is, 1 all classes alike
-_TINY = 1e-9  # of the greatest: directions in which the rows hardly differ
+STRENGTH = 100.0  # scikit-learn's C for features scaled to a mean square of 1 per row
+_RAREST = 1e-3  # assumed share of a label that no row has
+_BALANCE = 0.5  # exponent of class weights: 0 unweighted, 1 fully balanced
+_TINY = 1e-9  # relative to the greatest: directions in which the rows hardly vary
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class ReadOut:
 def fit_read_out(features: Any, gold: np.ndarray, *, kind: str, strength: float = STRENGTH) -> ReadOut:
     """Fit on dense `features` [rows, any] and boolean `gold` [rows, labels].
 
-    They are brought to mean 0 and variance 1 first, and together to a mean square of 1; the layer that is
-    returned takes them as they were. `strength` is scikit-learn's C: larger is less regularised. A label
-    that no row has, or every row, gets a bias alone. 300 rows of 1,536 features and 17 labels take a tenth
+    They are standardized first, and scaled together to a mean square of 1; the layer
+    returned takes the original features. `strength` is scikit-learn's C: larger is less regularised. A label
+    that no row or every row has gets only a bias. 300 rows of 1,536 features and 17 labels take a tenth
     of a second.
     """
     return fit_read_outs([features], gold, kind=kind, strengths=[strength])[0]
@@ -49,12 +49,12 @@ def fit_read_out(features: Any, gold: np.ndarray, *, kind: str, strength: float 
 def fit_read_outs(
     blocks: Sequence[Any], gold: np.ndarray, *, kind: str, strengths: Sequence[float]
 ) -> list[ReadOut]:
-    """`fit_read_out` for several strengths, on blocks of features side by side.
+    """`fit_read_out` for several strengths, on concatenated blocks of features.
 
-    Sparse blocks, such as TF-IDF, are taken as they are: their rows have a mean square of 1 already.
-    Classes of `multi_class` count by the inverse root of their number: for rare ones more than one by one,
-    less than all alike. With fewer rows than features all is computed among the rows, with the same
-    result: the weights are always a sum of rows.
+    Sparse blocks, such as TF-IDF, are used unscaled: their rows have a mean square of 1 already.
+    Classes of `multi_class` are weighted by the inverse root of their counts: halfway between
+    unweighted and balanced. With fewer rows than features the dual problem is solved, with the same
+    result: the weights are always a combination of rows.
     """
     scaled = [_Scaled.of(block) for block in blocks]
     table = _side_by_side([one.values for one in scaled])
@@ -63,7 +63,7 @@ def fit_read_outs(
     for strength in strengths:
         with threadpool_limits(
             1, user_api="blas"
-        ):  # its threads wait for each other longer than they compute
+        ):  # its threads would spend more time waiting than computing
             slopes, bias = _fit(small, gold, kind, strength)
         slopes = slopes if back is None else back(slopes)
         parts = np.split(slopes, np.cumsum([one.values.shape[1] for one in scaled])[:-1])
@@ -77,7 +77,7 @@ def fit_read_outs(
 
 @dataclass(frozen=True)
 class _Scaled:
-    """A block as the regression reads it."""
+    """A block, scaled for the regression."""
 
     values: Any
     mean: np.ndarray | None = None
@@ -102,7 +102,7 @@ def _side_by_side(blocks: Sequence[Any]) -> Any:
 
 
 def _among_rows(table: Any) -> tuple[Any, Any]:
-    """The rows by as many coordinates as there are rows, and what turns slopes on these back."""
+    """The rows in as many coordinates as there are rows, and the map of slopes back to features."""
     rows, columns = table.shape
     if rows >= columns:
         return table, None
@@ -122,7 +122,7 @@ def _fit(features: Any, gold: np.ndarray, kind: str, strength: float) -> tuple[n
         model = LogisticRegression(C=strength, max_iter=1000).fit(features, target, sample_weight=counted)
         if kind == "multi_label":
             slopes[:, label], bias[label] = model.coef_[0], model.intercept_[0]
-        elif len(model.classes_) == 2:  # scikit-learn tells two classes by one column
+        elif len(model.classes_) == 2:  # scikit-learn has one column for two classes
             slopes[:, model.classes_] = np.outer(model.coef_[0], (-0.5, 0.5))
             bias[model.classes_] = model.intercept_[0] * np.array((-0.5, 0.5))
         else:

@@ -1,4 +1,4 @@
-"""What a comparison over training sizes found: the content of its `sizes.json`, and a sentence on it."""
+"""The result of a comparison over training sizes: the content of `sizes.json`, and a summary."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from trialtune.evaluation.verdict import p_text
 from trialtune.results import Result
 from trialtune.tasks.task import Kind
 
-# Of a normal distribution: an effect of so many standard errors is found with 80% power at p < 0.05.
+# An effect of this many standard errors is found with 80% power at p < 0.05 (normal distribution).
 _FOUND, _HALF_WIDTH = 2.80, 1.96
 
 
 class SizeScores(Result):
-    """A system's scores at a size: means over draws, 95% intervals over rows and draws, seconds a run."""
+    """A system's scores at a size: means over draws, 95% intervals over rows and draws, seconds per run."""
 
     micro_f1: float
     macro_f1: float
@@ -32,7 +32,7 @@ class SizeDifference(Result):
 
 
 class SizePoint(Result):
-    """One training size: `rows` of each draw, and every system there; `differences` to the base by name."""
+    """One training size: `rows` of each draw, every system's scores, `differences` to the base by name."""
 
     rows: int
     draws: int
@@ -52,10 +52,10 @@ class SizesResult(Result):
 
 
 def size_verdict(name: str, title: str, points: Sequence[SizePoint]) -> str:
-    """A plain sentence: at which sizes a system differs from the base, or what difference was missed."""
-    told = [(point.rows, point.differences[name]) for point in points if name in point.differences]
-    clear = [(rows, found.macro_f1) for rows, found in told if found.macro_f1.is_clear]
-    rest = [(rows, found.detectable) for rows, found in told if not found.macro_f1.is_clear]
+    """A summary: at which sizes a system differs from the base, or the minimum detectable difference."""
+    compared = [(point.rows, point.differences[name]) for point in points if name in point.differences]
+    clear = [(rows, found.macro_f1) for rows, found in compared if found.macro_f1.is_clear]
+    rest = [(rows, found.detectable) for rows, found in compared if not found.macro_f1.is_clear]
     sentences = []
     for better, chosen in (
         ("better", [(rows, one) for rows, one in clear if one.mean > 0]),
@@ -72,13 +72,13 @@ def size_verdict(name: str, title: str, points: Sequence[SizePoint]) -> str:
     if rest and clear:
         least, most = min(one for _, one in rest), max(one for _, one in rest)
         sentences.append(
-            f"At {_listed(rest)} labels no difference shows; one of {least:.3f} to {most:.3f} would have"
+            f"At {_listed(rest)} labels none is measurable; one of {least:.3f} to {most:.3f} would have"
             " been found with 80% power."
         )
     elif rest:
         least, most = min(one for _, one in rest), max(one for _, one in rest)
         sentences.append(
-            f"{title}: no difference to the base shows at any size from {told[0][0]:,} to {told[-1][0]:,}"
+            f"{title}: no measurable difference to the base from {compared[0][0]:,} to {compared[-1][0]:,}"
             " labels;"
             f" one of {least:.3f} to {most:.3f} in macro-F1 would have been found with 80% power."
         )

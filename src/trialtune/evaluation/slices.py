@@ -1,4 +1,4 @@
-"""Scores by part of the test rows: a classifier that took the topic for the answer fails in some of them."""
+"""Scores by subset of the test rows, which reveal shortcuts such as predicting from the topic."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from trialtune.errors import DataError
 from trialtune.evaluation.metrics import score
 from trialtune.results import Result
 
-LEAST = 10  # examples of a class in a slice, below which its scores would be chance
+LEAST = 10  # minimum examples of a class in a slice for its scores to be meaningful
 
 
 class Slice(Result):
@@ -22,7 +22,7 @@ class Slice(Result):
     macro_f1: float | None  # mean over the classes that are scored
     support: dict[str, int]
     recall: dict[str, float | None]
-    predicted: dict[str, int]  # how often each class was answered
+    predicted: dict[str, int]  # how often each class was predicted
 
 
 def scores_by(rows: pl.DataFrame, column: str, labels: Sequence[str], kind: str) -> list[Slice]:

@@ -1,4 +1,4 @@
-"""The thresholds, calibration and review rule that suit a calibration fold."""
+"""Fits thresholds, calibration and review rule on a calibration fold."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from trialtune.evaluation.calibration import effective_weights, fit_calibration
 from trialtune.evaluation.decision import Decision
 from trialtune.evaluation.metrics import check_shapes
 
-_UNSURE = 0.75  # an answer less probable than this is wrong too often to be taken for sure
-_LOWEST = 0.15  # a class that the fold hardly knows is not given away more cheaply
+_UNSURE = 0.75  # an answer less probable than this is wrong too often to be accepted
+_LOWEST = 0.15  # lower bound, for classes that are rare in the fold
 
 
 def tune_decision(
@@ -24,28 +24,28 @@ def tune_decision(
     review_accuracy: float = 0.95,
     most_reviewed: float = 0.5,
 ) -> Decision:
-    """The decision that suits a calibration fold: `probabilities` and boolean `gold`, [rows, labels].
+    """Fit a decision on a calibration fold: `probabilities` and boolean `gold`, [rows, labels].
 
-    Give `weights` [rows] when the fold's classes are not drawn as they occur. Raises DataError when
-    shapes disagree, or when a multi-class row has not one class.
+    Give `weights` [rows] when the fold's classes are not sampled in proportion. Raises DataError when
+    shapes disagree, or when a multi-class row does not have exactly one class.
 
     Calibration: see `fit_calibration`. Thresholds (multi-label): a class whose best reachable F1 is F
     has the optimal threshold F / 2 on calibrated probabilities (Lipton et al., 2014,
     arXiv:1402.1892). That is best for the mean over classes, while 1/2 is best for exactly right
-    rows and about so for micro-F1, where a rare class taken too readily costs; so each class stands
-    at their geometric mean, sqrt(F) / 2. F is what the probabilities lead one to expect, not what
-    the fold's few positives of a rare class happen to reach: a search for each class's best cut
-    follows chance. Tuned on one half of held-out stop reasons and scored on the other (six models,
+    rows and about so for micro-F1, where predicting a rare class too readily costs; so each threshold is
+    their geometric mean, sqrt(F) / 2. F is the value expected from the probabilities, not the one that
+    the fold's few positives of a rare class happen to reach: a search for each class's best threshold
+    overfits. Tuned on one half of held-out stop reasons and scored on the other (six models,
     20 halves of 970 or 1,943 rows each), this against 0.5: micro-F1 +0.0011 (model by model +0.0001
-    to +0.0023), macro-F1 +0.013 (+0.006 to +0.031). Each class's best cut, shrunk by 20 positives
+    to +0.0023), macro-F1 +0.013 (+0.006 to +0.031). Each class's best threshold, shrunk by 20 positives
     towards a common one: -0.0014 (-0.0031 to +0.0013) and +0.004 (0 to +0.008).
 
     At least one label is required when every row of the fold has one.
 
     Review: as few rows as leave at least `review_accuracy` of the others (weighted) with exactly
     the right labels, and no more than the share `most_reviewed` (selective classification: Geifman
-    and El-Yaniv, 2017, arXiv:1705.08500). However good the rest is, a row whose answer is less probable
-    than 0.75 is reviewed, if these are no more than that share.
+    and El-Yaniv, 2017, arXiv:1705.08500). In any case, a row whose answer is less probable
+    than 0.75 is reviewed, if such rows are no more than that share.
     """
     check_shapes(labels, probabilities=probabilities, gold=gold)
     if kind == "multi_class" and not (gold.sum(axis=1) == 1).all():
@@ -67,9 +67,9 @@ def tune_decision(
 
 
 def expected_f1(probabilities: np.ndarray, weights: np.ndarray) -> float:
-    """The best F1 that calibrated probabilities [rows] of one label promise, over all cuts.
+    """The best expected F1 of calibrated probabilities [rows] of one label, over all thresholds.
 
-    Taking the k most probable rows, one expects their summed probability as hits: F1 is about
+    The expected hits among the k most probable rows are their summed probability: F1 is about
     2 * hits / (k + all positives expected).
     """
     order = np.argsort(-probabilities, kind="stable")
@@ -91,7 +91,7 @@ def _review_below(
     accepted = np.cumsum(weights[order])
     reached = np.cumsum((weights * right)[order]) / accepted >= accuracy
     reached |= accepted <= (1 - most) * accepted[-1]
-    last = np.append(np.diff(confidence[order]) != 0, True)  # rows of like confidence share their fate
+    last = np.append(np.diff(confidence[order]) != 0, True)  # rows of equal confidence are treated alike
     good = np.flatnonzero(reached & last)
     if not len(good):
         return float(confidence.max())

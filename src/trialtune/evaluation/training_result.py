@@ -1,4 +1,4 @@
-"""What training a classifier came to, once or by cross-validation."""
+"""The result of training a classifier, once or by cross-validation."""
 
 from typing import Any
 
@@ -7,23 +7,23 @@ from trialtune.results import Result
 
 
 class TrainingRows(Result):
-    """Rows that were trained on, and those kept aside for calibration and thresholds."""
+    """Rows used for training, and those held out for calibration and thresholds."""
 
     train: int
     calibration: int
-    unlabelled: int = 0  # texts that teachers alone gave targets
+    unlabelled: int = 0  # texts whose targets come from teachers only
     outliers: int = 0  # texts that no label fits
 
 
 class MethodScore(Result):
-    """A way of training that was weighed: its scores by cross-validation, or why it was not tried."""
+    """A candidate training method: its scores by cross-validation, or why it was not tried."""
 
-    method: str  # as settings have it
-    reads: str  # what it is trained on, in words
+    method: str  # as in the settings
+    reads: str  # its features, in words
     micro_f1: float | None = None
     macro_f1: float | None = None
     log_loss: float | None = None
-    strength: float | None = None  # of the linear ones: scikit-learn's C
+    strength: float | None = None  # for linear ones: scikit-learn's C
     seconds: float = 0.0
     chosen: bool = False
     left_out: str = ""
@@ -34,7 +34,7 @@ class TrainingResult(Result):
 
     task: str
     method: str = "full"
-    encoder: str  # or what else it stands on
+    encoder: str  # or other features
     adapter: str | None
     teachers: tuple[str, ...]
     max_length: int  # tokens
@@ -42,16 +42,16 @@ class TrainingResult(Result):
     tokens: int  # trained on
     tokens_per_s: float
     seconds: float
-    kept_step: int  # whose weights were kept
+    kept_step: int  # the step of the weights kept
     calibration: Metrics  # on the calibration rows, which chose the thresholds
-    folds: int = 0  # in which all rows were calibration rows; 0: a share was kept aside
-    choice: tuple[MethodScore, ...] = ()  # all that was weighed, the best first
-    notes: tuple[str, ...] = ()  # what is odd about the rows, in words
-    settings: dict[str, Any]  # as JSON: their class lies with the training
+    folds: int = 0  # for out-of-fold calibration; 0: a share was held out
+    choice: tuple[MethodScore, ...] = ()  # all candidates, the best first
+    notes: tuple[str, ...] = ()  # problems with the rows, in words
+    settings: dict[str, Any]  # as JSON: their class belongs to training
 
 
 class Suspects(Result):
-    """Labels of a class that are doubtful: `given` and probably wrong, `missing` and probably right."""
+    """Doubtful labels of a class: `given` but probably wrong, `missing` but probably right."""
 
     given: int
     missing: int

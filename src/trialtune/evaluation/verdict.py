@@ -1,4 +1,4 @@
-"""What a comparison found, in one or two plain sentences."""
+"""A comparison's verdict in one or two sentences."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ _AVERAGES = {"micro_f1": "micro-F1", "macro_f1": "macro-F1"}
 
 
 def verdict(difference: Differences, metric: str = "macro_f1") -> str:
-    """One plain sentence on the `difference` of `compare`, led by `metric` (macro_f1 or micro_f1).
+    """A sentence on the `difference` of `compare`, led by `metric` (macro_f1 or micro_f1).
 
     A difference is measurable when its interval excludes 0 and, where there is one, its Holm-corrected
-    p is below 0.05; a second sentence tells where the two disagree.
+    p is below 0.05; a second sentence says where the two disagree.
     """
     averages = {"micro_f1": difference.micro_f1, "macro_f1": difference.macro_f1}
     measurable = [
@@ -46,7 +46,7 @@ def _told(entry: Difference) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value in words: three decimals, or that it is below the least that these can tell."""
+    """A p-value in words: three decimals, or below the smallest of these."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""The baselines of a comparison: fitted on the classifiers' rows, decided by the classifiers' rule."""
+"""The baselines of a comparison: fitted on the classifiers' rows, with the classifiers' decision rule."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ TITLES = {
 }
 _TFIDF_STRENGTHS, _FROZEN_STRENGTHS = (3.0, 10.0, 30.0, 100.0), (0.001, 0.01, 0.1, 1.0)
 
-# Turns texts into features: fitted on the first (training) texts, then applied to the others.
+# Fits features on the first (training) texts, then applies them to the others.
 _Featurize = Callable[[Sequence[Sequence[str]]], list[Any]]
 
 
@@ -60,7 +60,7 @@ class Baselines:
 
     @property
     def names(self) -> list[str]:
-        """Those this task can have: keyword rules are written for a task or missing."""
+        """Those available for this task: not every task has keyword rules."""
         return [name for name in TITLES if name != "keywords" or self.task.keywords]
 
     def score(self, name: str) -> BaselineMetrics:
@@ -142,5 +142,5 @@ def _tf_idf(texts: Sequence[Sequence[str]]) -> list[Any]:
 
 
 def _weights(rows: pl.DataFrame) -> np.ndarray:
-    """For how many rows each of the training rows stands."""
+    """How many rows each training row represents."""
     return rows["weight"].to_numpy() if "weight" in rows.columns else np.ones(len(rows))

@@ -60,9 +60,9 @@ def compare(
     tell: Callable[[str], None] = tell_person,
     bar: Bar = training_bar,
 ) -> ComparisonResult:
-    """Ask whether an adapter is worth it: the same classifier on the base and on the adapted encoder.
+    """Measure an adapter's effect: the same classifier on the base and on the adapted encoder.
 
-    Finished steps are skipped, so that a killed comparison goes on where it was.
+    Finished steps are skipped, so that a killed comparison resumes where it stopped.
 
     Args:
         task: See `load_task`.
@@ -71,12 +71,12 @@ def compare(
         adapter: The adapter's folder or its Hub id.
         out: The folder of the comparison; `out/comparison/comparison.json` holds the result.
         settings: How each classifier is trained.
-        test: Test rows; a fifth of the rows of `data` is held out without them.
-        labels: A table of `nct_id` and `labels`, instead of the labels that come with the task.
+        test: Test rows; without them a fifth of the rows of `data` is held out.
+        labels: A table of `nct_id` and `labels`, instead of the labels shipped with the task.
         seeds: Each trains two classifiers.
-        drop_overlap: Leave out training rows that are among the test rows, instead of refusing them.
-        tell: Takes lines for a person.
-        bar: Makes progress bars.
+        drop_overlap: Leave out training rows that are among the test rows, instead of raising an error.
+        tell: Called with lines for the user.
+        bar: Creates progress bars.
 
     Returns:
         The scores of every system, differences with intervals, and a verdict in words.
@@ -124,12 +124,12 @@ class System:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One task's comparison: who is compared, on which rows, with which settings.
+    """One task's comparison: the systems, their rows and settings.
 
     `train` and `test` are Parquet files of `nct_id`, `text`, `labels`. Base and adapted get the
-    same rows, head, order, steps and threshold protocol; they differ in the adapter alone. `others`
-    are fine-tuned on the same rows and listed beside them: for example a `control`, adapted by as many
-    steps on older text, so that a gain can be put down to the newer text, or a larger encoder.
+    same rows, head, order, steps and threshold protocol; they differ only in the adapter. `others`
+    are fine-tuned on the same rows and listed with them: for example a `control`, adapted by as many
+    steps on older text, so that a gain can be attributed to the newer text, or a larger encoder.
     """
 
     task: Task
@@ -151,14 +151,14 @@ class Comparison:
 
     @property
     def baselines(self) -> Baselines:
-        """What every classifier must beat, on the rows of the first seed's classifiers."""
+        """The baselines, on the rows of the first seed's classifiers."""
         settings = self.settings.model_copy(update={"seed": self.seeds[0]})
         return Baselines(
             self.task, self.train, self.test, self.encoder, self.adapter, self.out / "baselines", settings
         )
 
     def steps(self, *inputs: Any, bar: Bar) -> list[Step]:
-        """Score baselines, train and score classifiers, compare; `inputs` are the keys of what they read."""
+        """Score baselines, train and score classifiers, compare; `inputs` are the keys of their inputs."""
         baselines = self.baselines
         depends = (*inputs, self.seeds[0], self.settings.calibration_share, self.settings.max_length)
         steps = [
@@ -231,7 +231,7 @@ class Comparison:
         return {"rows": errors.n, "wrong": errors.wrong}
 
     def _slices(self) -> dict[str, tuple[Slice, ...]]:
-        """The first adapted classifier's scores by source and, where a topic gives the sex away, by topic."""
+        """The first adapted classifier's scores by source and, where the topic reveals the sex, by topic."""
         rows = pl.read_parquet(self._scores("adapted", self.seeds[0]) / "predictions.parquet")
         if topic_of := self.task.topic_of:
             rows = rows.with_columns(pl.Series("topic", map(topic_of, rows["text"]), dtype=pl.String))
@@ -284,7 +284,7 @@ class Comparison:
         return comparison
 
     def _rows(self, test: pl.DataFrame) -> ComparedRows:
-        """How many rows there are, and how many of the test rows training has seen."""
+        """The numbers of rows, and of test rows seen in training."""
         trained = TrainingResult.load(self._folder("classifiers", "base", self.seeds[0]) / TRAINING_FILE)
         scored = [Evaluation.load(self._scores(name, seed) / "metrics.json") for name, seed in self._runs]
         read = [mlm_overlap(test, corpus) for corpus in self.corpora]
@@ -301,7 +301,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What one system said of the test rows: [rows, labels] a seed; rules state no probabilities."""
+    """One system's predictions on the test rows: [rows, labels] per seed; rules have no probabilities."""
 
     predicted: list[np.ndarray]
     probabilities: list[np.ndarray] | None

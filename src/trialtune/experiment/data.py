@@ -1,4 +1,4 @@
-"""Where an experiment's files are, in a folder laid out by us or by the user."""
+"""Locates an experiment's files, in a folder written by trialtune or by the user."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +7,13 @@ from trialtune.errors import UsageError
 from trialtune.registry.readers.hub import local_copy
 from trialtune.tasks.task import Task
 
-# The first of these in a folder is its registry; a folder with none of them is read whole.
+# The first of these in a folder is its registry; without any, the whole folder is read.
 _REGISTRY = ("trials.parquet", "snapshot.parquet", "studies.jsonl.gz")
 
 
 @dataclass(frozen=True)
 class TaskFiles:
-    """A task's labelled rows; None where the data do not bring them."""
+    """A task's labelled rows; None where the data have none."""
 
     train: Path | None  # text, labels
     test: Path | None  # text, labels
@@ -30,13 +30,13 @@ class DataFiles:
     """The files of an experiment."""
 
     registry: Path  # anything `trialtune registry import` reads
-    folder: Path | None = None  # where tasks may have files of their own
+    folder: Path | None = None  # where tasks may have their own files
 
     def of(self, task: Task, given: str | None = None) -> TaskFiles:
         """`NAME_train.parquet`, `NAME_dev.parquet`, and `NAME.parquet` with labels by NCT id.
 
         NAME is the task's, with underscores. The labelled rows `given` by the recipe come first; a user's
-        own task may name some itself. Both may lie on the Hub.
+        own task may name some itself. Both may be on the Hub.
         """
         name = task.name.replace("-", "_")
         train, test, labels = (
@@ -49,7 +49,7 @@ class DataFiles:
 
 
 def given_rows(given: str | None, task: str) -> Path | None:
-    """The table of labelled rows that was named for a task, fetched when it lies on the Hub.
+    """The table of labelled rows named for a task, fetched when it is on the Hub.
 
     Raises UsageError when there is no such file, and as `local_copy` does.
     """
@@ -62,9 +62,9 @@ def given_rows(given: str | None, task: str) -> Path | None:
 
 
 def find_data(path: Path) -> DataFiles:
-    """Recognize a snapshot, another registry file, or a folder that holds one and label files.
+    """Recognize a snapshot, another registry file, or a folder with one and label files.
 
-    Raises UsageError when nothing is there.
+    Raises UsageError when the path does not exist.
     """
     if not path.exists():
         raise UsageError(f"data {path}: no such file or folder; give --set data=PATH")

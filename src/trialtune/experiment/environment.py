@@ -1,4 +1,4 @@
-"""What an experiment ran on."""
+"""The software and hardware that an experiment ran on."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ _PACKAGES = ("trialtune", "torch", "transformers", "peft", "accelerate", "polars
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and the packages that decide the numbers."""
+    """Versions of Python and the packages that affect the results."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 

@@ -1,4 +1,4 @@
-"""Texts as vectors: a frozen encoder's mean-pooled states, the plainest use of an encoder."""
+"""Texts as vectors: a frozen encoder's mean-pooled hidden states."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +20,9 @@ _TOKENS_A_BATCH = 4096
 def mean_pooled(
     texts: Sequence[str], encoder: Encoder, adapter: Path | None, *, max_length: int, precision: str = "auto"
 ) -> np.ndarray:
-    """The mean of the encoder's last states over a text's tokens, float32 [texts, hidden].
+    """The mean of the encoder's last hidden states over a text's tokens, float32 [texts, hidden].
 
-    `adapter` is merged in first; texts are cut to `max_length` tokens. Raises the errors of loading.
+    `adapter` is merged in first; texts are truncated to `max_length` tokens. Raises as loading does.
     """
     model, tokenizer = encoder.load(AutoModel), encoder.tokenizer
     model = merge_adapter(model, adapter) if adapter else model

@@ -21,7 +21,7 @@ from trialtune.tasks.task import Task
 
 
 def _check_name(name: str) -> str:
-    """The name is that of a folder and, in the report, stands beside the stages' and systems' own."""
+    """The name becomes a folder's and, in the report, is listed with those of stages and systems."""
     if name in ("base", "adapt", "adapted") or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise ValueError(
             f"{name!r}: choose a name of letters, digits, - and _, not 'base', 'adapt' or 'adapted'"
@@ -32,23 +32,23 @@ def _check_name(name: str) -> str:
 class OtherEncoder(Settings):
     """Another encoder, fine-tuned and scored on the same rows as base and adapted."""
 
-    encoder: str
+    encoder: str = Field(description="a folder, a Hub id or one that comes along: embedded:mpnet-base")
     finetune: FinetuneSettings = FinetuneSettings()
-    seeds: tuple[int, ...] = Field((1,), min_length=1)
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="each trains one classifier")
 
 
 class TaskRecipe(Settings):
     """How a task's classifiers are compared."""
 
-    spec: Path | None = Field(None, description="the .yaml file of a task of your own, beside the recipe's")
+    spec: Path | None = Field(None, description="the .yaml file of your own task, relative to the recipe's")
     data: str | None = Field(
         None,
-        description="labelled rows that are not beside the trials: a table, hf://datasets/OWNER/NAME/FILE",
+        description="labelled rows stored elsewhere: a table, or hf://datasets/OWNER/NAME/FILE",
     )
     finetune: FinetuneSettings = FinetuneSettings()
-    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
+    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1, description="each trains two classifiers")
     others: dict[Annotated[str, AfterValidator(_check_name)], OtherEncoder] = Field(
-        {}, description="larger encoders, say: listed beside base and adapted"
+        {}, description="other encoders, such as larger ones, listed with base and adapted"
     )
     split: SplitSettings = SplitSettings()
     train_sizes: SizeSettings | None = Field(
@@ -59,38 +59,42 @@ class TaskRecipe(Settings):
 class Recipe(Settings):
     """An experiment: data, encoder, training before and after the cut, tasks."""
 
-    name: str
-    description: str = ""
+    name: str = Field(description="of the run, and of its folder runs/NAME")
+    description: str = Field("", description="what `trialtune recipes` says of it")
     data: str | None = Field(None, description="'sample', a snapshot, or a folder of registry files")
     sample: SampleSettings = SampleSettings()
-    encoder: str = "embedded:minilm-l6"
+    encoder: str = Field(
+        "embedded:minilm-l6", description="what all training starts from: a folder or a Hub id"
+    )
     cut: Cut
     corpus: CorpusSettings = CorpusSettings()
     base: AdaptSettings | None = Field(None, description="full MLM on the trials before the cut")
     adapt: AdaptSettings = AdaptSettings()
     variants: dict[Annotated[str, AfterValidator(_check_name)], AdaptSettings] = Field(
-        {}, description="other adaptations, reported beside `adapt`"
+        {}, description="other adaptations, reported with `adapt`"
     )
-    tasks: dict[Annotated[str, AfterValidator(_check_name)], TaskRecipe] = Field(min_length=1)
+    tasks: dict[Annotated[str, AfterValidator(_check_name)], TaskRecipe] = Field(
+        min_length=1, description="stop-reasons, sex, or tasks of your own, which name their `spec`"
+    )
 
     def task(self, name: str) -> Task:
-        """The task called `name`; raises UsageError when there is none, or its file calls it otherwise."""
+        """The task named `name`; raises UsageError when there is none, or its file has another name."""
         spec = self.tasks[name].spec
         task = load_task(spec or name)
         if task.name != name:
             raise UsageError(
-                f"tasks.{name}.spec: {spec} declares the task {task.name!r}; name it so here, too"
+                f"tasks.{name}.spec: {spec} declares the task {task.name!r}; use that name here too"
             )
         return task
 
 
 def _beside(recipe: Path, task: TaskRecipe) -> TaskRecipe:
-    """The task's settings with its file found from the recipe's folder."""
+    """The task's settings with its file resolved against the recipe's folder."""
     return task.model_copy(update={"spec": recipe.parent / task.spec}) if task.spec else task
 
 
 def builtin_recipes() -> dict[str, Path]:
-    """The recipes that come with the package: name -> file."""
+    """The built-in recipes: name -> file."""
     folder = Path(str(resources.files("trialtune.experiment"))) / "recipes"
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
@@ -98,7 +102,7 @@ def builtin_recipes() -> dict[str, Path]:
 def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe by built-in name or path and apply `key=value` overrides.
 
-    Raises UsageError naming the key and the nearest right one.
+    Raises UsageError naming the key and the closest valid one.
     """
     known = builtin_recipes()
     path = known.get(name, Path(name))

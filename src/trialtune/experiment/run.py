@@ -54,16 +54,16 @@ class Experiment:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, tell: Callable[[str], None]) -> RunResult:
-        """Do every step that is not done, telling so a line at a time; returns what `metrics.json` holds."""
+        """Do every step that is not done, reporting each in a line; returns the content of `metrics.json`."""
         write_json(self.out / "recipe.json", self.recipe.model_dump(mode="json"))
         if not (self.out / "metrics.json").is_file():
-            (self.out / "report" / RECORD).unlink(missing_ok=True)  # the report step makes it again
+            (self.out / "report" / RECORD).unlink(missing_ok=True)  # the report step is always repeated
         for step in self.steps():
             self.records[step.name] = step.run(tell)
         return RunResult.load(self.out / "metrics.json")
 
     def steps(self) -> list[Step]:
-        """All steps in order. Nothing is done here but hashing the input files."""
+        """All steps in order. Only hashes the input files."""
         recipe, out = self.recipe, self.out
         listed = local_copy(recipe.cut.ids) if recipe.cut.ids else None
         if listed and not listed.is_file():
@@ -133,19 +133,19 @@ class Experiment:
 
     @property
     def base_encoder(self) -> str:
-        """The encoder that plays the part of the un-adapted one."""
+        """The encoder used as the unadapted one."""
         return str(self.out / "base") if self.recipe.base else self.recipe.encoder
 
     def _files(self) -> DataFiles:
         data = self.recipe.data
-        assert data is not None  # load_recipe has seen to it
+        assert data is not None  # load_recipe ensures it
         return find_data(self.out / "sample" if data == SAMPLE else Path(data))
 
     def _task_files(self, name: str) -> TaskFiles:
         return self._files().of(self.recipe.task(name), self.recipe.tasks[name].data)
 
     def _task_digests(self, name: str) -> list[tuple[str, str]]:
-        """Of the task's own files; those of a sample follow from its settings."""
+        """Hashes of the task's own files; those of a sample follow from its settings."""
         if self.recipe.data == SAMPLE:
             given = given_rows(self.recipe.tasks[name].data, name)
             return _digests([given]) if given else []
@@ -307,7 +307,7 @@ class Experiment:
         return {"report": str(write_report(run, self.out / "report", errors))}
 
     def _data(self, imported: Mapping[str, Any], cut: Mapping[str, Any]) -> RunData:
-        """The trials of the run, from the summaries of the import and of the cut."""
+        """The run's trials, from the summaries of the import and of the cut."""
         facts = {name: value for name, value in {**imported, **cut}.items() if name in RunData.model_fields}
         return RunData.model_validate(facts | {"cut": str(self.recipe.cut)})
 
@@ -319,7 +319,7 @@ def _with_source(compared: Any, source: str) -> ComparisonResult:
 
 
 def _digests(files: Iterable[Path]) -> list[tuple[str, str]]:
-    """(name, SHA-256) of every input file, those inside a folder included."""
+    """(name, SHA-256) of every input file, including those inside a folder."""
     paths = [
         p for path in files for p in (sorted(path.rglob("*")) if path.is_dir() else [path]) if p.is_file()
     ]

@@ -1,10 +1,10 @@
-"""What a comparison over training sizes is told."""
+"""Settings of a comparison over training sizes."""
 
 from pydantic import Field, field_validator
 
 from trialtune.settings import Settings
 
-_FEWEST = 20  # rows: fewer cannot be divided into training and calibration
+_FEWEST = 20  # rows: fewer cannot be split into training and calibration
 
 
 class SizeSettings(Settings):
@@ -15,7 +15,7 @@ class SizeSettings(Settings):
     )
     draws: int = Field(5, ge=1, description="training sets of each size")
     min_steps: int = Field(
-        100, ge=1, description="steps of fine-tuning at the least, so that few rows are read often enough"
+        100, ge=1, description="minimum fine-tuning steps, so that few rows are seen often enough"
     )
     task_adapt_steps: int | None = Field(
         None, ge=1, description="masked-language-model steps on the training texts: one more system"
@@ -26,5 +26,5 @@ class SizeSettings(Settings):
     def _large_enough(cls, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
         for size in sizes:
             if size is not None and size < _FEWEST:
-                raise ValueError(f"{size}: fewer than {_FEWEST} rows cannot be divided for training")
+                raise ValueError(f"{size}: fewer than {_FEWEST} rows cannot be split for training")
         return sizes

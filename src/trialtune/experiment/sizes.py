@@ -1,4 +1,4 @@
-"""At how many labels does an encoder pay? Systems on nested training sets, on the same test rows."""
+"""Learning curves: systems on nested training sets of growing size, on the same test rows."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +59,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class SizedSystem:
-    """A system that is trained at every size."""
+    """A system trained at every size."""
 
     method: Method
     adapter: Path | None = None
@@ -70,8 +70,8 @@ class SizeStudy:
     """One task's comparison over sizes.
 
     `train` and `test` are Parquet files of `nct_id`, `text`, `labels`. A draw is a random order of the
-    training rows; its sets of growing size are nested, and all systems get the same ones. At a fine-tuned
-    system's disposal are the same steps, head, and order of rows.
+    training rows; its sets of growing size are nested, and the same for all systems. Fine-tuned systems
+    share the steps, head, and order of rows.
     """
 
     task: Task
@@ -85,12 +85,12 @@ class SizeStudy:
 
     @property
     def there(self) -> int:
-        """How many training rows there are."""
+        """The number of training rows."""
         return int(pl.scan_parquet(self.train).select(pl.len()).collect().item())
 
     @property
     def rows(self) -> list[int]:
-        """The sizes that there are rows for, smallest first."""
+        """The sizes with enough rows, smallest first."""
         there = self.there
         wanted = {there if size is None else size for size in self.sizes.sizes}
         return sorted(size for size in wanted if size <= there)
@@ -115,7 +115,7 @@ class SizeStudy:
         return self.out / "scores" / f"{name}-{rows}-{draw}"
 
     def _score(self, name: str, rows: int, draw: int, bar: Bar) -> dict[str, float]:
-        """Train a system on the first `rows` of a draw, score it; the classifier itself is not kept."""
+        """Train a system on the first `rows` of a draw, score it; the classifier itself is deleted."""
         system, folder = self.systems[name], self._folder(name, rows, draw)
         train, test = pl.read_parquet(self.train), pl.read_parquet(self.test)
         check_no_overlap(train, test)
@@ -155,14 +155,14 @@ class SizeStudy:
         return result
 
     def _verdict(self, name: str, points: Sequence[SizePoint]) -> str:
-        """A sentence on a system; of the shipped classifier also what it was itself trained on."""
+        """A sentence on a system; for the shipped classifier with its own training texts."""
         sentence, folder = size_verdict(name, TITLES[name], points), shipped_folder(SHIPPED)
         if name != "shipped" or folder is None:
             return sentence
         train = pl.read_parquet(self.train)
         seen = len(drop_seen(train, folder)[1])
-        told = f" It was itself trained on {seen:,} of the {len(train):,} training texts."
-        return sentence + told if seen else sentence
+        trained = f" It was itself trained on {seen:,} of the {len(train):,} training texts."
+        return sentence + trained if seen else sentence
 
     def _point(self, rows: int, gold: np.ndarray) -> SizePoint:
         labels, draws = list(self.task.labels), range(1, self.sizes.draws + 1)
@@ -199,7 +199,7 @@ class SizeStudy:
 
 
 def _key(system: SizedSystem) -> object:
-    """What a system's adapter hangs on; of one that is yet to be made, its steps are among the inputs."""
+    """What a system's adapter depends on; for one yet to be trained, its steps are among the inputs."""
     there = system.adapter is not None and system.adapter.is_dir()
     return folder_digest(system.adapter) if there and system.adapter else system.adapter is None
 
@@ -233,9 +233,9 @@ def compare_sizes(
     tell: Callable[[str], None] = tell_person,
     bar: Bar = training_bar,
 ) -> SizesResult:
-    """Ask at how many labels an encoder pays: every system on nested training sets of growing size.
+    """Measure scores by training size: every system on nested training sets of growing size.
 
-    Finished steps are skipped, so that a killed comparison goes on where it was.
+    Finished steps are skipped, so that a killed comparison resumes where it stopped.
 
     Args:
         task: See `load_task`.
@@ -245,10 +245,10 @@ def compare_sizes(
         adapter: An adapter's folder or its Hub id: the system "adapted".
         sizes: Training sizes, draws of each, and whether to adapt to the task's own texts.
         settings: How weights are trained.
-        test: Test rows; a fifth of the rows of `data` is held out without them.
-        labels: A table of `nct_id` and `labels`, instead of the labels that come with the task.
-        tell: Takes lines for a person.
-        bar: Makes progress bars.
+        test: Test rows; without them a fifth of the rows of `data` is held out.
+        labels: A table of `nct_id` and `labels`, instead of the labels shipped with the task.
+        tell: Called with lines for the user.
+        bar: Creates progress bars.
 
     Returns:
         Scores of every system at every size, differences to the base with intervals, and a sentence each.
@@ -279,7 +279,7 @@ def compare_sizes(
     study = SizeStudy(task, train_file, test_file, opened.name, out, settings, sizes, systems)
     there = study.there
     if not study.rows:
-        raise UsageError(f"--train-sizes: there are {there:,} training rows; ask for fewer")
+        raise UsageError(f"--train-sizes: there are {there:,} training rows; choose smaller sizes")
     if large := [size for size in sizes.sizes if size and size > there]:
         tell(f"there are {there:,} training rows: no sets of {', '.join(f'{size:,}' for size in large)}")
     inputs = (opened.digest, sha256_of(train_file), sha256_of(test_file), task.describe())
@@ -290,7 +290,7 @@ def compare_sizes(
 
 
 def _shipped_fits(test_file: Path, tell: Callable[[str], None]) -> bool:
-    """Whether the shipped classifier can be scored: the few test rows that it has seen are dropped."""
+    """Whether the shipped classifier can be scored: the few test rows seen by it are dropped."""
     folder = shipped_folder(SHIPPED)
     if folder is None:
         return False

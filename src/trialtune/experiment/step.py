@@ -18,7 +18,7 @@ RECORD = "step.json"
 
 @dataclass(frozen=True)
 class Step:
-    """A named piece of work that fills `folder` and returns something JSON-able, or a result's model.
+    """A named unit of work that writes `folder` and returns a JSON-serializable value or result model.
 
     `inputs` is everything the result depends on: settings, and the keys of earlier steps.
     """
@@ -30,11 +30,11 @@ class Step:
 
     @property
     def key(self) -> str:
-        """Equal for equal inputs: the same in every run folder and on every machine."""
+        """The key: equal for equal inputs, in every run folder and on every machine."""
         return fingerprint(__version__, self.name, *self.inputs)
 
     def record(self) -> dict[str, Any] | None:
-        """What an earlier run left of this very step, None when it must be (re)done."""
+        """The record of the same step from an earlier run, None when it must be (re)done."""
         try:
             record: dict[str, Any] = read_json(self.folder / RECORD)
             whole = all((self.folder / name).stat().st_size == size for name, size in record["files"].items())
@@ -51,7 +51,7 @@ class Step:
         started = time.perf_counter()
         (self.folder / RECORD).unlink(missing_ok=True)
         result = self.build()
-        # A classifier's card is written again when the comparison it is part of is done.
+        # A classifier's card is rewritten when its comparison is done.
         files = [file for file in self.folder.rglob("*") if file.is_file() and file.name != CARD_FILE]
         record = {
             "key": self.key,

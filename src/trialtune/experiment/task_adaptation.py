@@ -22,7 +22,7 @@ from trialtune.training.settings import TrainSettings
 class TaskAdaptation:
     """An encoder adapted to a task's own unlabelled texts (TAPT: Gururangan et al., 2020, arXiv:2004.10964).
 
-    `texts` is a Parquet file with a column `text`; the adapter lies in `folder/adapter`.
+    `texts` is a Parquet file with a column `text`; the adapter is written to `folder/adapter`.
     """
 
     texts: Path

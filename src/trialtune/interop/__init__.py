@@ -1,1 +1,1 @@
-"""Functions that other projects' pipelines call, answered by classifiers of this one."""
+"""Functions for other projects' pipelines, backed by trialtune's classifiers."""

@@ -1,6 +1,6 @@
-"""Open Targets' stop reasons, as its pipeline asks for them.
+"""Open Targets' stop reasons, in the form its pipeline uses.
 
-The function here stands in for the one of the same name in `src/pts/pyspark/clinical_report.py` of
+The function here replaces the one of the same name in `src/pts/pyspark/clinical_report.py` of
 https://github.com/opentargets/pts (read at commit 099128b95deee2e7404447516a3854d62fdc28af; since then in
 https://github.com/opentargets/pipeline), which puts the 17 labels of
 https://huggingface.co/opentargets/clinical_trial_stop_reasons into `trialStopReasonCategories`.
@@ -13,9 +13,9 @@ from trialtune.classifier.classifier import Classifier
 from trialtune.errors import UsageError
 from trialtune.tasks.stop_reasons.task import STOP_REASONS
 
-#: The column of Open Targets' clinical reports that holds the answers.
+#: The column of Open Targets' clinical reports that holds the predictions.
 COLUMN = "trialStopReasonCategories"
-#: What a text without any label gets there.
+#: The value for a text without any label.
 UNCATEGORISED = "Uncategorised"
 
 
@@ -33,19 +33,19 @@ def predict_trial_stop_reasons(
     come in the order of the task; the original's come in that of its model.
 
     Args:
-        texts: What the registry says (`why_stopped`).
-        threshold: None: the classifier's own rule, a threshold a label, tuned on labelled rows. A number:
+        texts: Stop reasons as in the registry (`why_stopped`).
+        threshold: None: the classifier's own rule, a tuned threshold per label. A number:
             every label whose calibrated probability reaches it, as the original does. (Its 0.3 is for its
             own model, which is not calibrated.)
-        classifier: An opened classifier, which saves opening it at each call, or what opens one.
-        batch_size: Taken from callers of the original, and without effect: batches are made by length.
+        classifier: An opened classifier, which saves opening it at each call, or its name or folder.
+        batch_size: Accepted for compatibility and ignored: batches are formed by length.
 
     Returns:
-        A list of labels a text, in order, never empty: `["Uncategorised"]` for none, and for an empty text.
+        A list of labels per text, in order, never empty: `["Uncategorised"]` for none, and for an empty text.
 
     Raises:
         DataError: The classifier cannot be opened.
-        UsageError: It is for another task, `threshold` is none, or something other than texts was given.
+        UsageError: It is for another task, `threshold` is invalid, or something other than texts was given.
 
     Example:
         >>> from trialtune.interop.open_targets import COLUMN, predict_trial_stop_reasons
@@ -61,9 +61,9 @@ def predict_trial_stop_reasons(
     if threshold is None:
         found = [list(one.labels or ()) for one in opened.predict(texts)]
     elif not 0 <= threshold <= 1:
-        raise UsageError(f"threshold {threshold!r} is no probability; give a number from 0 to 1, or None")
+        raise UsageError(f"threshold {threshold!r} is not a probability; give a number from 0 to 1, or None")
     else:
-        # Of an empty text every probability is NaN, which reaches nothing.
+        # For an empty text every probability is NaN, which reaches no threshold.
         reached = opened.predict_proba(texts) >= threshold
         found = [[name for name, given in zip(opened.labels, row, strict=True) if given] for row in reached]
     return [labels or [UNCATEGORISED] for labels in found]

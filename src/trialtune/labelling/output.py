@@ -1,4 +1,4 @@
-"""A labelled registry: `labels/part-*.parquet`, a row a trial in the order of NCT ids, and `apply.json`."""
+"""A labelled registry: `labels/part-*.parquet`, one row per trial ordered by NCT id, and `apply.json`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trialtune import __version__
 from trialtune.classifier.crosswalk_columns import with_crosswalks
 from trialtune.classifier.prediction import EVIDENCE, PREDICTION_SCHEMA
 from trialtune.errors import DataError
@@ -22,10 +23,10 @@ from trialtune.registry.groups import kinds_of
 from trialtune.tasks.crosswalk import Crosswalk
 from trialtune.tasks.task import Kind, Task
 
-RECORD = "apply.json"
+RECORD, FORMAT = "apply.json", 1  # another version has another number
 GROUPS = ("year", "phase", "sponsor_class", "country")
 _OF_A_TEXT = ("text", "labels", "probabilities", "needs_review")
-_MEMORY = "512MB"  # what joining and sorting may hold; the rest goes to disk
+_MEMORY = "512MB"  # memory for joining and sorting; the rest spills to disk
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,16 @@ class Labelled:
 
     @classmethod
     def open(cls, folder: Path) -> "Labelled":
-        """Raises DataError when the folder holds no such output, or not all of it."""
+        """Raises DataError when the folder is not such an output, or incomplete."""
         path = folder / RECORD
         if not path.is_file():
-            raise DataError(f"{folder}: holds no output of `trialtune apply` (no {RECORD})")
+            raise DataError(f"{folder}: is not an output of `trialtune apply` (no {RECORD})")
         record = read_json(path)
+        if isinstance(record, dict) and (form := record.get("format")) != FORMAT:
+            raise DataError(
+                f"{path}: was written by another version of trialtune (format {form}; {__version__} reads"
+                f" {FORMAT}); apply into a new folder"
+            )
         try:
             parts = {folder / "labels" / name: rows for name, rows in record["parts"].items()}
             whole = record["classifier"] and all(
@@ -49,11 +55,11 @@ class Labelled:
             )
         except (KeyError, TypeError, AttributeError, OSError, pa.ArrowInvalid) as error:
             raise DataError(
-                f"{folder}: the output is not whole ({error}); apply into a new folder"
+                f"{folder}: the output is incomplete ({error}); apply into a new folder"
             ) from error
         if not whole:
             raise DataError(
-                f"{folder}: its parts do not have the rows {RECORD} counts; apply into a new folder"
+                f"{folder}: its parts do not have the rows listed in {RECORD}; apply into a new folder"
             )
         return cls(folder, record)
 
@@ -64,12 +70,12 @@ class Labelled:
 
     @property
     def crosswalks(self) -> list[str]:
-        """The crosswalks whose columns it has."""
+        """The crosswalks whose columns are included."""
         return [str(one["name"]) for one in self.record.get("crosswalks", [])]
 
     @property
     def evidence(self) -> bool:
-        """Whether it has the words that made each label."""
+        """Whether it has the words behind each label."""
         return bool(self.record.get(EVIDENCE))
 
     @property
@@ -78,7 +84,7 @@ class Labelled:
         return str(self.folder / "labels" / "*.parquet")
 
     def known(self) -> set[int]:
-        """The texts that have scores, as numbers (`int(text_hash, 16)`)."""
+        """The scored texts, as numbers (`int(text_hash, 16)`)."""
         found: set[int] = set()
         for name in self.record["parts"]:
             column = pq.read_table(self.folder / "labels" / name, columns=["text_hash"])["text_hash"]
@@ -88,7 +94,7 @@ class Labelled:
 
 @contextmanager
 def joined(plan: Plan, earlier: Labelled | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the views `trials` (of the plan) and `scores` (a row a text, earlier ones too)."""
+    """A connection with the views `trials` (of the plan) and `scores` (one row per text, any run's)."""
     with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(plan.folder / "spill")}) as db:
         db.execute(f"create view trials as select * from read_parquet({quoted(plan.trials_file)})")
         parts = []
@@ -119,10 +125,10 @@ def write_parts(
 ) -> dict[str, int]:
     """Join trials and scores into `part-*.parquet` of `shard_rows` trials; returns the rows of each.
 
-    `classifier` is the fingerprint that every row bears. The columns of crosswalks follow from those of
-    each row, so that other crosswalks need no text scored again.
+    `classifier` is the fingerprint written in every row. The columns of crosswalks follow from those of
+    each row, so that other crosswalks do not require scoring again.
 
-    The same trials and scores give the same bytes, however the texts were divided. Memory is bounded:
+    The same trials and scores give the same bytes, however the texts were sharded. Memory is bounded:
     DuckDB spills to the plan's folder.
     """
     wanted = [*PREDICTION_SCHEMA, *([EVIDENCE] if plan.evidence else [])]
@@ -146,7 +152,7 @@ def write_parts(
             scored += table.num_rows - table["labels"].null_count
     if scored != plan.labelled:
         raise DataError(
-            f"{plan.folder}: {plan.labelled - scored:,} trials are without scores;"
+            f"{plan.folder}: {plan.labelled - scored:,} trials have no scores;"
             " remove that folder and apply again"
         )
     return counts
@@ -164,7 +170,7 @@ def _with_crosswalks(table: pa.Table, crosswalks: Sequence[Crosswalk], kind: Kin
 
 
 def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
-    """How many trials are new, have another text, the same one, or are gone, against an earlier output."""
+    """How many trials are new, have another text, the same one, or are gone since an earlier output."""
     if earlier is None:
         return {"new": plan.labelled, "changed": 0, "unchanged": 0, "gone": 0}
     query = (
@@ -180,7 +186,7 @@ def count_changes(plan: Plan, earlier: Labelled | None) -> dict[str, int]:
 
 
 def tally(plan: Plan, parts: Path, labels: Sequence[str]) -> dict[str, Any]:
-    """Trials by label, and by each of `GROUPS` with those of each label; how many need review."""
+    """Trials by label, by each of `GROUPS` and by both; how many need review."""
     read = f"read_parquet({quoted(parts / '*.parquet')})"
     both = f"(from {read} where labels is not null) join read_parquet({quoted(plan.trials_file)})"
     with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
@@ -206,7 +212,7 @@ def quoted(path: Path | str) -> str:
 
 
 def _even(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
-    """The reader's rows in tables of exactly `rows`, the last of what is left."""
+    """The reader's rows in tables of exactly `rows`, the last with the remainder."""
     held: list[pa.RecordBatch] = []
     count = 0
     for batch in reader:

@@ -1,4 +1,4 @@
-"""What `apply` has to score: which trial has which text, and every distinct text once."""
+"""The plan of `apply`: which trial has which text, and every distinct text once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -34,12 +34,12 @@ _GROUPED = ("nct_id", "start_date", "phases", "sponsor_class", "countries")
 _TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
 _TEXTS_OF = {field.name for field in SNAPSHOT_SCHEMA if pa.types.is_string(field.type)} | {*LIST_COLUMNS}
 READ_ROWS = 2048
-LARGE = 20_000  # trials: with fewer, starting workers takes longer than what they save
+LARGE = 20_000  # trials: with fewer, starting workers takes longer than they save
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The work of one `apply`, in a folder: `trials.parquet`; `texts.parquet`, a row group a shard."""
+    """The work of one `apply`, in a folder: `trials.parquet`; `texts.parquet`, one row group per shard."""
 
     folder: Path
     key: str
@@ -48,7 +48,7 @@ class Plan:
     distinct: int
     reused: int
     shards: int
-    evidence: bool = False  # whether the words that made each label are found, too
+    evidence: bool = False  # whether to find the words behind each label too
 
     @property
     def labelled(self) -> int:
@@ -57,16 +57,16 @@ class Plan:
 
     @property
     def to_score(self) -> int:
-        """Distinct texts that no earlier output has scores of."""
+        """Distinct texts without scores in an earlier output."""
         return self.distinct - self.reused
 
     @property
     def trials_file(self) -> Path:
-        """A row a trial: nct_id, the groups it counts in, text_hash (null for one without text)."""
+        """One row per trial: nct_id, its groups, text_hash (null for one without text)."""
         return self.folder / "trials.parquet"
 
     def scores_file(self, shard: int) -> Path:
-        """Where the scores of a shard land."""
+        """The file of a shard's scores."""
         return self.folder / f"scores-{shard:05}.parquet"
 
     def missing(self) -> list[int]:
@@ -74,7 +74,7 @@ class Plan:
         return [shard for shard in range(self.shards) if not self.scores_file(shard).is_file()]
 
     def size(self, shard: int) -> int:
-        """How many texts a shard has."""
+        """The number of texts in a shard."""
         return int(pq.read_metadata(self.folder / "texts.parquet").row_group(shard).num_rows)
 
     def texts(self, shard: int) -> pa.Table:
@@ -83,7 +83,7 @@ class Plan:
 
     @classmethod
     def load(cls, folder: Path, key: str) -> "Plan | None":
-        """The plan that a stopped run left in `folder`; None when there is none or it is of other work."""
+        """The plan that a stopped run left in `folder`; None when there is none or it is for other inputs."""
         try:
             plan = cls(folder, **read_json(folder / "plan.json"))
         except (DataError, TypeError):
@@ -104,7 +104,7 @@ def make_plan(
 ) -> Plan:
     """Read `snapshot` once, on all cores when it is large, and write the plan into `folder`.
 
-    `known` holds the texts that need no scoring, as numbers (`int(text_hash, 16)`). Memory: one
+    `known` holds the texts that are already scored, as numbers (`int(text_hash, 16)`). Memory: one
     shard of texts, and some 70 bytes for each distinct one. Raises DataError when the file is not a snapshot,
     has no column of the task, or no trial with such a text.
     """
@@ -140,7 +140,7 @@ def make_plan(
 
 
 class _DistinctTexts:
-    """Takes texts as they come, and writes those that are new in shards."""
+    """Collects texts one by one, and writes the new ones in shards."""
 
     def __init__(self, writer: pq.ParquetWriter, known: set[int], shard_rows: int) -> None:
         self.seen: set[int] = set()
@@ -149,7 +149,7 @@ class _DistinctTexts:
         self._waiting: list[tuple[str, str]] = []
 
     def add(self, text: str) -> str:
-        """Take a text; returns its hash."""
+        """Add a text; returns its hash."""
         name = text_hash(text)
         number = int(name, 16)
         if number in self.seen:
@@ -164,7 +164,7 @@ class _DistinctTexts:
         return name
 
     def flush(self) -> None:
-        """Write what waits as a shard."""
+        """Write the collected texts as a shard."""
         if self._waiting:
             self._writer.write_table(_table(self._waiting, _TEXTS), row_group_size=self._shard_rows)
             self._waiting, self.shards = [], self.shards + 1
@@ -175,18 +175,18 @@ def _fields(task: Task, snapshot: Path) -> list[str]:
     if not fields:
         raise DataError(
             f"{snapshot}: a snapshot has no column {' or '.join(task.fields)}, which the task {task.name}"
-            " reads; label such a table with `trialtune predict --input`"
+            " needs; label such a table with `trialtune predict --input`"
         )
     if other := [name for name in fields if name not in _TEXTS_OF]:
         raise DataError(
-            f"{snapshot}: its column {', '.join(other)}, which the task {task.name} reads, holds no text;"
-            " name columns of text in the task"
+            f"{snapshot}: its column {', '.join(other)}, which the task {task.name} uses, does not hold text;"
+            " name text columns in the task"
         )
     return fields
 
 
 def count_trials(snapshot: Path) -> int:
-    """The trials of a snapshot; DataError when it is none."""
+    """The trials of a snapshot; DataError when it is not one."""
     return int(scan_snapshot(snapshot).select(pl.len()).collect().item())
 
 

@@ -1,4 +1,4 @@
-"""Scoring the shards of a plan, here or on a Ray cluster: the same shards, the same results."""
+"""Scores the shards of a plan, locally or on a Ray cluster, with the same results."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from trialtune.files import atomic_file
 from trialtune.labelling.plan import Plan
 from trialtune.tasks.crosswalk import Crosswalk
 
-Opener = Callable[[], Classifier]  # opens a classifier where it is to run
+Opener = Callable[[], Classifier]  # opens a classifier on the worker
 ENGINES = ("local", "ray")
 
 
@@ -78,7 +78,7 @@ class Scorer:
 def score_shards(
     plan: Plan, opener: Opener, *, engine: str = "local", progress: Callable[[int], None] | None = None
 ) -> None:
-    """Score the shards that are missing; stopped at any moment, a second call goes on.
+    """Score the missing shards; if stopped at any time, a second call resumes.
 
     Raises UsageError as `check_engine` does.
     """
@@ -97,7 +97,7 @@ def score_shards(
 
 
 def check_engine(engine: str) -> None:
-    """Raise UsageError when an engine is unknown or not installed, before the work that leads to it."""
+    """Raise UsageError when an engine is unknown or not installed, before any work is done."""
     if engine not in ENGINES:
         raise UsageError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
     if engine == "ray":
@@ -105,9 +105,9 @@ def check_engine(engine: str) -> None:
 
 
 def _on_ray(plan: Plan, opener: Opener, shards: list[int]) -> Iterator[int]:
-    """Ray Data's `map_batches` over the shard numbers, an actor a node; each writes its own shards.
+    """Ray Data's `map_batches` over the shard numbers, one actor per node; each writes its own shards.
 
-    The classifier and the output must lie where every node sees them.
+    The classifier and the output must be on storage shared by all nodes.
     """
     ray = _ray()
     if not shards:
@@ -121,7 +121,7 @@ def _on_ray(plan: Plan, opener: Opener, shards: list[int]) -> Iterator[int]:
         fn_constructor_args=(opener, plan),
         batch_size=1,
         concurrency=min(len(nodes), len(shards)),
-        num_cpus=max(1, int(min(node["CPU"] for node in nodes)) - 1),  # the rest reads and counts
+        num_cpus=max(1, int(min(node["CPU"] for node in nodes)) - 1),  # one core for the rest
         num_gpus=1 if all(node.get("GPU") for node in nodes) else 0,
     )
     for row in done.iter_rows():

@@ -1,4 +1,4 @@
-"""What labelling a registry came to, as `summary.json` holds it."""
+"""The result of labelling a registry: the content of `summary.json`."""
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ Counts = dict[str, dict[str, int]]
 
 
 class Named(Result):
-    """A classifier or snapshot by its file name, and what tells it from others of that name."""
+    """A classifier or snapshot by its file name, with a fingerprint or checksum."""
 
     name: str
     fingerprint: str | None = None
@@ -18,7 +18,7 @@ class Named(Result):
 
 
 class CrosswalkUsed(Result):
-    """A crosswalk whose columns the labels have beside them."""
+    """A crosswalk whose columns are included."""
 
     name: str
     version: str
@@ -26,13 +26,13 @@ class CrosswalkUsed(Result):
 
 
 class LabelledCounts(Result):
-    """Trials; `labelled` = new + changed + unchanged, against an earlier output."""
+    """Trials; `labelled` = new + changed + unchanged, compared with an earlier output."""
 
     trials: int
     without_text: int
     labelled: int
     distinct_texts: int
-    reused: int  # distinct texts whose scores an earlier output has
+    reused: int  # distinct texts with scores from an earlier output
     scored: int
     new: int
     changed: int
@@ -41,7 +41,7 @@ class LabelledCounts(Result):
 
 
 class LabellingSummary(LabelledCounts):
-    """The counts, by label and by what trials are grouped by too; those are empty for a dry run.
+    """The counts, also by label and by group; the latter are empty for a dry run.
 
     `sponsor_class` is the lead sponsor's; a trial of several countries counts in each.
     """

@@ -1,4 +1,4 @@
-"""Open LoRA adapters in any kind of model of an encoder, those made elsewhere included."""
+"""Opens LoRA adapters in any kind of model on an encoder, including adapters from other tools."""
 
 import logging
 import re
@@ -24,9 +24,9 @@ from trialtune.models.lora import ROOT, TENSOR_FILE
 log = logging.getLogger(__name__)
 
 _MASKED_LM_CLASSES = ("ForMaskedLM", "ForPreTraining")
-# Settings of adapters that are no sum of a layer and two matrices.
+# Settings of adapters that are not the sum of a layer and a product of two matrices.
 _OTHER_KINDS = {
-    "alora_invocation_tokens": "it is activated LoRA, which begins to count at certain tokens of a prompt",
+    "alora_invocation_tokens": "it is activated LoRA, which applies from certain tokens of a prompt on",
     "target_parameters": "it changes parameters outside layers (target_parameters)",
     "layer_replication": "it repeats layers of the encoder (layer_replication)",
     "arrow_config": "it chooses among several adapters (arrow_config)",
@@ -36,9 +36,9 @@ _PICKLE_FILE = "adapter_model.bin"
 
 
 def find_adapter(adapter: Path | str) -> Path:
-    """The folder of an adapter: the one that is named, or of OWNER/NAME of the Hugging Face Hub.
+    """The folder of an adapter: a local one, or that of OWNER/NAME on the Hugging Face Hub.
 
-    Raises DataError as `check_adapter` does, and when the Hub does not give it.
+    Raises DataError as `check_adapter` does, and when it cannot be fetched from the Hub.
     """
     folder = Path(adapter)
     if not folder.is_dir() and is_repository(str(adapter)):
@@ -56,11 +56,11 @@ def check_adapter(folder: Path) -> None:
             "(PEFT's save_pretrained writes one)"
         )
     if missing:
-        raise DataError(f"{folder}: not an adapter folder (no {missing[0]}); make one with `trialtune adapt`")
+        raise DataError(f"{folder}: not an adapter folder (no {missing[0]}); see `trialtune adapt`")
 
 
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """Fold an adapter folder into the model's own weights; raises DataError like `open_adapter`."""
+    """Merge an adapter folder into the model's own weights; raises DataError like `open_adapter`."""
     opened = open_adapter(model, folder)
     _untie(opened.get_base_model())
     merged: PreTrainedModel = opened.merge_and_unload()
@@ -68,9 +68,9 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
 
 def _untie(model: PreTrainedModel) -> None:
-    """Give word embeddings and decoder a matrix each, where an adapter changes one of the two alone.
+    """Untie word embeddings and decoder where an adapter changes only one of them.
 
-    PEFT merges into the matrix that they share, and so into both (huggingface/peft#2018, #2777).
+    PEFT merges into the shared matrix, and so into both (huggingface/peft#2018, #2777).
     """
     pair = (model.get_input_embeddings(), model.get_output_embeddings())
     if not any(isinstance(layer, BaseTunerLayer) for layer in pair):
@@ -79,18 +79,18 @@ def _untie(model: PreTrainedModel) -> None:
         layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer for layer in pair
     )
     if decoder is not None and decoder.weight is words.weight:
-        # All of it: the configuration's one word is for the weight and the bias.
+        # Both: the configuration's flag is for the weight and the bias.
         for name, value in decoder.named_parameters():
             setattr(decoder, name, nn.Parameter(value.detach().clone()))
         model.config.tie_word_embeddings = False
 
 
 def open_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """Put an adapter folder into the encoder of any kind of model, frozen and active; changes `model`.
+    """Insert an adapter folder into the encoder of any kind of model, frozen and active; changes `model`.
 
-    The folder may come from elsewhere: a tensor finds its layer by the layer's path inside the encoder,
-    whatever model it was trained in. Layers of a masked-LM head are opened in masked language models;
-    the task type and all else of its head are left out, with a warning. Raises DataError when the
+    The folder may come from another tool: a tensor is matched to its layer by the path inside the encoder,
+    whatever model it was trained in. Layers of a masked-LM head are loaded in masked language models;
+    the task type and the rest of its head are left out, with a warning. Raises DataError when the
     folder is damaged, does not fit the encoder, or holds more than LoRA layers of the encoder.
     """
     check_adapter(folder)
@@ -114,7 +114,7 @@ def open_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         raise _damaged(folder, reason) from error
     if unpaired := [*loaded.unexpected_keys, *(key for key in loaded.missing_keys if ".lora_" in key)]:
         raise _damaged(folder, f"{unpaired[0]} is in only one of the configuration and the tensors")
-    opened: PeftModel = adapted.eval()  # fresh LoRA layers would drop out
+    opened: PeftModel = adapted.eval()  # new LoRA layers would apply dropout
     return opened
 
 
@@ -136,9 +136,9 @@ def _read(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
             f"{folder / ADAPTER_CONFIG}: {used[0]}; only LoRA, rsLoRA and DoRA adapters of layers can be"
             " opened"
         )
-    # What starts at zero and ends elsewhere: B of a linear layer, A of an embedding.
+    # The matrices initialized to zero: B of a linear layer, A of an embedding.
     if not any(value.any() for name, value in tensors.items() if re.search(r"lora_(B|embedding_A)", name)):
-        raise DataError(f"{folder}: this adapter changes nothing (no LoRA weight but zeros); was it trained?")
+        raise DataError(f"{folder}: this adapter has no effect (all LoRA weights are zero); was it trained?")
     return config, tensors
 
 
@@ -147,7 +147,7 @@ def _check_heads(names: list[str], model: PreTrainedModel, folder: Path) -> None
     parts = {name for name, _ in model.base_model.named_children()}
     if inner := [name for name in names if parts & set(name.split("."))]:
         raise DataError(
-            f"{folder}: {inner[0]} belongs to the encoder and is no LoRA tensor; merge this adapter with "
+            f"{folder}: {inner[0]} belongs to the encoder and is not a LoRA tensor; merge this adapter with "
             "PEFT and give the merged folder as the encoder"
         )
 
@@ -155,7 +155,7 @@ def _check_heads(names: list[str], model: PreTrainedModel, folder: Path) -> None
 def _find_layers(
     lora: Mapping[str, torch.Tensor], config: LoraConfig, model: PreTrainedModel, folder: Path
 ) -> dict[str, str]:
-    """From each tensor's name to the path of its layer in `model`; without those of a head it has not."""
+    """From each tensor's name to the path of its layer in `model`; without those of a head it lacks."""
     prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
     inside = {name for name, _ in model.base_model.named_modules()}
     heads = {name for name, _ in model.named_modules()} if _heads_agree(config, model) else set()
@@ -177,13 +177,13 @@ def _find_layers(
 
 def _unplaced(name: str, model: PreTrainedModel, folder: Path) -> DataError:
     return DataError(
-        f"{folder}: {name} finds no layer in this {model.config.model_type!r} encoder; "
+        f"{folder}: {name} matches no layer in this {model.config.model_type!r} encoder; "
         "was the adapter made for another one?"
     )
 
 
 def _heads_agree(config: LoraConfig, model: PreTrainedModel) -> bool:
-    """Whether both have a masked-LM head: a classifier's may have parts of the same names."""
+    """Whether both have a masked-LM head: a classifier's may have layers of the same names."""
     made_in = (config.auto_mapping or {}).get("base_model_class", "")
     if config.task_type or (made_in and not made_in.endswith(_MASKED_LM_CLASSES)):
         return False
@@ -191,7 +191,7 @@ def _heads_agree(config: LoraConfig, model: PreTrainedModel) -> bool:
 
 
 def _is_of_head(path: str, model: PreTrainedModel) -> bool:
-    """Whether a layer's path is that of a head, or of a pooler, which not every model of a family has."""
+    """Whether a layer's path is that of a head, or of a pooler, which not every model has."""
     steps = set(path.split("."))
     if "pooler" in steps:
         return True
@@ -204,27 +204,27 @@ def _layer_of(tensor: str) -> str:
 
 
 def _check_covers(config: LoraConfig, places: set[str], model: PreTrainedModel, folder: Path) -> None:
-    """An adapter of a smaller encoder would fit the lower blocks only, without an error of PEFT's."""
+    """An adapter of a smaller encoder would fit only the lower blocks, without an error from PEFT."""
     linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
     for name in linear:
         if BLOCK.search(name) and name not in places and check_target_module_exists(config, name):
-            raise _damaged(folder, f"it holds nothing for {name}")
+            raise _damaged(folder, f"it has no tensors for {name}")
 
 
 def _rename(
     lora: Mapping[str, torch.Tensor], places: Mapping[str, str], folder: Path
 ) -> dict[str, torch.Tensor]:
-    """The tensors under the names they have in the model; `save_adapter` stores each under two."""
+    """The tensors under their names in the model; `save_adapter` stores each under two."""
     fitted: dict[str, torch.Tensor] = {}
     for name, value in lora.items():
         target = f"{ROOT}{places[name]}.lora_{name.partition('.lora_')[2]}"
         if not torch.equal(fitted.setdefault(target, value), value):
-            raise _damaged(folder, f"{name} is there twice, with different values")
+            raise _damaged(folder, f"{name} occurs twice, with different values")
     return fitted
 
 
 def _fit_config(config: LoraConfig, places: Mapping[str, str]) -> LoraConfig:
-    """The adapter's configuration for exactly the layers it has, tied to no task and no head."""
+    """The adapter's configuration for exactly the layers it has, without task type or head."""
     return replace(
         config,
         task_type=None,

@@ -1,4 +1,4 @@
-"""Where in an encoder a layer stands, by its name."""
+"""Parses the position of a layer in an encoder from its name."""
 
 import re
 

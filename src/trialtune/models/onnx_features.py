@@ -1,4 +1,4 @@
-"""Graphs of features: what a frozen classifier's layers, or its word pieces, make of a text."""
+"""ONNX graphs of features: a frozen classifier's hidden states, or TF-IDF of its word pieces."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,32 +17,32 @@ _TINY = 1e-12  # keeps the length of a row of zeros above 0
 
 
 class FeatureGraph:
-    """A graph under construction, from `INPUTS` to features; `source` gives the layers, if there are any."""
+    """A graph under construction, from `INPUTS` to features; `source` has the layers, if any."""
 
     def __init__(self, source: Path | None) -> None:
-        """Raises DataError when the graph in `source` has not the layers of BERT's family."""
+        """Raises DataError when the graph in `source` does not have BERT's layers."""
         self._model = onnx.load(source) if source else _empty()
         self._parts: list[str] = []
         self.width = 0
         self._states: list[str] = []
         if source:
             normalised = [node for node in self._graph.node if node.op_type == "LayerNormalization"]
-            # One behind the embeddings, and two a layer: behind its attention, and at its end.
+            # One after the embeddings, and two per layer: after its attention, and at its end.
             if len(normalised) < 3 or len(normalised) % 2 == 0:
                 raise DataError(
-                    f"{source}: its {len(normalised)} normalisations are not one and two a layer, as in"
-                    " BERT; give a classifier of that family"
+                    f"{source}: its {len(normalised)} normalisations are not one plus two per layer, as in"
+                    " BERT; use a BERT classifier"
                 )
             self._states = [node.output[0] for node in normalised[::2]]
             self._hidden = _size(self._graph, normalised[-1].input[1])
 
     @property
     def depth(self) -> int:
-        """How many layers there are; states are counted from 0, behind the embeddings, to this."""
+        """The number of layers; hidden states are numbered from 0, the embeddings, to this."""
         return len(self._states) - 1
 
     def add_states(self, layers: Sequence[int]) -> None:
-        """The states behind `layers`, each averaged over a text's tokens [batch, hidden]."""
+        """The hidden states after `layers`, each averaged over a text's tokens [batch, hidden]."""
         self._node("Constant", [], "mean.middle", value_ints=[1])
         self._node("Cast", [INPUTS[1]], "mean.mask", to=TensorProto.FLOAT)
         self._node("Unsqueeze", ["mean.mask", "mean.middle"], "mean.row")
@@ -56,7 +56,7 @@ class FeatureGraph:
             self.width += self._hidden
 
     def add_pieces(self, weights: PieceWeights) -> None:
-        """TF-IDF of word pieces [batch, n-grams], as `PieceWeights.transform` gives it.
+        """TF-IDF of word pieces [batch, n-grams], as `PieceWeights.transform` returns it.
 
         Padding must be in none of the n-grams.
         """
@@ -92,7 +92,7 @@ class FeatureGraph:
         self.width += len(weights.ngrams)
 
     def features(self) -> ModelProto:
-        """The graph that gives `FEATURES` [batch, width]: all that was added, side by side."""
+        """The graph that outputs `FEATURES` [batch, width]: all features added, concatenated."""
         model = self._joined()
         _give(model, FEATURES, self.width)
         return _without_unused(model)
@@ -102,7 +102,7 @@ class FeatureGraph:
         model = self._joined()
         held = {"head.weight": weights.astype(np.float32), "head.bias": bias.astype(np.float32)}
         model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
-        for node in model.graph.node:  # the name that the logits are to have is taken by the old ones
+        for node in model.graph.node:  # the name of the logits is taken by the old ones
             node.output[:] = [f"{name}.before" if name == OUTPUT else name for name in node.output]
         model.graph.node.append(helper.make_node("Gemm", [FEATURES, *held], [OUTPUT]))
         _give(model, OUTPUT, len(bias))
@@ -133,7 +133,7 @@ def _empty() -> ModelProto:
 
 
 def _size(graph: GraphProto, name: str) -> int:
-    """Of a vector of weights; of several that are equal the exporter keeps one."""
+    """Of a vector of weights; the exporter merges equal ones."""
     same = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
     while name in same:
         name = same[name]
@@ -141,17 +141,17 @@ def _size(graph: GraphProto, name: str) -> int:
 
 
 def _give(model: ModelProto, name: str, width: int) -> None:
-    """Make `name` [batch, width] the one thing that the graph gives."""
+    """Make `name` [batch, width] the only output of the graph."""
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]))
 
 
 def _without_unused(model: ModelProto) -> ModelProto:
-    """The graph without what nothing reads any more."""
+    """The graph without unused nodes and constants."""
     graph = model.graph
     wanted = {one.name for one in graph.output}
     kept: list[NodeProto] = []
-    for node in reversed(graph.node):  # a graph's nodes stand in the order of their computation
+    for node in reversed(graph.node):  # a graph's nodes are in topological order
         if wanted & {*node.output}:
             wanted |= {*node.input}
             kept.append(node)

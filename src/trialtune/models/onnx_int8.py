@@ -8,25 +8,25 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 _LIMIT = 127  # of a signed 8-bit integer
-# Of weights that are multiplied: processors without VNNI add two products in 16 bits, which saturate beyond.
+# For weights in products: processors without VNNI add two products in 16 bits, which saturate beyond this.
 # https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html (U8S8)
 _WEIGHT_LIMIT = 63
-_ZERO = 128  # stands for 0 among activations, which the kernels want unsigned
-_VOCABULARY = 2_000  # rows from which on a table of embeddings is worth it
+_ZERO = 128  # the zero point of activations, which the kernels need unsigned
+_VOCABULARY = 2_000  # minimum rows of an embedding table to quantise
 _TINY = 1e-12  # keeps the scale of a row of zeros above 0
 _MICROSOFT = "com.microsoft"  # onnxruntime's own operators
 
 
 def quantize(source: Path, target: Path) -> int:
-    """Write the graph `source` with its linear layers in int8; returns how many those are.
+    """Write the graph `source` with its linear layers in int8; returns their number.
 
-    Weights get a scale for each output channel, once; activations one for each token, as they come
+    Weights get a static scale per output channel; activations a dynamic one per token
     (token-wise dynamic quantisation: Yao et al., 2022, arXiv:2206.01861). Of the embeddings, the
-    vocabulary's are stored in int8 with a scale a word piece; attention products, normalisation and
+    vocabulary's are stored in int8 with a scale per word piece; attention products, normalisation and
     the layers on the pooled text stay in fp32.
 
     onnxruntime's `quantize_dynamic` has one scale for all activations of a batch. It is as fast, but
-    a text's answer then depends on its neighbours, and is two to four times as far from fp32's
+    a text's logits then depend on the rest of the batch, and are two to four times as far from fp32's
     (`benchmarks/int8.py`).
     """
     graph = _Graph(onnx.load(source))
@@ -45,7 +45,7 @@ def quantize(source: Path, target: Path) -> int:
 
 
 class _Graph:
-    """A graph under change. Names of its new values end in what they hold."""
+    """A graph being rewritten. Names of its new values end in their role."""
 
     def __init__(self, model: ModelProto) -> None:
         self.model, self.replaced = model, 0
@@ -90,7 +90,7 @@ class _Graph:
         self._add("Mul", [f"{y}.rows", f"{y}.rows.scale"], y)
 
     def finish(self) -> None:
-        """Put the new constants in the place of the weights that nothing reads any more."""
+        """Replace unused weights by the new constants."""
         held = self.model.graph.initializer
         read = {name for node in self.model.graph.node for name in node.input}
         kept = [one for one in held if one.name in read]
@@ -101,7 +101,7 @@ class _Graph:
             self.model.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
 
     def _quantise_rows(self, x: str, inputs: int) -> None:
-        """x as rows of 8-bit integers with a scale each; once, however many layers read it."""
+        """x as rows of 8-bit integers with a scale each; once, however many layers use it."""
         if x in self._quantised:
             return
         self._quantised.add(x)
@@ -117,7 +117,7 @@ class _Graph:
         zeros = numpy_helper.from_array(np.array([_ZERO], dtype=np.uint8))
         self._add("ConstantOfShape", [f"{x}.count"], f"{x}.zeros", value=zeros)
         self._add("QuantizeLinear", [f"{x}.rows", f"{x}.scales", f"{x}.zeros"], f"{x}.int8", axis=0)
-        # An end below 0 is counted from the last: all sizes but that of the inputs.
+        # A negative end counts from the last: all dimensions but that of the inputs.
         self._add("Shape", [x], f"{x}.leading", end=-1)
 
     def _constant(self, name: str, value: np.ndarray | np.generic) -> str:

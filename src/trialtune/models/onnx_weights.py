@@ -1,4 +1,4 @@
-"""The weights of a classifier's graph by the names that `transformers` gives them, 8-bit ones made floats."""
+"""The weights of a classifier's graph by their `transformers` names, 8-bit ones as floats."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ _PREFIX = "model."  # of the module that the graph was traced from
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The weights, float32, of a graph that `write_graph` or `quantize` wrote of a BERT classifier.
+    """The weights, float32, of a graph that `write_graph` or `quantize` wrote for a BERT classifier.
 
-    Weights in 8 bits come back as they are computed with: within half a step, 1/126 of the largest of a
-    channel, of the original. The exporter names a linear layer's bias and not its weight, which is found
-    by the bias that is added behind it.
+    Weights in 8 bits are dequantised as in computation: within half a step, 1/126 of the largest of a
+    channel, of the original. The exporter names a linear layer's bias but not its weight, which is found
+    by the bias added after it.
     """
     graph = onnx.load(path).graph
     held = {one.name: numpy_helper.to_array(one) for one in graph.initializer}

@@ -1,4 +1,4 @@
-"""Rows of token ids as a rectangle."""
+"""Pads rows of token ids to equal length."""
 
 from collections.abc import Sequence
 

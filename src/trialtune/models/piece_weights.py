@@ -1,4 +1,4 @@
-"""TF-IDF of word pieces: texts as the tokenizer reads them, weighted as scikit-learn does it."""
+"""TF-IDF of word pieces: texts as token ids, weighted as in scikit-learn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Gram = tuple[int, ...]
 
 @dataclass(frozen=True)
 class PieceWeights:
-    """The n-grams of word pieces that count, and their weights; `fit` learns them."""
+    """The n-grams of word pieces in the vocabulary, and their weights; `fit` learns them."""
 
     ngrams: tuple[Gram, ...]  # short ones first
     idf: np.ndarray  # [n-grams]
@@ -21,7 +21,7 @@ class PieceWeights:
 
     @classmethod
     def fit(cls, rows: Sequence[Sequence[int]], *, longest: int) -> "PieceWeights":
-        """Learn from token ids: single pieces, all of them, or n-grams that stand in two rows at least.
+        """Learn from token ids: all single pieces, or n-grams that occur in at least two rows.
 
         With the 17,000 pieces of the shipped tokenizer, single ones did as well on 330 stop reasons as words,
         word pairs and characters together.
@@ -31,7 +31,7 @@ class PieceWeights:
         )
         vectorizer = TfidfVectorizer(
             analyzer=lambda row: _grams(row, longest),
-            lowercase=False,  # else it looks for capitals in the vocabulary, which is none of strings
+            lowercase=False,  # otherwise it looks for capitals in the vocabulary, which has no strings
             sublinear_tf=True,
             dtype=np.float32,
             vocabulary=grams,

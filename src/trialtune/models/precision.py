@@ -1,4 +1,4 @@
-"""The arithmetic that a device computes in."""
+"""The floating-point precision for a device."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from trialtune.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-_OF_TYPES = ("BFloat16", "bfloat16", "dtype", "Half")  # what torch's complaints about types speak of
+_OF_TYPES = ("BFloat16", "bfloat16", "dtype", "Half")  # words in torch's errors about types
 
 
 def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
@@ -29,19 +29,19 @@ def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 class AutocastModel:
-    """A model that scores in a precision; with "auto" in fp32 where its code does not stand bf16."""
+    """A model that scores in a precision; with "auto" in fp32 where its code does not support bf16."""
 
     def __init__(self, model: PreTrainedModel, precision: str) -> None:
         self._model, self._type = model.eval(), autocast_type(precision, model.device)
         self._may_fall_back = precision == "auto"
 
     def cached(self) -> AbstractContextManager[Any]:
-        """Around many calls: weights are cast once for all of them."""
+        """A context for many calls: weights are cast only once."""
         return torch.autocast(self._model.device.type, dtype=self._type, enabled=self._type is not None)
 
     @torch.inference_mode()
     def __call__(self, **inputs: torch.Tensor) -> Any:
-        """What the model gives; raises UsageError when it cannot be computed in bf16, which was asked for."""
+        """The model's output; raises UsageError when bf16 was requested and is not supported."""
         family = self._model.config.model_type
         try:
             with self.cached(), types_explained(family):
@@ -49,19 +49,19 @@ class AutocastModel:
         except UsageError:
             if not self._may_fall_back:
                 raise
-        log.warning("%r models cannot be computed in bf16; they are in fp32", family)
+        log.warning("%r models do not support bf16; using fp32", family)
         self._type = None
         return self(**inputs)
 
 
 @contextmanager
 def types_explained(family: str) -> Iterator[None]:
-    """Say in words that a family's code does not stand autocast, as DeBERTa's and BigBird's."""
+    """Explain that an architecture's code does not support autocast, as DeBERTa's and BigBird's."""
     try:
         yield
     except RuntimeError as error:
         if not any(word in str(error) for word in _OF_TYPES):
             raise
         raise UsageError(
-            f"{family!r} models cannot be computed in bf16 ({str(error).splitlines()[0]}); use precision fp32"
+            f"{family!r} models do not support bf16 ({str(error).splitlines()[0]}); use precision fp32"
         ) from error

@@ -1,4 +1,4 @@
-"""What an adapter and a smaller encoder are told."""
+"""Settings of an adapter and of a smaller encoder."""
 
 from pydantic import Field
 
@@ -9,13 +9,13 @@ class LoraSettings(Settings):
     """Shape of the adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685), as PEFT names it."""
 
     r: int = Field(8, ge=1, description="Rank.")
-    lora_alpha: int = Field(16, ge=1, description="The adapter counts lora_alpha / r times.")
+    lora_alpha: int = Field(16, ge=1, description="The adapter is scaled by lora_alpha / r.")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in the adapter.")
     target_modules: tuple[str, ...] = Field(
         ("all-linear",), min_length=1, description="Layer names, separated by commas, or all-linear."
     )
     use_rslora: bool = Field(
-        False, description="The adapter counts lora_alpha / sqrt(r) times (https://arxiv.org/abs/2312.03732)."
+        False, description="Scale the adapter by lora_alpha / sqrt(r) (https://arxiv.org/abs/2312.03732)."
     )
     use_dora: bool = Field(
         False, description="Weight-decomposed LoRA, DoRA (https://arxiv.org/abs/2402.09353)."
@@ -23,11 +23,11 @@ class LoraSettings(Settings):
 
 
 class ShrinkSettings(Settings):
-    """What is kept of an encoder that is cut down."""
+    """The parts of an encoder to keep."""
 
-    layers: tuple[int, ...] = Field((), description="Layers kept, from 0; all if not given.")
+    layers: tuple[int, ...] = Field((), description="Layers to keep, numbered from 0; default all.")
     intermediate_size: int | None = Field(
         None,
         ge=8,
-        description="Width of the feed-forward halves: the neurons with the greatest weights stay.",
+        description="Width of the feed-forward layers: the neurons with the greatest weights are kept.",
     )

@@ -1,4 +1,4 @@
-"""A smaller encoder cut out of a larger one: fewer layers, narrower ones, a smaller vocabulary."""
+"""Prunes an encoder: fewer layers, narrower ones, a smaller vocabulary."""
 
 import copy
 import json
@@ -20,14 +20,14 @@ from trialtune.models.blocks import BLOCK
 from trialtune.models.encoders import Encoder
 from trialtune.models.settings import ShrinkSettings
 
-_INNER, _OUTER = "intermediate.dense", "output.dense"  # a layer's feed-forward half, in BERT's naming
+_INNER, _OUTER = "intermediate.dense", "output.dense"  # a layer's feed-forward part, in BERT's naming
 _WORDS = "embeddings.word_embeddings.weight"
 _SETTINGS_KEPT = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True)
 class Shrunk:
-    """What `shrink` made: word pieces and parameters, before and after."""
+    """The result of `shrink`: word pieces and parameters, before and after."""
 
     vocabulary: tuple[int, int]
     parameters: tuple[int, int]
@@ -40,12 +40,12 @@ def shrink(
     settings: ShrinkSettings | None = None,
     texts: Iterable[str] | None = None,
 ) -> Shrunk:
-    """Write a smaller encoder to the folder `out`: a start for distillation, not yet any good.
+    """Write a smaller encoder to the folder `out`: a student to be trained by distillation.
 
     Layers are copied whole (as in DistilBERT: Sanh et al., 2019, arXiv:1910.01108). Of the word
-    pieces those stay that `texts` use, and all of one letter, so that any word can still be written.
+    pieces, those used by `texts` and all single characters are kept, so that any word can still be tokenised.
 
-    Raises UsageError for a layer that is not there, and for a family or tokeniser that cannot be cut.
+    Raises UsageError for a layer that does not exist, and for an unsupported architecture or tokeniser.
     """
     encoder, settings = Encoder.open(encoder), settings or ShrinkSettings()
     check_replaceable(out)
@@ -76,12 +76,12 @@ def shrink(
 def _keep_layers(
     tensors: dict[str, torch.Tensor], layers: tuple[int, ...], config: PretrainedConfig
 ) -> dict[str, torch.Tensor]:
-    """The tensors of some layers, numbered anew, and all that is in none."""
+    """The tensors of some layers, renumbered, and those outside the layers."""
     held = {int(match[1]) for name in tensors if (match := BLOCK.search(name))}
     if len(held) != config.num_hidden_layers or not set(layers) <= held:
         raise UsageError(
             f"layers {', '.join(map(str, layers))}: the {config.model_type!r} encoder has"
-            f" {len(held)} of its own, numbered from 0"
+            f" {len(held)}, numbered from 0"
         )
     place = {layer: number for number, layer in enumerate(layers)}
     kept = {}
@@ -98,12 +98,12 @@ def _keep_layers(
 def _narrow(
     tensors: dict[str, torch.Tensor], width: int, config: PretrainedConfig
 ) -> dict[str, torch.Tensor]:
-    """Feed-forward halves of `width` neurons each: those whose weights in and out are greatest together."""
+    """Feed-forward layers of `width` neurons each: those with the greatest input and output weights."""
     first = [name for name in tensors if name.endswith(f"{_INNER}.weight")]
     if not first or width > config.intermediate_size:
         raise UsageError(
             f"intermediate_size {width}: the {config.model_type!r} encoder's is"
-            f" {config.intermediate_size}, and only BERT's kind of layer can be cut"
+            f" {config.intermediate_size}, and only BERT layers can be pruned"
         )
     kept = dict(tensors)
     for name in first:
@@ -122,7 +122,7 @@ def _keep_pieces(tokenizer: Tokenizer, texts: Iterable[str], name: str) -> tuple
     """The tokenizer with the word pieces that `texts` use, and the old ids of those kept, in order."""
     described: dict[str, Any] = json.loads(tokenizer.to_str())
     if not isinstance(tokenizer.model, WordPiece):
-        raise UsageError(f"encoder {name!r}: only vocabularies of word pieces can be cut; give no texts")
+        raise UsageError(f"encoder {name!r}: only WordPiece vocabularies can be pruned; give no texts")
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     used = {piece for encoding in encodings for piece in encoding.ids}
     vocabulary: dict[str, int] = described["model"]["vocab"]
@@ -142,10 +142,10 @@ def _keep_pieces(tokenizer: Tokenizer, texts: Iterable[str], name: str) -> tuple
 
 
 def _renumber_template(processor: dict[str, Any], number: dict[int, int]) -> None:
-    """Give the special tokens that are set around a text their new ids."""
+    """Give the special tokens added around a text their new ids."""
     for token in processor.get("special_tokens", {}).values():
         token["ids"] = [number[old] for old in token["ids"]]
-    for side in ("sep", "cls"):  # of BERT's and RoBERTa's own processors
+    for side in ("sep", "cls"):  # of BERT's and RoBERTa's post-processors
         if isinstance(processor.get(side), list):
             processor[side][1] = number[processor[side][1]]
 

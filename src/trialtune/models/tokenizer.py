@@ -1,4 +1,4 @@
-"""The tokenizer of a model's folder, as its files have it."""
+"""Loads the tokenizer of a model's folder exactly as in its files."""
 
 import logging
 from importlib.util import find_spec
@@ -20,26 +20,26 @@ _VOCABULARIES = (_FILE, "vocab.txt", "vocab.json", *_PIECES)
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The fast tokenizer of a folder, which reads a literal [MASK] or [SEP] in a text as text.
+    """The fast tokenizer of a folder, which treats a literal [MASK] or [SEP] in a text as text.
 
-    Raises DataError when there is none, or none with tokens for masks and padding, UsageError when
+    Raises DataError when there is none, or it lacks a mask or padding token, UsageError when
     it needs a package that is not installed.
     """
     held = [name for name in _VOCABULARIES if (folder / name).is_file()]
     if not held:
-        # transformers would make up a tokenizer that knows no word.
+        # transformers would create a tokenizer without a vocabulary.
         raise DataError(f"{folder}: has no tokeniser ({_FILE}); copy it from where the model came from")
     if held[0] in _PIECES and not (find_spec("sentencepiece") and find_spec("google.protobuf")):
-        # transformers would take the file for one of another kind.
+        # transformers would mistake the file for another format.
         raise UsageError(
             f"{folder / held[0]}: to read this tokeniser, pip install sentencepiece protobuf; or give the"
-            f" {_FILE} that some other tool made of it"
+            f" {_FILE} converted from it"
         )
     try:
         found: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, split_special_tokens=True
         )
-    # The library of tokenizers raises nothing narrower for a file that it cannot read.
+    # The tokenizers library raises no narrower class for an unreadable file.
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
@@ -57,9 +57,9 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def _restore_charsmap(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Put back sentencepiece's normaliser where transformers' class of tokenizer leaves it out.
+    """Restore sentencepiece's normaliser where transformers' tokenizer class drops it.
 
-    Its DebertaV2Tokenizer (5.23) does: kg/m², 10⁹/L and ½ then have unknown tokens.
+    DebertaV2Tokenizer (5.23) does: kg/m², 10⁹/L and ½ then become unknown tokens.
     """
     backend = tokenizer.backend_tokenizer
     if not isinstance(backend.model, Unigram) or _has_charsmap(backend.normalizer):
@@ -75,7 +75,7 @@ def _restore_charsmap(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     else:
         return
     log.warning(
-        "%s: %s of transformers leaves out the normaliser in its files (kg/m² is kg/m2); it is put back",
+        "%s: %s of transformers drops the normaliser in its files (kg/m² becomes kg/m2); it is restored",
         folder,
         type(tokenizer).__name__,
     )

@@ -1,4 +1,4 @@
-"""What a snapshot holds: how many trials of which kind, which fields are filled, how long the texts are."""
+"""Summarizes a snapshot: trials by group, coverage of fields, lengths of texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ GROUPS = ("status", "phase", "year", "sex", "study_type", "sponsor_class", "coun
 
 @dataclass(frozen=True)
 class TextSize:
-    """Characters of a text field over the trials that have it."""
+    """Lengths of a text field in characters, over the trials that have it."""
 
     median: int
     p95: int
@@ -30,7 +30,7 @@ class Description:
 
     `groups` counts trials by status, phase, start year, sex, study type, class of the lead sponsor and
     country; a trial of several countries counts in each. `coverage` counts the trials whose field is
-    filled; `text_sizes` has every text field that is filled at all, lists joined.
+    filled; `text_sizes` has every text field that any trial fills, lists joined.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Description:
 
 
 def describe_snapshot(path: Path) -> Description:
-    """Count what a snapshot holds, column by column in bounded memory.
+    """Summarize a snapshot, column by column in bounded memory.
 
     Raises DataError when the file is not a snapshot.
     """
@@ -70,7 +70,7 @@ def describe_snapshot(path: Path) -> Description:
             groups[name] = dict(connection.execute(counts_of).fetchall())
         sizes = {}
         for field in TEXT_FIELDS:
-            # One field at a time keeps little in memory.
+            # One field at a time, to limit memory.
             lengths = f"select {_length(SNAPSHOT_SCHEMA.field(field))} as n from trials"
             quantiles = f"select quantile_disc(n, [0.5, 0.95, 1]) from ({lengths}) where n > 0"
             size = connection.execute(quantiles).fetchall()[0][0]
@@ -91,7 +91,7 @@ def describe_snapshot(path: Path) -> Description:
 
 
 def _filled(field: pa.Field) -> str:
-    """SQL that is true where a field says something; false and 0 do."""
+    """SQL that is true where a field has a value, including false and 0."""
     measured = pa.types.is_string(field.type) or pa.types.is_list(field.type)
     return f"len({field.name}) > 0" if measured else f"{field.name} is not null"
 

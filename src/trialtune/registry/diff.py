@@ -1,4 +1,4 @@
-"""What is new, changed or gone between a snapshot and a base: another snapshot, or a list of NCT ids."""
+"""New, changed and removed trials between a snapshot and a base: another snapshot, or a list of NCT ids."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from trialtune.registry.record.schema import CONTENT_FIELDS, NOT_HASHED, SNAPSHO
 from trialtune.registry.snapshot.filter import picked_rows, picked_writer
 from trialtune.registry.snapshot.read import removed_trials, scan_snapshot, snapshot_file, snapshot_origin
 
-#: What counts are taken by; trials that say nothing count under NOT_GIVEN.
+#: Groups of the counts; trials without a value count under NOT_GIVEN.
 GROUPS = ("year", "phase", "status", "sponsor_class", "country")
 KINDS = ("new", "changed", "removed")
 
@@ -36,10 +36,10 @@ Mask = npt.NDArray[np.bool_]
 class DiffSummary:
     """Numbers of trials: total = new + changed + unchanged, base = removed + changed + unchanged.
 
-    `changed` is None against an id list, which cannot tell. `groups` counts the kinds of change by start
+    `changed` is None against an id list. `groups` counts the kinds of change by start
     year, phase, status, class of the lead sponsor and country (a trial of several countries counts in
-    each), `changed_fields` how often each field changed (most often first); `merged` says into which
-    trial a removed one went, as far as NEW knows; `bad_ids` are entries of an id list that were not NCT
+    each), `changed_fields` how often each field changed (most often first); `merged` maps a removed
+    trial to the one it was merged into, if in NEW; `bad_ids` are entries of an id list that were not NCT
     ids, with their reasons in base.quarantine.jsonl.
     """
 
@@ -70,7 +70,7 @@ def diff_snapshots(new: Path, base: Path, out: Path) -> DiffSummary:
     what differs in `CONTENT_FIELDS`, quotation marks and blanks aside: what trials are grouped
     by (sponsors, countries, enrollment) is not compared, since a source may not have it. Both files are
     read once, a few thousand rows at a time. Equal inputs give equal bytes.
-    Raises DataError for a file that is no snapshot or holds an id twice.
+    Raises DataError for a file that is not a snapshot or has an id twice.
     """
     against = open_base(base)
     merged = {nct_id: into for nct_id, into in removed_trials(new).items() if into}
@@ -90,13 +90,13 @@ def diff_snapshots(new: Path, base: Path, out: Path) -> DiffSummary:
             for row in against.refused:
                 quarantine.add(row)
         summary = _summary(fresh, earlier, against, out, merged=merged, fields=fields)
-        # Where it lies is no part of what it says: equal inputs give equal bytes.
+        # Paths are left out: equal inputs give equal bytes.
         write_json(out / "summary.json", {k: v for k, v in summary.as_dict().items() if k != "out"})
     return summary
 
 
 def _facts(path: Path) -> pl.DataFrame:
-    """Of every trial, in the file's order: nct_id, row_hash, and the groups it is counted in."""
+    """For every trial, in the file's order: nct_id, row_hash, and its groups."""
     frame = scan_snapshot(path).select(
         "nct_id",
         "row_hash",
@@ -104,14 +104,14 @@ def _facts(path: Path) -> pl.DataFrame:
         pl.col("start_date").str.slice(0, 4).alias("year"),
         pl.col("phases").list.join("/", ignore_nulls=True).replace("", None).alias("phase"),
         pl.col("overall_status").alias("status"),
-        # Of nothing there is one row, of an empty list none when it is taken apart.
+        # Unnesting gives one row for null, but none for an empty list.
         pl.when(pl.col("countries").list.len() > 0).then("countries").alias("country"),
     )
     facts = frame.collect()
     twice = facts.filter(pl.col("nct_id").is_duplicated() | pl.col("nct_id").is_null())["nct_id"]
     if len(twice):
         raise DataError(
-            f"{path}: not a snapshot, the NCT id {twice[0]} stands in more than one row;"
+            f"{path}: not a snapshot, the NCT id {twice[0]} is in more than one row;"
             " run trialtune registry import on it first"
         )
     return facts
@@ -179,13 +179,13 @@ def _write_new(path: Path, mask: Mask, out: Path) -> None:
 
 def _field_hashes(rows: pa.Table) -> pl.DataFrame:
     """nct_id and a 64-bit hash of each compared field; unknown and empty are the same."""
-    # The two registries never lie in memory side by side: 8 bytes a field are compared instead.
+    # The two registries are never both in memory: 8 bytes per field are compared instead.
     return pl.DataFrame(rows).select("nct_id", *[_canonical(name).hash() for name in _COMPARED])
 
 
 def _canonical(name: str) -> pl.Expr:
-    """A field's text as `content_hash` sees it: without quotation marks and ASCII's blanks."""
-    # Text holds no control characters, so this separates items without doubt.
+    """A field's text as in `content_hash`: without quotation marks and ASCII whitespace."""
+    # Text has no control characters, so this separates items unambiguously.
     text = pl.col(name).list.join("\x02", ignore_nulls=True) if name in _LISTS else pl.col(name)
     return text.fill_null("").str.replace_all(f"[{NOT_HASHED}]", "")
 
@@ -235,13 +235,13 @@ def _summary(
 
 
 def _counts(fresh: pl.DataFrame, earlier: pl.DataFrame, group: str) -> dict[str, dict[str, int]]:
-    """{value: {kind: count}} in the values' order; an id list says nothing of its removed trials."""
+    """{value: {kind: count}} in the values' order; removed trials of an id list have no groups."""
     known = group in earlier.columns
     sides = [fresh] + [earlier.filter(pl.col("kind") == "removed")] * known
     rows = pl.concat([side.select(pl.col(group).alias("value"), "kind") for side in sides])
     rows = rows.filter(pl.col("kind") != "unchanged")
     if group in SEVERAL:
-        # An empty list has a row in some versions of Polars, and none in others.
+        # Exploding an empty list gives a row in some versions of Polars, and none in others.
         some = pl.col("value").list.len() > 0
         given = pl.when(some).then("value").otherwise(pl.lit([NOT_GIVEN]))
         rows = rows.with_columns(given).explode("value")

@@ -1,4 +1,4 @@
-"""The base of a diff: a snapshot, the folder of a sync, a list of NCT ids, or a data set of the Hub."""
+"""The base of a diff: a snapshot, the folder of a sync, a list of NCT ids, or a data set on the Hub."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from trialtune.registry.snapshot.read import snapshot_file
 
 @dataclass(frozen=True)
 class Base:
-    """A base by its name: the file of its snapshot, or else its NCT ids and the entries that were none."""
+    """A base: the file of its snapshot, or its NCT ids and the invalid entries."""
 
     name: str
     snapshot: Path | None
@@ -46,7 +46,7 @@ def _listed(name: str, lists: Sequence[IdList]) -> Base:
 
 
 def _tables(dataset: str) -> list[Path]:
-    """The tables of a data set, its splits among them."""
+    """The tables of a data set, including its splits."""
     suffixes = (*TABLE_SUFFIXES, *(f"{suffix}.gz" for suffix in TABLE_SUFFIXES[:-1]))
     folder = dataset_folder(dataset, suffixes=suffixes)
     return sorted(file for file in folder.rglob("*") if file.is_file() and file.name.endswith(suffixes))

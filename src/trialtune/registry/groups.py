@@ -1,11 +1,11 @@
-"""What trials are counted by, everywhere alike: a trial of several countries counts in each of them."""
+"""The groups of trials used in all counts; a trial of several countries counts in each."""
 
 from collections.abc import Mapping
 
 NOT_GIVEN = "not given"
 #: Groups in which a trial may count more than once, so that their counts may sum to more than the trials.
 SEVERAL = frozenset({"country"})
-#: Group -> its values as DuckDB reads them from the columns of a snapshot; lists have a value an item.
+#: Group -> DuckDB expression of its values in a snapshot; lists have one value per item.
 VALUES: Mapping[str, str] = {
     "year": "left(start_date, 4)",
     "phase": "array_to_string(phases, '/')",
@@ -18,7 +18,7 @@ VALUES: Mapping[str, str] = {
 
 
 def kinds_of(group: str, value: str) -> str:
-    """SQL of the kinds that a trial counts under, a row each, from the SQL of the group's values."""
+    """SQL of the groups that a trial counts in, one row each, from the SQL of the group's values."""
     if group in SEVERAL:
         return f"unnest(case when len({value}) > 0 then {value} else ['{NOT_GIVEN}'] end)"
     return f"coalesce(nullif({value}, ''), '{NOT_GIVEN}')"

@@ -13,8 +13,8 @@ from trialtune.registry.snapshot.read import removed_trials, scan_snapshot
 def find_trial(snapshot: Path, nct_id: str) -> dict[str, Any]:
     """The row of a trial, every column of the snapshot in its order.
 
-    Raises UsageError for what is not an NCT id, and DataError when the trial is not there: it says
-    whether the trial was merged or removed, where a sync knows, and else which ids come nearest.
+    Raises UsageError for what is not an NCT id, and DataError when the trial is missing: it says
+    whether the trial was merged or removed, where a sync recorded it, or else the closest ids.
     """
     if not is_nct_id(nct_id):
         raise UsageError(f"{nct_id!r}: not an NCT id; an id is NCT and eight digits, such as NCT01234567")
@@ -27,9 +27,9 @@ def find_trial(snapshot: Path, nct_id: str) -> dict[str, Any]:
     if wanted in removed:
         into = removed[wanted]
         gone = f"it was merged into {into}; show that one" if into else "it was removed from the registry"
-        raise DataError(f"{snapshot}: {wanted} is not there: {gone}")
+        raise DataError(f"{snapshot}: {wanted} is missing: {gone}")
     ids = frame.select("nct_id")
     below = ids.filter(pl.col("nct_id") < wanted).max().collect().item()
     above = ids.filter(pl.col("nct_id") > wanted).min().collect().item()
     nearest = " and ".join(near for near in (below, above) if near) or "none: the snapshot is empty"
-    raise DataError(f"{snapshot}: no trial {wanted}; the nearest ids are {nearest}")
+    raise DataError(f"{snapshot}: no trial {wanted}; the closest ids are {nearest}")

@@ -1,4 +1,4 @@
-"""SQL over a snapshot: DuckDB on the Parquet file as it lies, for reading only."""
+"""SQL over a snapshot: DuckDB on the Parquet file, read-only."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,21 +18,21 @@ _FORMATS = {
     ".tsv": "format csv, header, delimiter '\t'",
     ".jsonl": "format json",
 }
-_FLAT = (".csv", ".tsv")  # a cell holds no list: JSON does, which `registry import`, R and pandas read
+_FLAT = (".csv", ".tsv")  # lists are written as JSON, which `registry import`, R and pandas read
 _NESTED = {"list", "array", "struct", "map", "union", "variant"}
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows of a query, in the columns' order; `more` says that there are others behind the limit."""
+    """Rows of a query, in the columns' order; `more`: there are others beyond the limit."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     more: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as one object a row."""
+        """The result as one object per row."""
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
         return {"columns": list(self.columns), "rows": rows, "more": self.more}
 
@@ -40,7 +40,7 @@ class Answer:
 def run_sql(snapshot: Path, sql: str, *, limit: int = 0) -> Answer:
     """The first `limit` rows (0: all) of one query over the view `trials`.
 
-    Raises UsageError with DuckDB's words for a query that is wrong or does more than read the snapshot,
+    Raises UsageError with DuckDB's message for a query that is invalid or does more than read the snapshot,
     DataError when the file is not a snapshot.
     """
     with trials_view(snapshot) as connection, _errors_told():
@@ -59,7 +59,7 @@ def export_sql(snapshot: Path, sql: str, out: Path) -> int:
     """
     options = _FORMATS.get(out.suffix.lower())
     if options is None or out.is_dir():
-        raise UsageError(f"--out {out}: not a kind of file that can be written; use {', '.join(_FORMATS)}")
+        raise UsageError(f"--out {out}: unsupported file format; use {', '.join(_FORMATS)}")
     if out.resolve() == snapshot_file(snapshot).resolve():
         raise UsageError(f"--out {out}: this is the snapshot itself; give another name")
     with (
@@ -77,8 +77,8 @@ def export_sql(snapshot: Path, sql: str, out: Path) -> int:
 
 @contextmanager
 def trials_view(snapshot: Path, *writable: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection whose view `trials` is the snapshot; it can touch no file but it and those named."""
-    check_snapshot(snapshot)  # says in words what is wrong with the file
+    """A connection with the snapshot as the view `trials`, restricted to it and the named files."""
+    check_snapshot(snapshot)  # explains what is wrong with the file
     file = snapshot_file(snapshot)
     allowed = ", ".join(map(_quoted, (file, *writable)))
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
@@ -100,7 +100,7 @@ def _only_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 
 def _with_json(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    """The query with every nested column as JSON text; columns are told by place, as names may repeat."""
+    """The query with every nested column as JSON text; columns go by position, as names may repeat."""
     found = connection.sql(query)
     columns = list(zip(found.columns, found.types, strict=True))
     if not any(kind.id in _NESTED for _, kind in columns):

@@ -1,4 +1,4 @@
-"""Cutting one snapshot in two: trials before an NCT id or a date, or in a list, and the others."""
+"""Splits a snapshot in two: trials before an NCT id or a date, or in a list, and the others."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trialtune.errors import DataError, UsageError
 from trialtune.files import write_json, writing
@@ -40,11 +40,13 @@ class CutSummary:
 
 
 class Cut(Settings):
-    """Where a snapshot is cut in two: exactly one of an NCT id, a date (may be partial), a file of ids."""
+    """Where a snapshot is split: exactly one of an NCT id, a date (may be partial), a file of ids."""
 
-    nct_id: str | None = None
-    date: str | None = None
-    ids: Path | None = None
+    nct_id: str | None = Field(None, description="the first id of the newer part: NCT03000000")
+    date: str | None = Field(
+        None, description="the first start date of the newer part: 2021-11-30, 2021-11 or 2021"
+    )
+    ids: Path | None = Field(None, description="a file of the older part's ids")
 
     @field_validator("date", mode="before")
     @classmethod
@@ -55,7 +57,7 @@ class Cut(Settings):
     @model_validator(mode="after")
     def _one_and_valid(self) -> Self:
         if sum(value is not None for value in (self.nct_id, self.date, self.ids)) != 1:
-            raise UsageError("a cut is one of nct_id, date, ids; give one: --set cut.nct_id=NCT03000000")
+            raise UsageError("a cut has exactly one of nct_id, date, ids: --set cut.nct_id=NCT03000000")
         if self.nct_id is not None and not is_nct_id(self.nct_id):
             raise UsageError(f"cut nct_id {self.nct_id!r}: not an NCT id (NCT and eight digits)")
         if self.date is not None and not _DATE.fullmatch(self.date):
@@ -87,12 +89,12 @@ def split_by_cut(snapshot: Path, cut: Cut, out: Path) -> CutSummary:
     base, total = int(mask.sum()), len(mask)
     if base in (0, total):
         side = "after" if base else "before"
-        raise DataError(f"{snapshot}: no trial lies {side} the cut {cut}; {_range(frame, cut)}; move the cut")
+        raise DataError(f"{snapshot}: no trial is {side} the cut {cut}; {_range(frame, cut)}; move the cut")
     summary = CutSummary(against=str(cut), total=total, base=base, new=total - base, bad_ids=bad_ids, out=out)
     with writing(out / "new.parquet"):
         copy_rows(snapshot_file(snapshot), out / "base.parquet", mask)
         copy_rows(snapshot_file(snapshot), out / "new.parquet", ~mask)
-        # Where it lies is no part of what it says: equal inputs give equal bytes.
+        # Paths are left out: equal inputs give equal bytes.
         write_json(out / "summary.json", {k: v for k, v in summary.as_dict().items() if k != "out"})
     return summary
 

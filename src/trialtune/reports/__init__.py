@@ -1,1 +1,1 @@
-"""What a run found: tables, plots and one self-contained page."""
+"""Reports: tables, plots and self-contained HTML pages."""

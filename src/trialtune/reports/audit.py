@@ -11,7 +11,7 @@ from rich.text import Text
 
 from trialtune.reports.pages import write_page
 
-_SHOWN = 2_000  # rows a section of the page; the Parquet file holds them all
+_SHOWN = 2_000  # rows per section of the page; the Parquet file has all
 _LISTED = 20  # rows in the terminal
 
 
@@ -20,7 +20,7 @@ def write_audit_page(
 ) -> None:
     """Write the findings as one page: contradictions, then trials whose sex field is empty.
 
-    Each trial links to its page of the registry, the only addresses in it; columns sort by a click.
+    Each trial links to its registry page, the only external links; columns are sortable.
     """
     write_page(
         path,
@@ -45,7 +45,7 @@ def divided(findings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def audit_to_rich(findings: pl.DataFrame, counts: Mapping[str, int]) -> RenderableType:
-    """The counts, and the surest contradictions as a terminal table."""
+    """The counts, and the most certain contradictions as a terminal table."""
     contradictions, empty = divided(findings)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for name in ("trial", "registry", "text", "prob.", "because"):

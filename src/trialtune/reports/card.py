@@ -20,7 +20,7 @@ from trialtune.reports.tables import to_markdown
 from trialtune.reports.training import text_changes
 from trialtune.training.cross_fit import RARE
 
-# How a folder is opened without trialtune; an export of another kind opens by another line.
+# How to open a folder without trialtune; an export in another format has another line.
 _PIPELINE = 'pipeline("text-classification", model=FOLDER, top_k=None)("a text")  # bare scores, in Python'
 _SESSION = 'onnxruntime.InferenceSession("FOLDER/model.onnx")   # input_ids, attention_mask -> logits'
 
@@ -143,18 +143,18 @@ def write_exported_card(
     origin: str | None = None,
     scores: HeldOut | None = None,
 ) -> None:
-    """Write `folder/README.md`: the original's `card`, how to open this form, and what `report` says.
+    """Write `folder/README.md`: the original's `card`, how to open this format, and the content of `report`.
 
     `origin` is the original's id on the Hub. The header keeps the original's scores, but in 8 bits it is
     another model: there, and where the original has none, it has the `scores` of the new folder, if any.
 
-    Raises DataError when the card, which its owner may have edited, can't be read.
+    Raises DataError when the card, which its owner may have edited, cannot be read.
     """
     try:
         written = ModelCard.load(card)
     except (ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{card}: its metadata cannot be read ({reason}); mend or remove it") from error
+        raise DataError(f"{card}: its metadata cannot be read ({reason}); fix or remove it") from error
     parity, data = report["parity"], written.data
     if report["format"] != "safetensors":
         data.library_name = "onnx"
@@ -167,17 +167,19 @@ def write_exported_card(
     if scores and not data.eval_results:
         scores.add_to(data)
     mean, most = (parity[f"{which}_probability_difference"] for which in ("mean", "max"))
-    told = (
+    summary = (
         f"Written as {report['format']} by `trialtune export`. Against the original in fp32 on"
-        f" {parity['texts']:,} texts: {parity['same_labels']:.1%} keep all their labels, probabilities"
-        f" move by {mean:.4f} on average and {most:.3f} at most."
+        f" {parity['texts']:,} texts: {parity['same_labels']:.1%} have identical labels; probabilities"
+        f" differ by {mean:.4f} on average and {most:.3f} at most."
     )
     if parity["before"]:
         was, now = (parity[when]["micro_f1"] for when in ("before", "after"))
-        told += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
+        summary += f" Micro-F1 there: {was:.3f} before, {now:.3f} after."
     if left_out:
-        told += " The original's scores are not those of this form, and were left out of the card's header."
-    written.text = f"{written.text.rstrip()}\n\n## Export\n\n{told}\n"
+        summary += (
+            " The original's scores do not apply to this format and were left out of the card's header."
+        )
+    written.text = f"{written.text.rstrip()}\n\n## Export\n\n{summary}\n"
     _save(written, folder)
 
 

@@ -1,7 +1,7 @@
 """The colors of pages and plots, by name."""
 
-# Light values, told apart by lightness as well as hue; in SVG each becomes the page's CSS variable
-# of that name, so that a dark page brings its own. PNG files keep these on white.
+# Light values, distinguishable by lightness as well as hue; in SVG each becomes the page's CSS variable
+# of that name, so that a dark page has its own. PNG files keep these on white.
 COLORS = {
     "ink": "#1d2733",
     "muted": "#5c6875",

@@ -1,4 +1,4 @@
-"""What changed between two states of the registry: a table for the terminal, a page with plots."""
+"""A diff of two states of the registry: a table for the terminal, a page with plots."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +54,7 @@ def diff_to_rich(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def _told(summary: Mapping[str, Any]) -> list[str]:
-    """The kinds that are counted by group: a list of ids tells of new trials only."""
+    """The kinds of change counted by group: for a list of ids only new trials."""
     return ["new"] if summary["changed"] is None else list(KINDS)
 
 
@@ -69,7 +69,7 @@ def _totals(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ordered(group: str, counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Mapping[str, int]]]:
-    """Years in their order, other values with the most changes first."""
+    """Years in order, other values with the most changes first."""
     if group == "year":
         return sorted(counts.items())
     return sorted(counts.items(), key=lambda item: (-sum(item[1].values()), item[0]))

@@ -10,7 +10,7 @@ from trialtune.reports.colors import COLORS
 from trialtune.reports.diff import KINDS
 from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 
-_FAR = 0.001  # share of the changes that may lie off the plot at either end: mistyped start years
+_FAR = 0.001  # share of the changes that may be cut off at either end: mistyped start years
 
 
 def plots(summary: Mapping[str, Any]) -> list[Plot]:

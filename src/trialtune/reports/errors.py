@@ -1,4 +1,4 @@
-"""A classifier's worst errors as a part of a report, or as a page of its own."""
+"""A classifier's worst errors as part of a report, or as a separate page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from trialtune.evaluation.error_report import ErrorReport, WrongAnswer, Wrongs
 from trialtune.reports.pages import write_page
 from trialtune.reports.summary import signed_text
 
-_NAMED = 6  # words told beside a text
+_NAMED = 6  # words listed with a text
 
 
 @dataclass(frozen=True)
 class Word:
-    """A piece of a text; `importance` is None for what stands between the words that mattered."""
+    """A piece of a text; `importance` is None for the text between the words that mattered."""
 
     text: str
     importance: float | None
@@ -28,13 +28,13 @@ class Word:
 
     @property
     def hint(self) -> str:
-        """What a pointer over the word says."""
-        return f"{signed_text(self.importance or 0.0)}, speaks {self.direction} the label"
+        """The tooltip of the word."""
+        return f"{signed_text(self.importance or 0.0)}, evidence {self.direction} the label"
 
 
 @dataclass(frozen=True)
 class Error:
-    """One wrong answer."""
+    """One wrong prediction."""
 
     nct_id: str | None
     gold: str
@@ -45,7 +45,7 @@ class Error:
 
     @property
     def telling(self) -> str:
-        """The words that mattered most, in words."""
+        """The words that mattered most, as text."""
         marked = [word for word in self.words if word.importance is not None]
         marked.sort(key=lambda word: -word.share)
         said = [f"{word.text} {signed_text(word.importance or 0.0)}" for word in marked[:_NAMED]]
@@ -90,7 +90,7 @@ def write_errors_page(errors: ErrorReport, path: Path) -> None:
 
 
 def errors_to_rich(errors: ErrorReport) -> RenderableType:
-    """The errors for a terminal: bold words speak for the label in question, underlined ones against it."""
+    """The errors for a terminal: bold words are evidence for the label, underlined ones against it."""
     lines = [Text(f"{errors.wrong:,} of {errors.n:,} rows have a wrong or a missed label")]
     for found in class_errors(errors):
         for group in found.groups:

@@ -17,7 +17,7 @@ from trialtune.reports.pages import plots_of, write_page
 from trialtune.results import Result
 
 _NOTHING = "–"
-_MOST = 40  # rows of comparisons on the page; the tables beside it have all
+_MOST = 40  # rows of comparisons on the page; the table files have all
 
 
 def write_estimate(result: EstimateResult, out: Path) -> None:
@@ -76,7 +76,7 @@ def estimate_to_rich(result: EstimateResult) -> RenderableType:
         if trend.p_holm >= 0.05:
             continue
         change = (
-            f"{100 * trend.per_year:+.2f} points a year ({100 * trend.low:+.2f} to {100 * trend.high:+.2f})"
+            f"{100 * trend.per_year:+.2f} points per year ({100 * trend.low:+.2f} to {100 * trend.high:+.2f})"
         )
         when = f"by {heading(trend.group)}, {trend.first} to {trend.last}"
         parts.append(Text(f"  {trend.label} {when}: {change}"))
@@ -85,10 +85,10 @@ def estimate_to_rich(result: EstimateResult) -> RenderableType:
 
 
 def plan_to_rich(plan: PlanResult) -> RenderableType:
-    """What a draw will bring, for the terminal: of all trials, then what groups will have."""
+    """The expected precision, for the terminal: for all trials, then for groups."""
     wanted = plan.precision is not None
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    needed = [f"rows for ±{100 * (plan.precision or 0):g}", "by hand alone"] if wanted else []
+    needed = [f"rows for ±{100 * (plan.precision or 0):g}", "by hand only"] if wanted else []
     _columns(table, "label", "predicted", f"± of {plan.rows:,} rows", *needed)
     for one in plan.expected:
         if one.group == ALL:
@@ -122,7 +122,7 @@ def plan_to_rich(plan: PlanResult) -> RenderableType:
 
 
 def share_text(one: Share) -> str:
-    """A share in percent, with a digit more where it is small."""
+    """A share in percent, with an extra digit where it is small."""
     return _NOTHING if one.share is None else _percent(one.share)
 
 
@@ -156,12 +156,12 @@ def difference_text(one: Difference) -> str:
 
 
 def _clearness(one: Difference) -> tuple[float, float]:
-    """What comparisons are sorted by: many are 1 after the correction, and differ before it."""
+    """The sort key of comparisons: many p-values are 1 after the correction, and differ before it."""
     return one.p_holm, one.p
 
 
 def _columns(table: Table, first: str, *others: str) -> None:
-    """Headings: the first column is text, the others numbers; nothing is cut."""
+    """Headings: the first column is text, the others numbers; nothing is truncated."""
     table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
@@ -179,7 +179,7 @@ def _by_group(result: EstimateResult) -> dict[str, dict[str, list[Share]]]:
 def _totals(result: EstimateResult) -> dict[str, str]:
     counts = {
         "trials": result.trials,
-        "without such a text": result.without_text,
+        "without a text for this task": result.without_text,
         "with known labels": result.known,
         "left out": result.outside,
     }

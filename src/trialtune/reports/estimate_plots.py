@@ -8,7 +8,7 @@ from trialtune.reports.colors import COLORS
 from trialtune.reports.groups import heading
 from trialtune.reports.plots import STYLE, Plot, new_figure
 
-_LINES = 4  # labels drawn over the years
+_LINES = 4  # labels plotted over the years
 _MOST_GROUPS = 12  # values of a group that a plot has room for
 _LOOKS = (("adapted", "o"), ("old", "s"), ("plum", "^"), ("teal", "D"))
 
@@ -112,7 +112,7 @@ def trends(result: EstimateResult) -> list[Plot]:
             axes = figure.add_subplot()
             for place, (label, (color, mark)) in enumerate(zip(labels, _LOOKS, strict=False)):
                 rows = _years(result, group, label)
-                years = [int(one.value) + 0.12 * (place - 1.5) for one in rows]  # beside one another
+                years = [int(one.value) + 0.12 * (place - 1.5) for one in rows]  # side by side
                 shares = [one.share or 0 for one in rows]
                 axes.vlines(
                     years,

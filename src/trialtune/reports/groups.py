@@ -1,4 +1,4 @@
-"""What trials are counted by, as it stands over tables, and the part of it that a terminal shows."""
+"""Headings of the groups of trials, and the rows of a group shown in a terminal."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -13,13 +13,13 @@ _HEADINGS = {
 
 
 def heading(group: str) -> str:
-    """What a group is called."""
+    """A group's heading."""
     return _HEADINGS.get(group, group.replace("_", " "))
 
 
 def shown(group: str, rows: Sequence[_Counts]) -> tuple[Sequence[_Counts], str]:
-    """The rows that a terminal has room for (of years the last, else the first), and what of the others."""
-    if len(rows) == _LISTED + 1:  # a line for one row is better that row
+    """The rows shown in a terminal (of years the last, else the first), and a note on the others."""
+    if len(rows) == _LISTED + 1:  # instead of a note on one row, show it
         return rows, ""
     rows_shown = rows[-_LISTED:] if group == "year" else rows[:_LISTED]
     left = len(rows) - len(rows_shown)

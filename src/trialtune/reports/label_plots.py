@@ -11,18 +11,18 @@ from trialtune.reports.colors import COLORS
 from trialtune.reports.labels import ranked
 from trialtune.reports.plots import STYLE, Plot, new_figure, ranked_bars
 
-_LINES = 4  # labels drawn over the years
+_LINES = 4  # labels plotted over the years
 _LOOKS = (("adapted", "o", "-"), ("old", "s", "--"), ("plum", "^", "-."), ("teal", "D", ":"))
-_FEWEST = 20  # trials a year needs before shares of it mean something
+_FEWEST = 20  # trials per year needed for meaningful shares
 
 
 def plots(summary: LabellingSummary) -> list[Plot]:
-    """How many trials have each label, and the most frequent ones by start year."""
+    """The number of trials with each label, and the most frequent labels by start year."""
     return [plot for plot in (trials_by_label(summary), shares_by_year(summary)) if plot]
 
 
 def trials_by_label(summary: LabellingSummary) -> Plot:
-    """How many trials each label was given to, the most frequent on top."""
+    """The number of trials with each label, the most frequent on top."""
     counts = {label.replace("_", " "): count for label, count in ranked(summary).items()}
     with rc_context(STYLE):
         figure = ranked_bars(counts, color="adapted", xlabel="Trials")
@@ -50,5 +50,5 @@ def shares_by_year(summary: LabellingSummary) -> Plot | None:
         axes.grid(axis="y")
         axes.set_xlabel("Start year")
         figure.legend(loc="outside upper left", ncols=2)
-    sentence = f"Share of the trials with each label, by start year; years of {_FEWEST} trials and more."
+    sentence = f"Share of the trials with each label, by start year; years with at least {_FEWEST} trials."
     return Plot("label-years", sentence, figure)

@@ -1,4 +1,4 @@
-"""What `apply` found in a snapshot: a table for the terminal, a page with plots."""
+"""The summary of an `apply`: a table for the terminal, a page with plots."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +15,13 @@ from trialtune.reports.tables import totals_to_rich
 
 _TOTALS = {
     "trials": "trials in the snapshot",
-    "without_text": "without such a text",
+    "without_text": "without a text for this task",
     "labelled": "labelled",
     "distinct_texts": "distinct texts",
-    "reused": "known from before",
+    "reused": "reused from an earlier output",
     "scored": "scored now",
     "new": "trials new",
-    "changed": "with another text",
+    "changed": "with changed text",
     "unchanged": "unchanged",
     "gone": "gone",
     "needs_review": "need review",
@@ -62,7 +62,7 @@ def labels_to_rich(summary: LabellingSummary) -> RenderableType:
 
 def _totals(summary: LabellingSummary) -> dict[str, str]:
     counts = summary.model_dump(exclude_none=True)
-    return {told: f"{counts[name]:,}" for name, told in _TOTALS.items() if name in counts}
+    return {title: f"{counts[name]:,}" for name, title in _TOTALS.items() if name in counts}
 
 
 def ranked(summary: LabellingSummary) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""HTML pages, each a template on `page.html`: where they are found, how they write numbers."""
+"""HTML pages from templates based on `page.html`, with filters for numbers."""
 
 import logging
 from collections.abc import Sequence
@@ -36,13 +36,13 @@ MARKDOWN = PAGES.overlay(autoescape=False, trim_blocks=False, lstrip_blocks=Fals
 
 
 def plots_of(module: str, summary: Any) -> Sequence[Any] | None:
-    """The plots of a page, by the module that draws them; None, which the page tells, without Matplotlib."""
+    """The plots of a page, by the module that draws them; None, noted on the page, without Matplotlib."""
     try:
         drawn: Sequence[Any] = import_module(f"trialtune.reports.{module}").plots(summary)
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
-        log.warning("the page has no plots; for them: pip install 'trialtune[report]'")
+        log.warning("the page has no plots; to add them: pip install 'trialtune[report]'")
         return None
     return drawn
 

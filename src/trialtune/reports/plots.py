@@ -28,9 +28,9 @@ from trialtune.reports.training import older_trials
 STYLE: Any = {
     "font.size": 12,
     "font.sans-serif": ["DejaVu Sans"],
-    "svg.fonttype": "none",  # text stays text: selectable, and set in the page's font
+    "svg.fonttype": "none",  # text as text elements: selectable, and in the page's font
     "svg.hashsalt": "trialtune",  # equal figures get equal ids
-    "text.parse_math": False,  # a class name may hold a $
+    "text.parse_math": False,  # a class name may contain a $
     "text.color": COLORS["ink"],
     "axes.labelcolor": COLORS["muted"],
     "axes.edgecolor": COLORS["line"],
@@ -64,14 +64,14 @@ _Place = Literal["outside upper left", "outside lower left"]
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure with a file-safe name and a sentence that says what it shows."""
+    """A figure with a file-safe name and a caption."""
 
     name: str
     summary: str
     figure: Figure
 
     def svg(self) -> str:
-        """The figure as an <svg> element for a page: no prolog, page colors, ids its own."""
+        """The figure as an <svg> element for a page: no prolog, page colors, unique ids."""
         with rc_context(STYLE):
             text = _render_svg(self.figure)
         text = text[text.index("<svg") :]
@@ -93,7 +93,7 @@ class Plot:
 def learning_curves(stage: str, training: MlmTraining) -> list[Plot]:
     """MLM accuracy, loss and perplexity on held-out text against tokens seen: three plots.
 
-    Its older trials, if watched, give the dashed line.
+    The dashed line is for older trials, if monitored.
     """
     return [
         _learning_curve(f"{stage}-{measure}", measure, title, training.history)
@@ -106,7 +106,7 @@ def learning_curves(stage: str, training: MlmTraining) -> list[Plot]:
 
 
 def adaptation_losses(adaptations: Mapping[str, MlmTraining]) -> Plot:
-    """Held-out loss of every adaptation against tokens seen, each with its own color, mark and dash."""
+    """Held-out loss of every adaptation against tokens seen, each with its own color, marker and dash."""
     with rc_context(STYLE):
         figure = new_figure(520, 270 + 11 * len(adaptations))
         axes = figure.add_subplot()
@@ -156,7 +156,7 @@ def class_bars(name: str, comparison: ComparisonResult) -> Plot:
 
 
 def class_differences(name: str, comparison: ComparisonResult) -> Plot:
-    """Adapted minus base F1 with its paired 95% interval; filled where both tests see a difference."""
+    """Adapted minus base F1 with its paired 95% interval; filled where both tests find a difference."""
     rows = _plotted_rows(comparison)
     with rc_context(STYLE):
         figure, axes = _row_axes([row.name for row in rows])
@@ -245,7 +245,7 @@ def _learning_curve(
 
 
 def _token_axes(axes: Axes, title: str) -> None:
-    """The dress of every curve over tokens."""
+    """The axes of every curve over tokens."""
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(axis="y")

@@ -1,4 +1,4 @@
-"""The reliability diagram: how often what a classifier says with a probability comes true."""
+"""The reliability diagram: observed frequency against predicted probability."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +14,10 @@ _LEAST_AREA, _AREA = 12.0, 160.0  # square points
 
 
 def reliability_plot(name: str, systems: Mapping[str, Sequence[ReliabilityBin]]) -> Plot:
-    """Observed share against stated probability (DeGroot and Fienberg, 1983), the diagonal being perfect.
+    """Observed frequency against predicted probability (DeGroot and Fienberg, 1983); the diagonal is perfect.
 
     `systems` holds the `reliability` of metrics: {"base": bins, "adapted": bins}, or one classifier's
-    under any name. The larger a mark, the more answers its bin holds.
+    under any name. The larger a marker, the more predictions in its bin.
     """
     with rc_context(STYLE):
         figure = new_figure(340, 330)
@@ -28,7 +28,7 @@ def reliability_plot(name: str, systems: Mapping[str, Sequence[ReliabilityBin]])
             color = COLORS[system if system in _MARKS else "adapted"]
             stated = [one.stated for one in bins]
             observed = [one.observed for one in bins]
-            # Square roots: most yes/no answers are a sure no, and would hide the rest.
+            # Square roots: most binary predictions are a certain no, and would hide the rest.
             most = max((one.count for one in bins), default=1) ** 0.5
             areas = [_LEAST_AREA + _AREA * one.count**0.5 / most for one in bins]
             axes.plot(stated, observed, linestyle=dash, color=color, linewidth=1.5, zorder=2 + place)
@@ -54,5 +54,5 @@ def reliability_plot(name: str, systems: Mapping[str, Sequence[ReliabilityBin]])
             figure.legend(loc="outside upper left", ncols=2, markerscale=0.7)
     answers = "; ".join(f"{system} {sum(one.count for one in bins):,}" for system, bins in systems.items())
     return Plot(
-        f"{name}-reliability", f"Share that came true against stated probability; answers: {answers}.", figure
+        f"{name}-reliability", f"Observed frequency by predicted probability; predictions: {answers}.", figure
     )

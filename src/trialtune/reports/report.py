@@ -38,7 +38,7 @@ _COUNTS = {
     "calibration": "Calibration rows",
     "test": "Test rows",
     "overlap": "Test rows that share a trial or a wording with training rows",
-    "near_duplicates": "Test rows worded nearly like a training row",
+    "near_duplicates": "Test rows that are near-duplicates of a training row",
     "mlm_overlap": "Test rows whose trial an encoder was pre-trained on",
 }
 
@@ -54,9 +54,9 @@ class TaskPart:
     systems: list[SystemRow]
     bars: Plot
     differences: Plot
-    reliability: Plot | None  # None for a comparison of rules, which state no probabilities
+    reliability: Plot | None  # None for a comparison of rules, which have no probabilities
     counts: list[tuple[str, str]]
-    slices: dict[str, list[list[str]]]  # header and rows of each table of scores by part
+    slices: dict[str, list[list[str]]]  # header and rows of each table of scores by slice
     sizes: Plot | None
     size_verdicts: list[str]
     errors: ErrorReport | None
@@ -110,7 +110,7 @@ def write_report(run: RunResult, folder: Path, errors: Mapping[str, ErrorReport]
         note=NOTE,
         spread_note=SPREAD_NOTE,
         slice_note=SLICE_NOTE,
-        svg=lambda plot: Markup(plot.svg()),  # drawn here, its text escaped by Matplotlib
+        svg=lambda plot: Markup(plot.svg()),  # generated here, its text escaped by Matplotlib
     )
     for task in tasks:
         _write(folder / f"{task.stem}.md", to_markdown(task.comparison))
@@ -123,7 +123,7 @@ def write_report(run: RunResult, folder: Path, errors: Mapping[str, ErrorReport]
 def _task_part(
     name: str, comparison: ComparisonResult, errors: ErrorReport | None, sizes: SizesResult | None
 ) -> TaskPart:
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path out of the folder
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "task"  # never a path outside the folder
     stated = {system: scores.reliability for system, scores in comparison.systems if scores.reliability}
     return TaskPart(
         name=name,
@@ -161,7 +161,7 @@ def _stage_part(name: str, title: str, result: MlmTraining) -> StagePart:
 
 
 def _variants_part(adaptations: Mapping[str, MlmTraining]) -> VariantsPart | None:
-    """None when there is one adaptation, which leaves nothing to compare."""
+    """None when there is only one adaptation, and nothing to compare."""
     if len(adaptations) < 2:
         return None
     return VariantsPart(compared(adaptations), plots.adaptation_losses(adaptations))

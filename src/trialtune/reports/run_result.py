@@ -1,4 +1,4 @@
-"""What a whole run found: the content of its `metrics.json`, of which the report is made."""
+"""The result of a run: the content of `metrics.json`, from which the report is made."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ class RunData(Result):
     cut: str
     base: int
     new: int
-    bad_ids: int = 0  # entries of the cut's id list that were no NCT ids
+    bad_ids: int = 0  # entries of the cut's id list that were not NCT ids
     years: dict[str, dict[str, int]]  # start year -> base and new -> trials
 
 
 class CorpusCounts(Result):
-    """What a corpus holds, as its `corpus.json` says."""
+    """The content of a corpus, from its `corpus.json`."""
 
     documents: int
     empty: int
@@ -44,7 +44,7 @@ class CorpusCounts(Result):
 
 
 class Corpora(Result):
-    """The texts before the cut and after."""
+    """The corpora before and after the cut."""
 
     base: CorpusCounts
     new: CorpusCounts
@@ -52,7 +52,7 @@ class Corpora(Result):
 
 
 class Machine(Result):
-    """What a run ran on."""
+    """The environment of a run."""
 
     cpu: str
     cores: int | None
@@ -65,13 +65,13 @@ class RunResult(Result):
 
     name: str
     made_up: bool
-    settings: dict[str, Any]  # the recipe, as JSON: its class lies with the experiment
+    settings: dict[str, Any]  # the recipe, as JSON: its class belongs to the experiment
     settings_note: str
     data: RunData
     corpus: Corpora
     mlm: dict[str, MlmTraining | None]
     tasks: dict[str, ComparisonResult]
-    sizes: dict[str, SizesResult] = Field(default_factory=dict)  # of the tasks that were compared so
+    sizes: dict[str, SizesResult] = Field(default_factory=dict)  # of the tasks compared by size
     versions: dict[str, str]
     machine: Machine
     seconds: dict[str, float]  # of each step

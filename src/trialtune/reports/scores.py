@@ -13,7 +13,7 @@ from trialtune.reports.tables import NO_EXAMPLES
 
 
 def scores_to_rich(metrics: Evaluation) -> Table:
-    """One row a class, then the averages."""
+    """One row per class, then the averages."""
     table = Table(title=f"{metrics.task}: {metrics.n:,} rows", box=box.SIMPLE_HEAD, title_justify="left")
     for name in ("class", "precision", "recall", "F1", "support"):
         table.add_column(name, justify="left" if name == "class" else "right")
@@ -26,9 +26,9 @@ def scores_to_rich(metrics: Evaluation) -> Table:
 
 
 def parts_to_rich(summary: SplitSummary) -> tuple[Table, str]:
-    """Rows and labels of each part of a split, and a line on what was set aside or is near.
+    """Rows and labels of each part of a split, and a line on rows left out and near-duplicates.
 
-    Of folds the test parts alone are shown: the training part of each is the others.
+    For folds only the test parts are shown: each training part is the other folds.
     """
     parts = summary.parts
     if len(parts) > 2:
@@ -44,8 +44,8 @@ def parts_to_rich(summary: SplitSummary) -> tuple[Table, str]:
     notes = [
         f"{count:,} rows {meaning}"
         for count, meaning in (
-            (summary.undated, "without an exact enough date, kept for training"),
-            (summary.straddling, "left out of training, because they go with later rows"),
+            (summary.undated, "without a sufficiently precise date, kept for training"),
+            (summary.straddling, "left out of training, because they are grouped with later rows"),
         )
         if count is not None
     ]
@@ -62,8 +62,8 @@ def _add(table: Table, name: str, scores: ClassMetrics) -> None:
 
 
 def parity_to_rich(parity: Mapping[str, Any]) -> Table:
-    """What an export changed, as `trialtune export` writes it: answers, and scores where labels are known."""
-    table = Table(title=f"answers on {parity['texts']:,} texts", box=box.SIMPLE_HEAD, title_justify="left")
+    """The effect of an export: changed predictions, and scores where labels are known."""
+    table = Table(title=f"results on {parity['texts']:,} texts", box=box.SIMPLE_HEAD, title_justify="left")
     for name in ("", "before", "after"):
         table.add_column(name, justify="right" if name else "left")
     if parity["before"]:
@@ -75,5 +75,5 @@ def parity_to_rich(parity: Mapping[str, Any]) -> Table:
             table.add_row(shown, *(score_text(parity[when][name]) for when in ("before", "after")))
     table.add_row("same labels", "", f"{parity['same_labels']:.2%}")
     for which in ("max", "mean"):
-        table.add_row(f"probability off, {which}", "", f"{parity[f'{which}_probability_difference']:.4f}")
+        table.add_row(f"probability change, {which}", "", f"{parity[f'{which}_probability_difference']:.4f}")
     return table

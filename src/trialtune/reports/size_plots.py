@@ -44,7 +44,7 @@ def size_curves(name: str, result: SizesResult) -> Plot:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(axis="y")
-        axes.set_xlabel("Labelled rows to train on")
+        axes.set_xlabel("Labelled training rows")
         axes.set_ylabel("Macro-F1")
         figure.legend(loc="outside upper left", ncols=2)
     sentence = (

@@ -1,4 +1,4 @@
-"""A comparison over training sizes: its tables, its plot, its sentences."""
+"""A comparison over training sizes: its tables, its plot, its summaries."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def write_sizes(result: SizesResult, out: Path) -> None:
 
 
 def sizes_to_rich(result: SizesResult) -> RenderableType:
-    """Macro-F1 by size and system, and the sentences, for the terminal."""
+    """Macro-F1 by size and system, and the summaries, for the terminal."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("labels", justify="right")
     for title in result.titles.values():
@@ -45,7 +45,7 @@ def sizes_to_rich(result: SizesResult) -> RenderableType:
 
 
 def size_table(result: SizesResult) -> pl.DataFrame:
-    """A row a size and system: scores with bounds, and the difference in macro-F1 to the base."""
+    """One row per size and system: scores with bounds, and the difference in macro-F1 to the base."""
     return pl.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""Scores by part of the test rows as a table, and as lines of Markdown."""
+"""Scores by slice of the test rows as a table, and as lines of Markdown."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A snapshot, one of its trials, or rows picked from it, for the terminal."""
+"""A snapshot, one of its trials, or selected rows, for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _CELL = 60  # characters of a cell in a table of rows
 
 
 def description_to_rich(described: Mapping[str, Any]) -> RenderableType:
-    """The numbers of a snapshot: origin, counts by group, how fields are filled and how long texts are."""
+    """The summary of a snapshot: origin, counts by group, coverage of fields, lengths of texts."""
     trials, origin = described["trials"], described["origin"]
     head = {
         "trials": f"{trials:,}",
@@ -37,11 +37,11 @@ def description_to_rich(described: Mapping[str, Any]) -> RenderableType:
         size = described["text_sizes"].get(name)
         lengths = [f"{size[key]:,}" for key in ("median", "p95", "max")] if size else []
         fields.add_row(name, f"{count:,}", _share(count, trials), *lengths)
-    return Group(*parts, Text(), fields, Text("lengths in characters, of the trials that have the text"))
+    return Group(*parts, Text(), fields, Text("lengths in characters, over the trials that have the text"))
 
 
 def trial_to_rich(trial: Mapping[str, Any]) -> RenderableType:
-    """Every filled field of a trial under its name, lists as lines of their own."""
+    """Every filled field of a trial under its name, lists as separate lines."""
     parts: list[RenderableType] = []
     for name, value in trial.items():
         if value is None or value in ("", []):
@@ -53,7 +53,7 @@ def trial_to_rich(trial: Mapping[str, Any]) -> RenderableType:
 
 
 def rows_to_rich(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
-    """Rows as a table; long cells are cut."""
+    """Rows as a table; long cells are truncated."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for column in columns:
         table.add_column(Text(column), overflow="fold")

@@ -18,7 +18,7 @@ class Measured:
 
     @property
     def score(self) -> str:
-        """The mean and what it varies by."""
+        """The mean and its spread."""
         return score_text(self.value) + ("" if self.spread is None else f" ± {score_text(self.spread)}")
 
     @property
@@ -39,11 +39,11 @@ class SystemRow:
     micro: Measured
     macro: Measured
     accuracy: float
-    ece: float | None  # None for rules, which state no probabilities
+    ece: float | None  # None for rules, which have no probabilities
 
 
 def summary_rows(comparison: ComparisonResult) -> list[SystemRow]:
-    """Every system in order; empty for a comparison that has none but its pair."""
+    """Every system in order; empty for a comparison of only the pair."""
     return [_row(system) for system in comparison.summary.values()]
 
 

@@ -45,23 +45,23 @@ class Row:
     difference: float | None  # adapted - base
     low: float | None  # 95% interval of the difference; None where it was not computed
     high: float | None
-    p: float | None  # corrected for the number of questions
+    p: float | None  # corrected for multiple comparisons
 
     @property
     def empty(self) -> bool:
-        """Whether the scored data held no example of the class."""
+        """Whether the scored data have no example of the class."""
         return self.base.f1 is None and self.adapted.f1 is None
 
     @property
     def arrow(self) -> str:
-        """▲ or ▼ where both tests see a difference, up or down, else nothing."""
+        """▲ or ▼ where both tests find a difference, up or down, else empty."""
         if self.low is None or self.high is None or self.p is None or self.p >= LEVEL:
             return ""
         return "▲" if self.low > 0 else "▼" if self.high < 0 else ""
 
 
 def comparison_rows(comparison: ComparisonResult) -> list[Row]:
-    """One row a class in task order, then the micro, macro, weighted and samples averages."""
+    """One row per class in task order, then the micro, macro, weighted and samples averages."""
     base, adapted = comparison.systems.base, comparison.systems.adapted
     change = comparison.difference
     classes = [
@@ -177,17 +177,17 @@ def to_csv(comparison: ComparisonResult) -> str:
 
 
 def count_text(value: float | None) -> str:
-    """A whole number with its thousands set apart, an en dash for none."""
+    """An integer with thousands separators, an en dash for none."""
     return "–" if value is None else f"{value:,.0f}"
 
 
 def interval_text(row: Row) -> str:
-    """The 95% interval of the difference in brackets, or nothing."""
+    """The 95% interval of the difference in brackets, or empty."""
     return "" if row.low is None or row.high is None else f"[{signed_text(row.low)}, {signed_text(row.high)}]"
 
 
 def chance_text(row: Row) -> str:
-    """The corrected p of a row, or nothing."""
+    """The corrected p of a row, or empty."""
     return "" if row.p is None else p_text(row.p)
 
 
@@ -234,7 +234,7 @@ def _terse(score: float) -> str:
 def _terse_change(row: Row) -> str:
     if row.difference is None:
         return change_text(row)
-    # A blank in the arrow's place keeps the signs in one column.
+    # A blank instead of the arrow keeps the signs aligned.
     text = f"{row.arrow or ' '}{signed_text(row.difference)} {interval_text(row).replace(', ', ',')}"
     return text.replace("0.", ".").rstrip()
 

@@ -1,4 +1,4 @@
-"""What masked-language-model training did, as sentences and as rows of tables."""
+"""The result of masked-language-model training, as sentences and as rows of tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """One way to adapt and how it ended; the un-adapted start has scores alone."""
+    """One adaptation and its result; the unadapted start has only scores."""
 
     name: str
     new: MlmScores  # scores on held-out text of the new trials
-    old: MlmScores | None  # and of the older ones, when they are watched
+    old: MlmScores | None  # and of the older ones, when monitored
     modules: str | None = None
     rank: int | None = None
     parameters: int | None = None
@@ -30,7 +30,7 @@ class Adaptation:
 
 
 def stage_text(result: MlmTraining) -> str:
-    """What a stage trained, how long, how fast, and why it ended before its time, if it did."""
+    """What a stage trained, how long, how fast, and why it stopped early, if it did."""
     settings, last = result.settings, result.history[-1]
     method = f"LoRA of rank {settings['lora']['r']}, target modules {_modules(result)}"
     sentences = [
@@ -40,7 +40,7 @@ def stage_text(result: MlmTraining) -> str:
         f"this machine's matrix-product peak; {_duration(result.seconds)} of wall time with scoring.",
     ]
     if result.fresh_head:
-        sentences.append("The encoder had no head and got a fresh one.")
+        sentences.append("The encoder had no head; a new one was initialized.")
     if result.stopped == "patience":
         patience = settings["train"]["early_stopping_patience"]
         sentences.append(f"Stopped early: no better loss, with a patience of {patience}.")
@@ -53,7 +53,7 @@ def stage_text(result: MlmTraining) -> str:
 
 
 def text_changes(result: MlmTraining) -> list[Change]:
-    """What a stage did to its own trials and, when they are watched, to older ones."""
+    """Scores of a stage on its own trials and, when monitored, on older ones."""
     before, after = result.history[0], result.kept
     changes = [Change("Its own trials, held out", before, after)]
     if before.old and after.old:
@@ -62,18 +62,18 @@ def text_changes(result: MlmTraining) -> list[Change]:
 
 
 def section_changes(result: MlmTraining) -> list[Change]:
-    """What a stage did to each section of its own trials, in reading order; empty when unknown."""
+    """Scores of a stage on each section of its own trials, in reading order; empty when unknown."""
     before, after = (entry.sections for entry in (result.history[0], result.kept))
     return [Change(name, before[name], scores) for name, scores in after.items()]
 
 
 def older_trials(history: Sequence[Scoring]) -> list[tuple[int, MlmScores]]:
-    """(tokens seen, scores on older trials) of every scoring; empty when they are not watched."""
+    """(tokens seen, scores on older trials) of every scoring; empty when they are not monitored."""
     return [(entry.tokens, entry.old) for entry in history if entry.old]
 
 
 def compared(adaptations: Mapping[str, MlmTraining]) -> list[Adaptation]:
-    """The un-adapted start, which all share, then every adaptation in the order given."""
+    """The unadapted start, common to all, then every adaptation in the order given."""
     start = next(iter(adaptations.values())).history[0]
     return [
         Adaptation("Before adapting", start, start.old),

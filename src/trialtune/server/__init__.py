@@ -1,1 +1,1 @@
-"""The labels over HTTP, and a page for people."""
+"""Labels over HTTP, and a web page."""

@@ -1,4 +1,4 @@
-"""The page of `trialtune annotate` as an ASGI application: for one annotator, on this machine alone."""
+"""The page of `trialtune annotate` as an ASGI application: for one annotator, on the local machine only."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ from trialtune.server.app import POLICY, STATIC, explain_invalid, only_json
 from trialtune.server.metrics import ServiceMetrics
 from trialtune.server.middleware import Guard, Rules
 
-#: Nobody else reaches the page: neither another machine, nor another site under a name that leads here.
+#: Blocks other machines, and other sites whose host name resolves to this one (DNS rebinding).
 HOSTS = ("127.0.0.1", "localhost")
 TIMEOUT = 30.0  # s
 _MAX_BYTES = 200_000
@@ -30,20 +30,20 @@ KEYS = "123456789acdefghijklmopqrtvwxyz"
 
 
 class AnswerRequest(BaseModel):
-    """What is said of a text."""
+    """An answer to a text."""
 
     model_config = ConfigDict(extra="forbid")
 
-    place: int = Field(description="Of the text, in the pool.")
+    place: int = Field(description="The text's position in the pool.")
     text_hash: str = Field(max_length=64)
     labels: list[Annotated[str, Field(max_length=1000)]] = Field([], max_length=1000)
     status: Literal["labelled", "unsure", "skipped"] = "labelled"
     note: str = Field("", max_length=10_000)
-    drawn: str = Field("", max_length=20, description="As the text was shown.")
+    drawn: str = Field("", max_length=20, description="How the text was drawn, as shown.")
 
 
 def build_annotate_app(session: Session, *, suggest: bool) -> FastAPI:
-    """The page for a session; with `suggest`, what a model says of a text is shown before it is answered."""
+    """The page for a session; with `suggest`, a model's prediction is shown before a text is answered."""
     app = FastAPI(title="trialtune annotate", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*HOSTS])
     app.add_middleware(Guard, rules=Rules(None, _MAX_BYTES, TIMEOUT), metrics=ServiceMetrics())
@@ -53,17 +53,17 @@ def build_annotate_app(session: Session, *, suggest: bool) -> FastAPI:
 
     @app.get("/v1/session")
     def about() -> dict[str, Any]:
-        """The task, the annotator, and how far the work is."""
+        """The task, the annotator, and the progress."""
         return {**_about(session), "progress": _progress(session)}
 
     @app.get("/v1/next")
     def following() -> dict[str, Any] | None:
-        """The text to be answered; null when all are."""
+        """The next text; null when all are answered."""
         return _next(session, shown)
 
     @app.post("/v1/answers", dependencies=[Depends(only_json)])
     def answer(asked: AnswerRequest) -> dict[str, Any]:
-        """Save an answer; it is on the disk when this is answered."""
+        """Save an answer; it is synced to disk before the response."""
         said = Said(tuple(asked.labels), asked.status, asked.note, asked.drawn)
         saved = session.answer(asked.place, asked.text_hash, said)
         return {
@@ -76,7 +76,7 @@ def build_annotate_app(session: Session, *, suggest: bool) -> FastAPI:
 
     @app.get("/v1/answered/{back}")
     def answered(back: int) -> dict[str, Any] | None:
-        """The text that was answered so many texts ago, with the answer; null before the first."""
+        """The text answered `back` texts ago, with the answer; null before the first."""
         found = session.answered(back)
         if found is None:
             return None

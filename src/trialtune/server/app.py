@@ -1,4 +1,4 @@
-"""The service as an ASGI application: routes, limits, and what goes wrong said in words."""
+"""The service as an ASGI application: routes, limits, error messages."""
 
 import asyncio
 import threading
@@ -30,38 +30,38 @@ from trialtune.server.middleware import BEARER, Guard, Rules
 from trialtune.server.model import Served, open_all
 from trialtune.settings import Settings
 
-_QUICK = 20_000  # characters that are cleaned at once; for more, others need not wait
-_EXPLAINED = 4  # at a time; each asks hundreds of texts
-_LEFT = 499  # as nginx logs it; nobody reads that answer
+_QUICK = 20_000  # characters cleaned in the event loop; more go to a thread
+_EXPLAINED = 4  # at a time; each scores hundreds of texts
+_LEFT = 499  # as in nginx; the client never sees it
 _Answered = TypeVar("_Answered")
 STATIC = Path(__file__).with_name("static")
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Problem, "description": why}
     for status, why in {
-        400: "The body is no JSON.",
+        400: "The body is not valid JSON.",
         401: "The token is missing or wrong.",
-        404: "No such task or label is served.",
+        404: "The task or label does not exist.",
         408: "The body arrived too slowly.",
         413: "The body is too large.",
-        415: "The body is not said to be JSON.",
-        422: "A field is wrong; the message names it.",
-        429: "Too much waits; Retry-After says when to try again.",
+        415: "The content type is not JSON.",
+        422: "A field is invalid; the message names it.",
+        429: "The queue is full; retry after the time in Retry-After.",
         500: "The service failed.",
         503: "The service is shutting down.",
-        504: "The answer took too long.",
+        504: "The request timed out.",
     }.items()
 }
 
 
 class ServiceSettings(Settings):
-    """How much the service takes on."""
+    """Limits of the service."""
 
-    max_queue: int = Field(2048, ge=1, description="texts that may wait for each classifier")
-    max_texts: int = Field(256, ge=1, description="texts in one request")
-    max_bytes: int = Field(8_000_000, ge=1000, description="of a request's body")
-    remember: int = Field(50_000, ge=0, description="answers to short texts, by each classifier")
-    timeout: float = Field(30, gt=0, description="seconds until a request is given up")
+    max_queue: int = Field(2048, ge=1, description="maximum texts queued for each classifier")
+    max_texts: int = Field(256, ge=1, description="maximum texts per request")
+    max_bytes: int = Field(8_000_000, ge=1000, description="maximum size of a request's body")
+    remember: int = Field(50_000, ge=0, description="cached predictions for short texts, per classifier")
+    timeout: float = Field(30, gt=0, description="seconds until a request times out")
 
 
 def build_app(
@@ -69,13 +69,13 @@ def build_app(
 ) -> FastAPI:
     """The service over these classifier folders or Hub ids, which are opened here.
 
-    Raises DataError when a folder is no classifier, UsageError for two of one task or a queue in
-    which the largest request finds no place.
+    Raises DataError when a folder is not a classifier, UsageError for two of the same task or a queue
+    smaller than the largest request.
     """
     if settings.max_texts > settings.max_queue:
         raise UsageError(
             f"--max-queue {settings.max_queue} is less than --max-texts {settings.max_texts}: "
-            "the largest request would never find a place"
+            "the largest request would never fit into the queue"
         )
     metrics = ServiceMetrics()
     served = open_all(classifiers, capacity=settings.max_queue, remembered=settings.remember, metrics=metrics)
@@ -111,13 +111,13 @@ def _documented(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
     }
     try:
         from fastapi_offline import FastAPIOffline  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError:  # FastAPI's own page would fetch its script from a CDN
+    except ModuleNotFoundError:  # FastAPI's own page loads its script from a CDN
         app = FastAPI(**about, docs_url=None)
 
         @app.get("/docs", include_in_schema=False)
         async def docs() -> Response:
-            told = "The API's pages need: pip install 'trialtune[serve]'. Its schema is at /openapi.json."
-            return Response(told, media_type="text/plain")
+            missing = "The API's pages need: pip install 'trialtune[serve]'. Its schema is at /openapi.json."
+            return Response(missing, media_type="text/plain")
 
         return app
     documented: FastAPI = FastAPIOffline(**about)
@@ -125,12 +125,12 @@ def _documented(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def _add_answers(guarded: APIRouter, served: Mapping[str, Served], settings: ServiceSettings) -> None:
-    explaining = anyio.CapacityLimiter(_EXPLAINED)  # threads of its own: the page's files need theirs
+    explaining = anyio.CapacityLimiter(_EXPLAINED)  # separate threads: static files need the others
     asked_for: Any = {"responses": _REFUSALS, "tags": ["labels"], "dependencies": [Depends(only_json)]}
 
     @guarded.post("/v1/predict", response_model=schemas.PredictResponse, **asked_for)
     async def predict(asked: schemas.PredictRequest, request: Request) -> Response:
-        """Labels, calibrated probabilities and doubts for texts or trials, by task."""
+        """Labels, calibrated probabilities and review flags for texts or trials, by task."""
         count = len(asked.texts or asked.records)
         if count > settings.max_texts:
             what = "texts" if asked.texts else "records"
@@ -145,7 +145,7 @@ def _add_answers(guarded: APIRouter, served: Mapping[str, Served], settings: Ser
             answers = await _while_there(request, asyncio.gather(*pending), settings.timeout)
         except BaseException as error:
             for future in pending:
-                future.cancel()  # takes its texts back out of the queue
+                future.cancel()  # removes its texts from the queue
             raise _refusal(error) from None
         results = {
             one.task.name: _predictions(one, its, answered, rows)
@@ -155,14 +155,14 @@ def _add_answers(guarded: APIRouter, served: Mapping[str, Served], settings: Ser
 
     @guarded.post("/v1/explain", **asked_for)
     async def explain(asked: schemas.ExplainRequest, request: Request) -> schemas.ExplainResponse:
-        """Which words made a label probable: each is taken out, and the text read again (occlusion)."""
+        """Which words make a label probable: each is removed, and the text scored again (occlusion)."""
         one = _one(served, asked.task)
         if asked.label not in one.labels:
             raise HTTPException(404, f"{asked.task} has no such label; /v1/models names them")
         if explaining.available_tokens < 1:
-            busy = "other explanations are being made; try again in a second"
+            busy = "other explanations are being computed; try again in a second"
             raise HTTPException(429, busy, headers={"Retry-After": "1"})
-        given_up = threading.Event()  # a thread cannot be stopped: it keeps the time, and looks at this
+        given_up = threading.Event()  # a thread cannot be stopped: it checks the time and this event
         ask = partial(one.explain, timeout=settings.timeout, given_up=given_up)
         text = _sound(asked.text) or ""
         working = asyncio.ensure_future(anyio.to_thread.run_sync(ask, text, asked.label, limiter=explaining))
@@ -185,12 +185,12 @@ def _add_watching(
 ) -> None:
     @app.get("/healthz", tags=["watching"])
     async def healthz() -> schemas.Status:
-        """Whether the process answers at all."""
+        """Whether the process is alive."""
         return schemas.Status(status="ok")
 
     @app.get("/readyz", responses={503: _REFUSALS[503]}, tags=["watching"])
     async def readyz() -> schemas.Status:
-        """Whether every classifier takes texts."""
+        """Whether every classifier accepts texts."""
         stopped = [name for name, one in served.items() if not one.batcher.alive]
         if stopped:
             raise HTTPException(503, f"not scoring: {', '.join(stopped)}")
@@ -200,7 +200,7 @@ def _add_watching(
         "/metrics", tags=["watching"], responses={200: {"content": {"text/plain": {}}}, 401: _REFUSALS[401]}
     )
     async def counters() -> Response:
-        """Counters in Prometheus' form."""
+        """Metrics in Prometheus format."""
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE})
 
     @app.get("/", include_in_schema=False)
@@ -209,27 +209,27 @@ def _add_watching(
 
 
 async def only_json(request: Request) -> None:
-    """Refuse a body that is not said to be JSON: a page from elsewhere cannot send such a one."""
+    """Reject a body whose content type is not JSON, which pages of other sites cannot send."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise HTTPException(415, "send JSON, and say so: Content-Type: application/json")
+        raise HTTPException(415, "send JSON with the header Content-Type: application/json")
 
 
 def _one(served: Mapping[str, Served], name: str) -> Served:
     if name not in served:
-        raise HTTPException(404, f"tasks: no such task is served; there are: {', '.join(served)}")
+        raise HTTPException(404, f"tasks: no such task; available are: {', '.join(served)}")
     return served[name]
 
 
 def _size(asked: schemas.PredictRequest) -> int:
-    """Characters to be cleaned; a record counts as a long one."""
+    """Characters to clean; a record counts as a long one."""
     return sum(map(len, asked.texts)) + len(asked.records) * _QUICK
 
 
 def _read(
     asked: schemas.PredictRequest, models: Sequence[Served]
 ) -> tuple[list[dict[str, Any]], list[list[str | None]]]:
-    """The texts or trials as records, and for each model what it reads of them."""
+    """The texts or trials as records, and each model's input for them."""
     rows: list[dict[str, Any]] = [{"text": text} for text in asked.texts] or [
         _record(record) for record in asked.records
     ]
@@ -237,7 +237,7 @@ def _read(
 
 
 def _record(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of the columns that were given: those that are missing are not the same as empty ones."""
+    """A record of the columns given: missing ones are not the same as empty ones."""
     if "protocolSection" in given:
         return record_from_study(given)
     record = record_from_row(given)
@@ -246,7 +246,7 @@ def _record(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sound(text: str | None) -> str | None:
-    """`text` without halves of surrogate pairs, which JSON can carry and no tokenizer can read."""
+    """`text` without lone surrogates, which JSON can contain and no tokenizer can read."""
     return text and text.encode("utf-8", "replace").decode()
 
 
@@ -261,9 +261,9 @@ def _predictions(
 
 
 async def _while_there(request: Request, work: "asyncio.Future[_Answered]", seconds: float) -> _Answered:
-    """The result of `work`, unless it takes too long (TimeoutError) or the client leaves."""
+    """The result of `work`, unless it times out (TimeoutError) or the client disconnects."""
     if not work.done():
-        # The guard has read the body, so that all that can still come is that the client left.
+        # The guard has read the body, so the only further message is a disconnect.
         leaving = asyncio.ensure_future(request.receive())
         either: list[asyncio.Future[Any]] = [work, leaving]
         try:
@@ -271,31 +271,31 @@ async def _while_there(request: Request, work: "asyncio.Future[_Answered]", seco
         finally:
             leaving.cancel()
         if work not in done:
-            work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it
+            work.add_done_callback(lambda late: late.cancelled() or late.exception())  # silences it
             raise ClientDisconnect if leaving in done else TimeoutError
     return await work
 
 
 def _refusal(error: BaseException) -> BaseException:
-    """The HTTP answer of a failure that has one."""
+    """The HTTP response to an error that has one."""
     match error:
         case QueueFullError():
             return HTTPException(429, str(error), headers={"Retry-After": str(error.retry_after)})
         case TimeoutError():
-            return HTTPException(504, "the answer took too long; send fewer texts, or try again later")
+            return HTTPException(504, "the request timed out; send fewer texts, or try again later")
         case ClientDisconnect():
-            return HTTPException(_LEFT, "the client left")
+            return HTTPException(_LEFT, "the client disconnected")
         case ClosedError():
             return HTTPException(503, str(error))
     return error
 
 
 async def explain_invalid(_: Request, error: Exception) -> JSONResponse:
-    """422 in a line, without the texts that were sent."""
+    """422 in one line, without the texts sent."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
-        return JSONResponse({"detail": "the body is no JSON"}, 400)
+        return JSONResponse({"detail": "the body is not valid JSON"}, 400)
     lines = [
         f"{'.'.join(map(str, problem['loc'][1:])) or 'body'}: {problem['msg']}" for problem in problems[:5]
     ]
@@ -304,7 +304,7 @@ async def explain_invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 def _complete_schema(app: FastAPI, served: Mapping[str, Served], settings: ServiceSettings) -> None:
-    """Put into the OpenAPI schema what only this service knows: its tasks and its limits."""
+    """Add this service's tasks and limits to the OpenAPI schema."""
     schema = app.openapi()
     parts = schema["components"]["schemas"]
     asked = parts["PredictRequest"]["properties"]

@@ -1,4 +1,4 @@
-"""One model, one queue: the texts of all requests wait in it and are scored together."""
+"""A queue per model: the texts of all requests are scored together in batches."""
 
 import contextlib
 import math
@@ -15,13 +15,13 @@ import numpy as np
 from trialtune.classifier.prediction import DIGITS
 from trialtune.evaluation.decision import Decided
 
-_CHARACTERS_A_TOKEN = 4  # of English; only how many texts go together hangs on it
-_TOKENS_A_BATCH = 8192  # enough to sort by length; a text alone need not wait long
-_LONGEST_REMEMBERED = 1000  # characters; longer texts hardly repeat, and would fill the memory
+_CHARACTERS_A_TOKEN = 4  # of English; used only to size batches
+_TOKENS_A_BATCH = 8192  # enough to sort by length, while a single text waits little
+_LONGEST_REMEMBERED = 1000  # characters; longer texts hardly repeat, and would fill the cache
 
 
 class QueueFullError(Exception):
-    """No place for more texts; `retry_after` says in how many seconds there may be."""
+    """The queue is full; `retry_after` is in seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many texts are waiting; try again in {retry_after} s")
@@ -29,20 +29,20 @@ class QueueFullError(Exception):
 
 
 class ClosedError(Exception):
-    """The service is shutting down and takes no more texts."""
+    """The service is shutting down and accepts no more texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was decided about one text."""
+    """The prediction for one text."""
 
     probabilities: list[float]  # [labels], calibrated, to six decimals
-    labels: list[int]  # places of those given
+    labels: list[int]  # indices of those predicted
     needs_review: bool
 
     @classmethod
     def of(cls, decided: Decided) -> "list[Answer]":
-        """The answers of a batch, one a row."""
+        """The predictions of a batch, one per row."""
         return [
             cls(probabilities, np.flatnonzero(given).tolist(), review)
             for probabilities, given, review in zip(
@@ -55,7 +55,7 @@ class Answer:
 
 
 class _Ticket:
-    """The texts of one request and the answers so far, which are put in under the batcher's lock."""
+    """The texts of one request and the predictions so far, which are set under the batcher's lock."""
 
     def __init__(self, answers: list[Answer | None]) -> None:
         self.future: Future[list[Answer]] = Future()
@@ -65,17 +65,17 @@ class _Ticket:
             self.finish()
 
     def missing(self) -> list[int]:
-        """Places of the texts without an answer."""
+        """Indices of the texts without a prediction."""
         return [place for place, answer in enumerate(self._answers) if answer is None]
 
     def give(self, place: int, answer: Answer) -> bool:
-        """Put an answer in its place; whether it was the last that was missing."""
+        """Set a prediction; returns whether it was the last missing one."""
         self._answers[place] = answer
         self._missing -= 1
         return not self._missing
 
     def fail(self, error: BaseException) -> None:
-        with contextlib.suppress(InvalidStateError):  # given up by who asked, or failed already
+        with contextlib.suppress(InvalidStateError):  # cancelled by the caller, or failed already
             self.future.set_exception(error)
 
     def finish(self) -> None:
@@ -90,13 +90,13 @@ class _Waiting(NamedTuple):
 
 
 class Batcher:
-    """Scores texts in `threads` of its own, those of many requests in one batch.
+    """Scores texts in its own `threads`, those of many requests in one batch.
 
-    `decide` answers a list of texts (in several threads at a time, when there are several), and reads
-    at most `most_tokens` of each; `capacity` is how many texts may wait. Batches are taken in order of
-    arrival, as many texts as hold about `tokens` tokens (dynamic batching), so nobody waits for a batch
-    to fill. The answers to the last `remembered` short texts are kept and given again (one in five of
-    the registry's reasons for stopping repeats another). What was accepted is answered, also after
+    `decide` labels a list of texts (in several threads at a time, when there are several), and uses
+    at most `most_tokens` of each; `capacity` is the length of the queue. Batches are formed in order of
+    arrival, of texts with about `tokens` tokens in total (dynamic batching), so no request waits for a batch
+    to fill. The predictions for the last `remembered` short texts are cached (one in five of
+    the registry's stop reasons repeats another). Accepted texts are always scored, also after
     `close`.
     """
 
@@ -116,10 +116,10 @@ class Batcher:
         self._capacity, self._remembered = capacity, remembered
         self._scored, self._repeated = scored, repeated
         self._queue: deque[_Waiting] = deque()
-        self._known: OrderedDict[str, Answer] = OrderedDict()  # the least recently asked first
-        self._changed = threading.Condition()  # guards the queue and what is known
+        self._known: OrderedDict[str, Answer] = OrderedDict()  # the least recently used first
+        self._changed = threading.Condition()  # guards the queue and the cache
         self._closed = False
-        self._speed = 10.0  # texts/s; a moving mean once texts were scored
+        self._speed = 10.0  # texts/s; a moving mean after the first batch
         self._threads = [
             threading.Thread(target=self._work, name="batcher", daemon=True) for _ in range(threads)
         ]
@@ -133,13 +133,13 @@ class Batcher:
 
     @property
     def alive(self) -> bool:
-        """Whether texts are taken and scored."""
+        """Whether texts are accepted and scored."""
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, texts: Sequence[str]) -> "Future[list[Answer]]":
-        """The answers to come, in order; cancel the future to take back what still waits.
+        """A future of the predictions, in order; cancel it to remove texts still queued.
 
-        Raises QueueFullError when they do not all find a place, and ClosedError after `close`.
+        Raises QueueFullError when the queue has no room for all of them, and ClosedError after `close`.
         """
         with self._changed:
             if not self.alive:
@@ -157,7 +157,7 @@ class Batcher:
         return ticket.future
 
     def close(self) -> None:
-        """Take no more; return when all that was accepted is answered."""
+        """Accept no more texts; return when all accepted ones are scored."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -171,7 +171,7 @@ class Batcher:
         return answer
 
     def _keep(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> list[_Ticket]:
-        """Put answers into their requests and into memory; the requests that are complete now."""
+        """Store predictions in their requests and in the cache; returns the requests now complete."""
         with self._changed:
             for item, answer in zip(batch, answers, strict=True):
                 if len(item.text) <= _LONGEST_REMEMBERED:
@@ -201,7 +201,7 @@ class Batcher:
                 self._scored(len(batch), taken)
 
     def _take(self) -> list[_Waiting] | None:
-        """The next texts, of about `tokens` tokens; None when there will be no more."""
+        """The next texts, of about `tokens` tokens; None after closing."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
             if not self._queue:
@@ -215,7 +215,7 @@ class Batcher:
                 batch.append(item)
                 room -= min(self._most_tokens, 2 + len(item.text) // _CHARACTERS_A_TOKEN)
             if self._queue:
-                self._changed.notify()  # another thread takes what is left
+                self._changed.notify()  # another thread takes the rest
             return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:

@@ -1,4 +1,4 @@
-"""What the service counts, in Prometheus' form."""
+"""Metrics of the service, in Prometheus format."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ServiceMetrics:
-    """Counters of one service; a registry of its own, so that two services in a process do not mix."""
+    """Metrics of one service; a separate registry, so that two services in a process do not mix."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -23,8 +23,8 @@ class ServiceMetrics:
             **common,
         )
         self._texts = Counter("texts", "Texts scored.", ["task"], **common)
-        self._repeats = Counter("repeated_texts", "Texts answered from memory.", ["task"], **common)
-        self._scoring = Counter("scoring_seconds", "Spent in the model.", ["task"], **common)
+        self._repeats = Counter("repeated_texts", "Texts answered from the cache.", ["task"], **common)
+        self._scoring = Counter("scoring_seconds", "Time spent in the model.", ["task"], **common)
         self._batch = Histogram(
             "batch_texts",
             "Texts scored together.",
@@ -46,11 +46,11 @@ class ServiceMetrics:
         self._batch.labels(task).observe(count)
 
     def repeated(self, task: str, count: int) -> None:
-        """Count texts that were answered without the model."""
+        """Count texts answered from the cache."""
         self._repeats.labels(task).inc(count)
 
     def watch(self, task: str, waiting: Callable[[], int]) -> None:
-        """Show a queue's length."""
+        """Set a queue's length."""
         self._waiting.labels(task).set_function(waiting)
 
     def text(self) -> bytes:

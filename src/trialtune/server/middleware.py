@@ -1,4 +1,4 @@
-"""What stands before every request: the token, the size and the time of its body, a line in the log."""
+"""Checks of every request: the token, the size and the time of its body; access logs."""
 
 import asyncio
 import hmac
@@ -19,19 +19,19 @@ from trialtune.server.metrics import ServiceMetrics
 
 log = logging.getLogger("trialtune.server")
 
-# So much of too large a body is read and thrown away: a connection that is closed on a client that
-# still sends is reset, and the client never reads why.
+# This much of an oversized body is read and discarded: a connection closed while the client
+# is still sending is reset, and the client never sees the reason.
 _DRAINED = 4
 _CLOSE = ("connection", "close")
-_BODIES = 32  # of the largest size are held at a time
-_GUARDED = ("/v1/", "/metrics")  # the page and its files hold nothing secret; it asks for the token
-# As a dependency it would come too late: FastAPI reads a body before it asks any. There it only
+_BODIES = 32  # of the largest size are in memory at a time
+_GUARDED = ("/v1/", "/metrics")  # the page and its files are public; it prompts for the token
+# As a dependency it would be too late: FastAPI reads the body before calling any. There it only
 # documents; the guard calls it.
 BEARER = HTTPBearer(scheme_name="token", auto_error=False)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line. Neither texts nor the messages of failures, which may quote them."""
+    """One JSON object per line, without texts or messages of errors, which may quote them."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -48,7 +48,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json(level: int = logging.INFO) -> None:
-    """Send our log lines and uvicorn's to stderr as JSON."""
+    """Send trialtune's and uvicorn's log lines to stderr as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name in ("trialtune.server", "uvicorn", "asyncio"):
@@ -59,7 +59,7 @@ def log_as_json(level: int = logging.INFO) -> None:
 
 @dataclass(frozen=True)
 class Rules:
-    """Who may ask, and how much at once."""
+    """Access token and limits of requests."""
 
     token: str | None
     max_bytes: int
@@ -96,7 +96,7 @@ class Guard:
         except Exception:
             log.error("failed", exc_info=True, extra={"fields": {"request": number}})
             if not status:
-                failure = f"something went wrong here; the log names it under {number}"
+                failure = f"internal error; see the log entry {number}"
                 await _refuse(500, failure)(scope, receive, sending)
         finally:
             self._held -= sum(map(len, parts))
@@ -107,11 +107,11 @@ class Guard:
             log.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})
 
     async def _unknown(self, scope: Scope) -> JSONResponse | None:
-        """A refusal when the right bearer token is missing; compared in constant time."""
+        """A rejection without the right bearer token; compared in constant time."""
         if self._rules.token is None or not scope["path"].startswith(_GUARDED):
             return None
         given = await BEARER(HTTPConnection(scope))
-        # Headers come as Latin-1; of texts, only ASCII can be compared so.
+        # Headers are Latin-1; compare_digest takes only ASCII strings.
         if given and hmac.compare_digest(given.credentials.encode("latin-1"), self._rules.token.encode()):
             return None
         return _refuse(
@@ -119,15 +119,15 @@ class Guard:
         )
 
     async def _read(self, receive: Receive, parts: list[bytes]) -> JSONResponse | Receive:
-        """The body, read into `parts`, as one message; or a refusal when it is too large or too slow."""
-        large = f"the body is larger than {self._rules.max_bytes:,} bytes; send fewer texts at once"
+        """The body, read into `parts`, as one message; or a rejection when it is too large or too slow."""
+        large = f"the body is larger than {self._rules.max_bytes:,} bytes; send fewer texts per request"
         total, more = 0, True
         try:
             async with asyncio.timeout(self._rules.seconds):
                 while more and total <= _DRAINED * self._rules.max_bytes:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return _refuse(400, "the client left before its request was whole")
+                        return _refuse(400, "the client disconnected before its request was complete")
                     part, more = message.get("body", b""), message.get("more_body", False)
                     total += len(part)
                     if total <= self._rules.max_bytes:

@@ -1,4 +1,4 @@
-"""A classifier as the service holds it: its folder opened, its texts queued."""
+"""A classifier in the service: the opened classifier and its queue."""
 
 import threading
 import time
@@ -19,12 +19,12 @@ from trialtune.server.batcher import Answer, Batcher
 from trialtune.server.metrics import ServiceMetrics
 from trialtune.tasks.task import Task
 
-_AT_ONCE = 64  # shortened texts of an explanation that are queued together, so that others get in between
+_AT_ONCE = 64  # shortened texts of an explanation queued at a time, so that other requests are not blocked
 
 
 @dataclass(frozen=True)
 class Served:
-    """One classifier at work."""
+    """One served classifier."""
 
     classifier: Classifier
     fingerprint: str
@@ -32,18 +32,18 @@ class Served:
 
     @property
     def task(self) -> Task:
-        """What it answers."""
+        """Its task."""
         return self.classifier.task
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of an answer's probabilities."""
+        """The labels, in the order of the probabilities."""
         return self.classifier.labels
 
     def explain(self, text: str, label: str, *, timeout: float, given_up: threading.Event) -> list[Span]:
-        """Words of `text` with what they add to the calibrated probability of `label`.
+        """Words of `text` with their contributions to the calibrated probability of `label`.
 
-        Raises what `Batcher.submit` raises, and TimeoutError after `timeout` seconds, or soon after
+        Raises as `Batcher.submit` does, and TimeoutError after `timeout` seconds, or soon after
         `given_up` is set.
         """
         until = time.monotonic() + timeout
@@ -69,13 +69,13 @@ def open_all(
 ) -> dict[str, Served]:
     """The classifiers of these folders or Hub ids by task, each with a running batcher.
 
-    Raises DataError when one is no classifier, and UsageError when two are of one task.
+    Raises DataError when one is not a classifier, and UsageError when two have the same task.
     """
     opened = [open_folder(name) for name in names]
     for name in dict.fromkeys(folder.task.name for folder in opened):
         same = [str(folder.path) for folder in opened if folder.task.name == name]
         if len(same) > 1:
-            raise UsageError(f"{' and '.join(same)} are both of the task {name}; give one")
+            raise UsageError(f"{' and '.join(same)} have the same task {name}; give one")
     return {
         folder.task.name: _serve(Classifier.of(folder), capacity, remembered, metrics) for folder in opened
     }
@@ -83,13 +83,13 @@ def open_all(
 
 def _serve(classifier: Classifier, capacity: int, remembered: int, metrics: ServiceMetrics) -> Served:
     task = classifier.task
-    classifier.decide(["warm-up"])  # a classifier that cannot score says so before the port is bound
+    classifier.decide(["warm-up"])  # a classifier that cannot score fails before the port is bound
     batcher = Batcher(
         classifier.decide,
         most_tokens=MOST_WINDOWS * task.max_length,
         capacity=capacity,
         remembered=remembered,
-        threads=min(2, classifier.batches_at_once),  # the cores of one's last batches go to the other
+        threads=min(2, classifier.batches_at_once),  # one fills the cores that the other leaves
         scored=partial(metrics.scored, task.name),
         repeated=partial(metrics.repeated, task.name),
     )

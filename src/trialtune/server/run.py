@@ -1,4 +1,4 @@
-"""Bind, serve until told to stop, answer what was accepted."""
+"""Binds the socket, serves until stopped, finishes accepted requests."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trialtune.errors import UsageError
 
-_CONNECTIONS = 1024  # beyond them, uvicorn answers 503
+_CONNECTIONS = 1024  # beyond them, uvicorn responds with 503
 
 
 def read_token(path: Path) -> str:
@@ -28,7 +28,7 @@ def read_token(path: Path) -> str:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket to serve on; raises UsageError when the address cannot be had."""
+    """A bound socket; raises UsageError when the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -42,10 +42,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_server(app: FastAPI, *, timeout: float) -> uvicorn.Server:
-    """A server that, when told to stop, first answers the requests it has.
+    """A server that finishes accepted requests when stopped.
 
-    A connection has `timeout` seconds for the head of a request, a request as many for its body
-    and again for its answer.
+    A connection has `timeout` seconds for the headers of a request, a request as many for its body
+    and again for its response.
     """
 
     class Protocol(_Impatient):
@@ -65,7 +65,7 @@ def make_server(app: FastAPI, *, timeout: float) -> uvicorn.Server:
 
 
 class _Impatient(HttpToolsProtocol):
-    """uvicorn's protocol, which by itself waits for ever for the head of a request."""
+    """uvicorn's protocol, which by default waits indefinitely for the headers of a request."""
 
     patience: float  # s
     _giving_up: asyncio.TimerHandle | None = None

@@ -1,9 +1,9 @@
-"""What is asked and answered over HTTP."""
+"""Schemas of requests and responses."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
-from typing_extensions import TypedDict  # pydantic reads that one on Python 3.11, too
+from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
 from trialtune.classifier.explain import Span
 from trialtune.classifier.prediction import text_hash
@@ -11,10 +11,10 @@ from trialtune.server.batcher import Answer
 from trialtune.server.model import Served
 from trialtune.tasks.task import LONGEST
 
-LONGEST_EXPLAINED = 4000  # characters; every word costs a reading
+LONGEST_EXPLAINED = 4000  # characters; every word costs a forward pass
 
 Text = Annotated[str, Field(max_length=LONGEST)]
-_MOST_FIELDS = 20  # a message for each of thousands would hold everyone up; hence FailFast, too
+_MOST_FIELDS = 20  # thousands of error messages would block the service; hence FailFast too
 
 
 class _Request(BaseModel):
@@ -24,12 +24,12 @@ class _Request(BaseModel):
     @classmethod
     def _few_fields(cls, asked: Any) -> Any:
         if isinstance(asked, dict) and len(asked) > _MOST_FIELDS:
-            raise ValueError(f"has {len(asked):,} fields; see /docs for those it may have")
+            raise ValueError(f"has {len(asked):,} fields; see /docs for those allowed")
         return asked
 
 
 class PredictRequest(_Request):
-    """Texts, or trials; with one of the two."""
+    """Texts or trials; exactly one of the two."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -39,15 +39,15 @@ class PredictRequest(_Request):
     )
 
     texts: Annotated[list[Text], FailFast()] = Field(
-        [], min_length=1, description="Reasons, eligibility criteria, ..."
+        [], min_length=1, description="Stop reasons, eligibility criteria, ..."
     )
     records: Annotated[list[dict[str, Any]], FailFast()] = Field(
         [],
         min_length=1,
-        description="Trials as ClinicalTrials.gov's API v2 gives them, or flat objects of named columns.",
+        description="Trials in the format of ClinicalTrials.gov's API v2, or flat objects of named columns.",
     )
     tasks: Annotated[list[str], FailFast()] = Field(
-        [], min_length=1, description="Served tasks to be answered; without it, all."
+        [], min_length=1, description="Tasks to label for; default all served."
     )
 
     @model_validator(mode="after")
@@ -57,27 +57,27 @@ class PredictRequest(_Request):
         return self
 
 
-# Plain dictionaries: thousands a second are made, and go to JSON as they are.
+# Plain dictionaries: thousands are created per second and serialized directly.
 class Prediction(TypedDict):
-    """What a classifier says of one text, as `PREDICTION_SCHEMA` has it; null where there is no text."""
+    """A prediction for one text, with the fields of `PREDICTION_SCHEMA`; null where there is no text."""
 
     nct_id: Annotated[str | None, Field(description="Of a record, where it has one.")]
-    text: Annotated[str | None, Field(description="What was read: the cleaned text, or the record's part.")]
-    labels: Annotated[list[str] | None, Field(description="In the task's order.")]
+    text: Annotated[str | None, Field(description="The cleaned text, or that of the record.")]
+    labels: Annotated[list[str] | None, Field(description="In task order.")]
     probabilities: Annotated[dict[str, float] | None, Field(description="Calibrated, by label.")]
-    needs_review: Annotated[bool | None, Field(description="Whether the classifier is unsure.")]
+    needs_review: Annotated[bool | None, Field(description="Whether the classifier is uncertain.")]
     classifier: Annotated[str, Field(description="The fingerprint of the classifier.")]
-    text_hash: Annotated[str | None, Field(description="Of what was read, as in `apply`'s tables.")]
+    text_hash: Annotated[str | None, Field(description="Hash of the text, as in `apply`'s tables.")]
 
 
 class PredictResponse(TypedDict):
-    """Answers by task, each in the order of what was asked."""
+    """Predictions by task, each in the order of the request."""
 
     results: dict[str, list[Prediction]]
 
 
 class ExplainRequest(_Request):
-    """Which words made this label probable?"""
+    """Which words make this label probable?"""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -91,7 +91,7 @@ class ExplainRequest(_Request):
 
 
 class Word(BaseModel):
-    """Characters `start` to `end` (code points) and what they add to the label's probability."""
+    """Characters `start` to `end` (code points) and their contribution to the label's probability."""
 
     start: int
     end: int
@@ -99,13 +99,13 @@ class Word(BaseModel):
 
 
 class ExplainResponse(BaseModel):
-    """Words in reading order; of a long text, those of the three sentences that count most."""
+    """Words in reading order; in a long text, those of the three most important sentences."""
 
     words: list[Word]
 
 
 class LabelInfo(BaseModel):
-    """A label, what it means, and from which probability on it is given (null: the most probable is)."""
+    """A label, its definition, and its threshold (null: the most probable label is chosen)."""
 
     name: str
     definition: str
@@ -117,22 +117,22 @@ class ModelInfo(BaseModel):
 
     task: str
     kind: Literal["multi_label", "multi_class"]
-    fields: list[str] = Field(description="Columns of a trial that its text is built from.")
+    fields: list[str] = Field(description="Columns of a trial that form its text.")
     labels: list[LabelInfo]
-    max_length: int = Field(description="Tokens read at a time.")
+    max_length: int = Field(description="Length of a window in tokens.")
     review_below: float
     fingerprint: str
 
 
 class ModelsResponse(BaseModel):
-    """The served classifiers, and how much one request may hold."""
+    """The served classifiers, and the limits of one request."""
 
     models: list[ModelInfo]
     max_texts: int
 
 
 class Problem(BaseModel):
-    """Why there is no answer, in words."""
+    """The reason for an error."""
 
     detail: str
 
@@ -144,7 +144,7 @@ class Status(BaseModel):
 
 
 def model_info(served: Served) -> ModelInfo:
-    """A classifier as /v1/models shows it."""
+    """A classifier, for /v1/models."""
     thresholds = served.classifier.decision.thresholds or (None,) * len(served.labels)
     return ModelInfo(
         task=served.task.name,
@@ -161,7 +161,7 @@ def model_info(served: Served) -> ModelInfo:
 
 
 def prediction(served: Served, text: str | None, answer: Answer | None, nct_id: str | None) -> Prediction:
-    """One answer; `answer` is None where there was no text."""
+    """One prediction; `answer` is None where there was no text."""
     return Prediction(
         nct_id=nct_id,
         text=text or None,
@@ -174,5 +174,5 @@ def prediction(served: Served, text: str | None, answer: Answer | None, nct_id: 
 
 
 def words(spans: list[Span]) -> list[Word]:
-    """Spans as they are sent."""
+    """Spans, for the response."""
     return [Word(start=span.start, end=span.end, importance=round(span.importance, 6)) for span in spans]

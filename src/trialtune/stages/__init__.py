@@ -1,1 +1,1 @@
-"""One file a stage of the pipeline: each puts the parts below it together."""
+"""The stages of the pipeline, one per file."""

@@ -36,13 +36,13 @@ from trialtune.training.settings import HOW, TrainSettings
 
 @dataclass(frozen=True)
 class Texts:
-    """A corpus, made by the encoder's own tokeniser."""
+    """A corpus, built with the encoder's own tokeniser."""
 
     tokenizer: PreTrainedTokenizerFast
     block_size: int
     train: StoredBlocks
     heldout: Blocks
-    old: Blocks | None  # held-out blocks of another corpus, to watch for forgetting
+    old: Blocks | None  # held-out blocks of another corpus, to monitor forgetting
 
 
 def read_texts(
@@ -73,17 +73,17 @@ def read_texts(
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run of `adapt` would do."""
+    """A preview of `adapt`."""
 
     steps: int
-    tokens: int  # trained on
+    tokens: int  # for training
     epochs: float
     blocks: int
     block_size: int
 
 
 def plan(texts: Texts, settings: AdaptSettings) -> tuple[TrainSettings, Plan]:
-    """The training settings with every limit turned into steps, and what they amount to."""
+    """The training settings with every limit converted to steps, and the resulting totals."""
     blocks, batch_size = texts.train, settings.train.batch_size
     per_step = blocks.tokens / len(blocks) * batch_size
     schedule = settings.train.in_steps(steps_per_epoch=len(blocks) / batch_size, tokens_per_step=per_step)
@@ -106,8 +106,8 @@ def adapt(
     "lora" writes a PEFT adapter folder (with `mlm_head.safetensors` when the encoder had no head),
     "full" a plain `transformers` masked-LM folder. Scored on held-out text of `corpus` before,
     during and after, and on that of `old_corpus` (forgetting), at the same masks each time;
-    `accuracy.log` says so a line a scoring, and `README.md`, the model card, in sum. A killed run
-    continues from `out/checkpoints`. Started by `torchrun` or `accelerate launch`, the processes share
+    `accuracy.log` has one line per evaluation, and `README.md`, the model card, a summary. A killed run
+    resumes from `out/checkpoints`. Started with `torchrun` or `accelerate launch`, the processes share
     each step's rows.
 
     Args:
@@ -115,11 +115,11 @@ def adapt(
         encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
         out: The folder to write.
         settings: See `AdaptSettings`.
-        old_corpus: A corpus to watch for forgetting.
-        report: Takes the progress after each step.
+        old_corpus: A corpus to monitor forgetting.
+        report: Called with the progress after each step.
 
     Returns:
-        What `out/metrics.json` holds.
+        The content of `out/metrics.json`.
 
     Raises:
         DataError: The corpus was built with another tokenizer.
@@ -212,8 +212,8 @@ def adapt(
 def _open_model(
     encoder: Encoder, texts: Texts, settings: AdaptSettings
 ) -> tuple[PreTrainedModel, PeftModel | None, bool]:
-    """The masked language model ready to train, its LoRA wrapper, and whether it brought its own head."""
-    torch.manual_seed(settings.train.seed)  # a fresh head and the LoRA matrices start at random
+    """The masked language model ready to train, its LoRA wrapper, and whether it had its own head."""
+    torch.manual_seed(settings.train.seed)  # a new head and the LoRA matrices are initialized at random
     model, has_head = load_masked_lm(encoder)
     if settings.dropout is not None:
         set_dropout(model, settings.dropout)

@@ -1,4 +1,4 @@
-"""Label every trial of a snapshot, once, resumably, and only what is new the next time."""
+"""Labels every trial of a snapshot, resumably and incrementally."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.croissant import write_croissant
 from trialtune.labelling.description import Description
-from trialtune.labelling.output import RECORD, Labelled, count_changes, tally, write_parts
+from trialtune.labelling.output import FORMAT, RECORD, Labelled, count_changes, tally, write_parts
 from trialtune.labelling.plan import Plan, count_trials, make_plan
 from trialtune.labelling.publication import Publication
 from trialtune.labelling.shards import check_engine, score_shards
@@ -34,54 +34,54 @@ from trialtune.reports.labels import write_labels_page
 from trialtune.settings import Settings
 from trialtune.tasks.crosswalk import Crosswalk
 
-# A label and a total -> what takes the numbers of items done: `trialtune.console.bar` is one.
+# (label, total) -> context of a function called with numbers of items done, as `trialtune.console.bar`.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def no_bar(label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """For callers without a terminal."""
+    """No progress bar."""
     return nullcontext(lambda count: None)
 
 
 class LabelSettings(Settings):
-    """How a snapshot is labelled. With onnxruntime the labels depend on none of it.
+    """How a snapshot is labelled. With onnxruntime the labels do not depend on these settings.
 
-    PyTorch in bfloat16 rounds a probability by up to 0.005 otherwise in another batch.
+    With PyTorch in bfloat16 a probability varies by up to 0.005 between batches.
     """
 
-    engine: str = Field("local", description="local, or ray: an actor on every node of a cluster")
-    shard_rows: int = Field(8192, ge=1, description="texts a shard: a stopped run goes on with the next one")
+    engine: str = Field("local", description="local, or ray: one actor per node of a cluster")
+    shard_rows: int = Field(8192, ge=1, description="texts per shard; a stopped run resumes by shard")
     since: Path | None = Field(
-        None, description="an earlier output whose scores are kept; else what lies at --out"
+        None, description="an earlier output whose scores are reused; default the one at --out"
     )
     crosswalks: tuple[str | Path, ...] = Field(
         (), description="names or .yaml files of crosswalks, whose columns follow those of the labels"
     )
-    evidence: bool = Field(False, description="also find the words that made each label")
+    evidence: bool = Field(False, description="also find the words behind each label")
     publication: Publication = Field(
-        Publication(), description="what the data card says of those who publish the labels"
+        Publication(), description="license, creator and address of the labels, for the data card"
     )
 
 
-# What apply.json repeats.
+# Repeated in apply.json.
 _NAMED = ("version", "task", "kind", "classifier", "snapshot", "crosswalks")
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is asked: a classifier over a snapshot, with an earlier output to build on."""
+    """A job: a classifier on a snapshot, with an earlier output to reuse."""
 
     classifier: ClassifierFolder
     snapshot: Path
     earlier: Labelled | None
     shard_rows: int
     evidence: bool
-    crosswalks: tuple[Crosswalk, ...]  # in no key: they follow from the scores
-    publication: Publication  # nor this
+    crosswalks: tuple[Crosswalk, ...]  # not in the key: they follow from the scores
+    publication: Publication  # not in the key either
 
     @property
     def key(self) -> str:
-        """Equal for work that may be gone on with."""
+        """The key of the work: equal for runs that can be resumed."""
         earlier = self.earlier and self.earlier.record
         data = sha256_of(snapshot_file(self.snapshot))
         rows, evidence = self.shard_rows, self.evidence
@@ -100,7 +100,7 @@ class _Job:
         )
 
     def summary(self, plan: Plan) -> LabellingSummary:
-        """All but what the labels say."""
+        """All but the labels."""
         origin = snapshot_metadata(self.snapshot)
         classifier = self.classifier
         return LabellingSummary(
@@ -136,30 +136,30 @@ def label_registry(
     """Label the trials of a snapshot.
 
     `out` gets `labels/part-*.parquet` (the columns of `PREDICTION_SCHEMA`, with `settings.evidence` one
-    of that name, then those of crosswalks; a row a trial, in the order of NCT ids, with nulls where the
-    trial has no text of the task), `apply.json`, `summary.json` and `summary.html`, and what describes them
-    to others: `README.md`, a data card, and `croissant.json`; all at one stroke.
-    Until then the work lies in `.<out>.work` beside it, and the same call goes on with it after a kill at
-    any moment, to labels of the same bytes. A text is scored once however many trials have it; texts that
-    an earlier output of the same classifier has (`settings.since`, else `out` itself), with evidence if
-    that is wanted, are not scored again, also where other crosswalks are asked for.
+    of that name, then those of crosswalks; one row per trial, in the order of NCT ids, with nulls where the
+    trial has no text for the task), `apply.json`, `summary.json` and `summary.html`, a data card,
+    `README.md`, and `croissant.json`, all atomically.
+    Until then the work is in `.<out>.work` next to it, and the same call resumes it after a kill at
+    any time, with byte-identical labels. A text is scored once however many trials have it; texts that
+    an earlier output of the same classifier has (`settings.since`, default `out` itself), with evidence if
+    requested, are not scored again, even with other crosswalks.
 
     Args:
-        classifier: A classifier, its folder, or its id on the Hugging Face Hub.
+        classifier: A classifier, its folder, or its Hugging Face Hub id.
         snapshot: A snapshot, or the folder of a sync.
         out: The folder to write.
         settings: See `LabelSettings`.
-        dry_run: Only count what there is to do; nothing stays written.
-        tell: Takes lines for a person.
-        bar: Makes progress bars.
+        dry_run: Only count the work; nothing is written.
+        tell: Called with lines for the user.
+        bar: Creates progress bars.
 
     Returns:
-        The counts that `summary.json` holds.
+        The counts in `summary.json`.
 
     Raises:
-        DataError: The classifier or snapshot cannot be used, or no trial has a text of the task.
-        UsageError: `out` holds other things or is being written, the engine is not there, or a crosswalk
-            is not, or not for the task.
+        DataError: The classifier or snapshot cannot be used, or no trial has a text for the task.
+        UsageError: `out` holds other files or is being written, the engine is not installed, or a crosswalk
+            does not exist or is not for the task.
 
     Example:
         >>> from trialtune import label_registry
@@ -187,7 +187,7 @@ def label_registry(
                 score_shards(plan, opener, engine=settings.engine, progress=progress)
             summary = _finish(job, plan, out)
     except Timeout as error:
-        raise UsageError(f"--out {out}: another apply is writing it; wait for it") from error
+        raise UsageError(f"--out {out}: another apply is writing it; wait until it has finished") from error
     shutil.rmtree(work)
     return summary
 
@@ -195,12 +195,12 @@ def label_registry(
 def _check(
     classifier: ClassifierFolder, snapshot: Path, out: Path, settings: LabelSettings
 ) -> tuple[Crosswalk, ...]:
-    """What can be told before the work is told before anything is written; returns the crosswalks."""
+    """Raise errors of the request before anything is written; returns the crosswalks."""
     check_engine(settings.engine)
     crosswalks = crosswalks_for(classifier.task, settings.crosswalks)
     check_replaceable(out, inputs=[classifier.path, snapshot])
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
-        raise UsageError(f"--out {out}: holds no output of apply; give a new folder")
+        raise UsageError(f"--out {out}: is not an output of apply; give a new folder")
     count_trials(snapshot)
     if settings.since:
         Labelled.open(settings.since)
@@ -210,7 +210,7 @@ def _check(
 def _opener(
     classifier: Classifier | Path | str, folder: ClassifierFolder, engine: str
 ) -> Callable[[], Classifier]:
-    """Opens the classifier: once here and now, which tells a damaged one, or on each node of a cluster."""
+    """Opens the classifier: once at the start, which detects a damaged one, or on each node of a cluster."""
     if engine != "local":
         return partial(Classifier.from_pretrained, folder.path.resolve())
     opened = classifier if isinstance(classifier, Classifier) else Classifier.of(folder)
@@ -238,7 +238,7 @@ def _job(
             )
             earlier = None
         elif settings.evidence and not earlier.evidence:
-            tell(f"{earlier.folder} has no evidence: every text is scored again")
+            tell(f"{earlier.folder} has no evidence: all texts are scored again")
             earlier = None
         elif earlier.evidence and not settings.evidence:
             tell(f"{earlier.folder} has evidence, which is left out; keep it with --evidence")
@@ -256,19 +256,19 @@ def _job(
 def _tell_of_columns(
     earlier: Labelled, crosswalks: tuple[Crosswalk, ...], tell: Callable[[str], None]
 ) -> None:
-    """Say which columns the output that stands there has and the new one will not have."""
-    asked = [one.name for one in crosswalks]
-    if gone := [name for name in earlier.crosswalks if name not in asked]:
+    """Report columns of the existing output that the new one will not have."""
+    wanted = [one.name for one in crosswalks]
+    if gone := [name for name in earlier.crosswalks if name not in wanted]:
         tell(
-            f"{earlier.folder} has columns of the crosswalks {', '.join(gone)}, which were not asked for"
-            " now: the new output goes without them"
+            f"{earlier.folder} has columns of the crosswalks {', '.join(gone)}, which are not among the"
+            " settings: the new output does not have them"
         )
 
 
 def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Plan:
     key = job.key
     if plan := Plan.load(work, key):
-        tell(f"going on where a run was stopped: {plan.shards - len(plan.missing()):,} shards are scored")
+        tell(f"resuming a stopped run: {plan.shards - len(plan.missing()):,} shards are scored")
         return plan
     for left in work.iterdir():
         if left.name == ".lock":
@@ -312,7 +312,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
         named = {name: stated[name] for name in _NAMED}
         write_json(
             folder / RECORD,
-            {"format": 1, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
+            {"format": FORMAT, **named, "labels": labels, EVIDENCE: plan.evidence, "parts": rows},
         )
         summary = summary.model_copy(update=tally(plan, parts, labels))
         write_json(folder / "summary.json", summary.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""The rows that a classifier is not trained on, since they tune its decision."""
+"""The calibration rows, held out from training to tune the decision."""
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from trialtune.tasks.task import Task
 def keep_aside(
     task: Task, rows: pl.DataFrame, settings: FinetuneSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows to train on and those that tune the decision; raises what `split_examples` raises."""
+    """The training and the calibration rows; raises as `split_examples` does."""
     shares = {"train": 1 - settings.calibration_share, "calibration": settings.calibration_share}
     parts = split_examples(rows, fractions=shares, seed=settings.seed, kind=task.kind)
     return parts["train"], parts["calibration"]

@@ -1,4 +1,4 @@
-"""Trials whose free text contradicts the sex that the registry gives, each with the sentence that says so."""
+"""Trials whose free text contradicts the registry's sex field, each with the relevant sentence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from trialtune.tasks.sex.cue_sentences import NAMES, around
 from trialtune.tasks.sex.stated import stated_sex
 
 COLUMNS = ("nct_id", "title", "registry", "model", "probability", "sentence", "alone")
-MIN_PROBABILITY = 0.9  # chosen on the findings of docs/explanation/audit-sex.csv
+MIN_PROBABILITY = 0.9  # chosen on the results in docs/explanation/audit-sex.csv
 _ALONE = 0.5
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The trials of a snapshot that a classifier may judge."""
+    """The trials of a snapshot to audit."""
 
     rows: pl.DataFrame  # nct_id, registry (a label or null), text, and the task's own fields
     counts: dict[str, int]  # read = no_text + seen + to_score; field_empty are among those to score
@@ -30,9 +30,9 @@ class Scope:
 def scope(snapshot: pl.DataFrame, classifier: Classifier, *, include_seen: bool = False) -> Scope:
     """The trials with text that a sex classifier has not seen in training.
 
-    Of those it has seen it may know the registry's answer by heart, so that its silence means little;
-    `include_seen` takes them too. Raises UsageError for a classifier of another task, DataError for a
-    table that is no snapshot or a sex that is none.
+    It may have memorized the registry's value for those it has seen, so its agreement means little;
+    `include_seen` includes them. Raises UsageError for a classifier of another task, DataError for a
+    table that is not a snapshot or an invalid sex.
     """
     task = load_task("sex")
     if (name := classifier.task.name) != task.name:
@@ -43,7 +43,7 @@ def scope(snapshot: pl.DataFrame, classifier: Classifier, *, include_seen: bool 
     if missing := {"nct_id", "sex", "brief_title"} - set(snapshot.columns):
         raise DataError(
             f"the snapshot has no column {', '.join(sorted(missing))};"
-            " make one with `trialtune registry import`"
+            " create one with `trialtune registry import`"
         )
     rows = snapshot.select(
         "nct_id",
@@ -65,9 +65,9 @@ def scope(snapshot: pl.DataFrame, classifier: Classifier, *, include_seen: bool 
 
 
 def find_statements(rows: pl.DataFrame, *, progress: Callable[[int], None] | None = None) -> pl.DataFrame:
-    """The rows of a `Scope` whose text states another sex than the registry, with `stated` and `said`.
+    """The rows of a `Scope` whose text states a sex other than the registry's, with `stated` and `said`.
 
-    `stated` is the label, `said` the sentences that state it, cut to the words around what tells.
+    `stated` is the label, `said` the sentences that state it, shortened to the words around the cues.
     """
     stated: list[str | None] = []
     said: list[list[str]] = []
@@ -89,12 +89,12 @@ def audit_sex(
     min_probability: float = MIN_PROBABILITY,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
-    """The findings among the rows of `find_statements`, the surest first, with the columns `COLUMNS`.
+    """The findings among the rows of `find_statements`, the most certain first, with the columns `COLUMNS`.
 
-    Two witnesses have to agree against the registry, or on what its empty field (`registry` null)
-    should say: a sentence of the title or the inclusion criteria, and the model, which gives its
+    Two sources of evidence must agree against the registry, or on the value of its empty field (`registry`
+    null): a sentence of the title or the inclusion criteria, and the model, which gives its
     answer a calibrated probability of at least `min_probability` with the whole text, and a raw one
-    of 0.5 with the sentence alone. Of several sentences the one is told whose probability `alone` is highest.
+    of 0.5 with the sentence alone. Of several sentences, the one with the highest such probability is kept.
     """
     labels = classifier.labels
     stated = classifier.decide(statements["text"].to_list(), progress=progress).probabilities
@@ -127,7 +127,7 @@ def _registry_answers(snapshot: pl.DataFrame) -> list[str | None]:
 
 
 def _with_sentence(agreed: pl.DataFrame, classifier: Classifier) -> pl.DataFrame:
-    """`agreed` with the most telling `sentence` of each trial and its raw probability `alone`."""
+    """`agreed` with the most decisive `sentence` of each trial and its raw probability `alone`."""
     column = {label: index for index, label in enumerate(classifier.labels)}
     pairs = agreed.select("nct_id", "model", sentence="said").explode("sentence")
     scores = classifier.raw_probabilities(pairs["sentence"].to_list())

@@ -1,4 +1,4 @@
-"""Which way of training suits some labelled rows: every one scored on rows that it was not trained on."""
+"""Chooses the training method for some labelled rows by cross-validation."""
 
 import logging
 from contextlib import ExitStack
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STRENGTHS = (30.0, 300.0)
-FOLDED = 2_000  # rows up to which all are scored, in folds
-# Estimates, so that a choice does not hang on how busy the machine is.
+FOLDED = 2_000  # up to this many rows, all are scored out of fold
+# Estimates, so that the choice does not depend on the machine's load.
 _LEAST_S, _SECONDS_A_ROW = 60.0, 0.2
-_START_S = 12.0  # PyTorch, and a graph written
-_SPEED = 2e11  # multiplications and additions a second, on two cores
-CLEAR = 0.05  # of F1: what a general encoder has never made up for
-_PASS = 2  # of them for a weight and token
+_START_S = 12.0  # loading PyTorch, exporting a graph
+_SPEED = 2e11  # multiply-adds per second, on two cores
+CLEAR = 0.05  # of F1: a lead that a general encoder has never made up for
+_PASS = 2  # multiply-adds per weight and token
 
 
 @dataclass(frozen=True)
 class Option:
-    """A linear classifier that was tried: what it stands on and reads, and what it said."""
+    """A candidate linear classifier: its foundation, inputs and out-of-fold predictions."""
 
     method: str
     material: Material
@@ -64,7 +64,7 @@ class Option:
 
 @dataclass
 class Choice:
-    """Linear classifiers tried on some rows, and what else was weighed."""
+    """The candidates on some rows: linear classifiers and other methods."""
 
     rows: LabelledRows
     settings: FinetuneSettings
@@ -85,7 +85,7 @@ class Choice:
         for method in ("shipped", "tf-idf"):
             self._try_if_there(method)
         if not asked_for and self.lead("shipped", over="tf-idf") > CLEAR:
-            self.leave_out("read-out", "the shipped classifier knows these texts: it is far ahead of TF-IDF")
+            self.leave_out("read-out", "the shipped classifier suits these texts: it is far ahead of TF-IDF")
             return
         seconds = self.seconds(encoder_weights(self.encoder), _PASS)
         if seconds > self.budget:
@@ -96,8 +96,8 @@ class Choice:
     def best(self) -> Option:
         """The linear classifier with the least log loss, calibrated.
 
-        With 100 or 330 rows of four ways to class stop reasons what it chose was .005 behind the best on
-        2,000 others, and what F1 chose, which hangs on a few rows of rare classes, .011.
+        With 100 or 330 rows of four label schemes for stop reasons, its choice was .005 behind the best on
+        2,000 others, and the choice by F1, which depends on a few rows of rare classes, .011.
         """
         if not self.options:
             reasons = "; ".join(f"{one.method}: {one.left_out}" for one in self.others)
@@ -112,7 +112,7 @@ class Choice:
         return self._scores[place]
 
     def table(self, chosen: Option | None) -> tuple[MethodScore, ...]:
-        """All that was weighed, the best first: of each kind of classifier the best strength."""
+        """All candidates, the best first: for each kind of classifier the best strength."""
         best: dict[tuple[str, str], MethodScore] = {}
         for option in self.options:
             found = self.scores_of(option)
@@ -125,25 +125,25 @@ class Choice:
         return (*ordered, *self.others)
 
     def leave_out(self, method: str, reason: str) -> None:
-        """Say why a method was not tried."""
+        """Record why a method was not tried."""
         log.info("method %s is left out: %s", method, reason)
         self.others.append(MethodScore(method=method, reads="", left_out=reason))
 
     @property
     def budget(self) -> float:
-        """Seconds, by estimate, that may be spent on trying a method."""
+        """Seconds, by estimate, that may be spent on a method."""
         return self.settings.budget_s or max(_LEAST_S, _SECONDS_A_ROW * len(self.rows.texts))
 
     @cached_property
     def tokens(self) -> int:
-        """Tokens of all texts, of those that are read."""
+        """Tokens of all texts, without those truncated."""
         if self.options:
             windows = self.options[0].material.windows
             return sum(len(windows.distinct[one]) for one in windows.used)
         return sum(len(text.split()) * 2 for text in self.rows.texts)
 
     def lead(self, method: str, *, over: str) -> float:
-        """By how much the best of one method is ahead of the best of another; 0 where one is missing."""
+        """The lead of the best of one method over the best of another; 0 where one is missing."""
         best = {
             name: max(merit(self.scores_of(option)) for option in self.options if option.method == name)
             for name in {option.method for option in self.options}
@@ -151,11 +151,11 @@ class Choice:
         return best[method] - best[over] if method in best and over in best else 0.0
 
     def too_long(self, seconds: float) -> str:
-        """Why something is not tried that takes so long."""
+        """The reason for leaving out a method that takes too long."""
         return f"about {seconds:,.0f} s, more than the {self.budget:,.0f} s of --set budget_s"
 
     def seconds(self, weights: float, operations: float) -> float:
-        """How long all texts take, with so many operations for each of an encoder's weights and tokens."""
+        """Seconds for all texts, given the operations per weight and token of an encoder."""
         return _START_S + self.tokens * weights * operations / _SPEED
 
     def _try_if_there(self, method: str) -> None:
@@ -165,7 +165,7 @@ class Choice:
             self.leave_out(method, str(error))
         except UsageError as error:
             if method == "read-out" and self.encoder != EMBEDDED:
-                raise  # it was asked for by name
+                raise  # requested by name
             self.leave_out(method, str(error))
 
     def _try(self, method: str) -> None:
@@ -183,11 +183,11 @@ class Choice:
 
 
 def loss(scores: MethodScore) -> float:
-    """What linear classifiers are chosen by."""
+    """The criterion among linear classifiers."""
     return np.inf if scores.log_loss is None else scores.log_loss
 
 
 def merit(scores: Metrics | MethodScore) -> float:
-    """What linear classifiers and trained weights are chosen by: micro- and macro-F1 alike."""
+    """The criterion between linear classifiers and trained weights: the mean of micro- and macro-F1."""
     assert scores.micro_f1 is not None and scores.macro_f1 is not None
     return (scores.micro_f1 + scores.macro_f1) / 2

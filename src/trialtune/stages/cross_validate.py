@@ -1,4 +1,4 @@
-"""Probabilities for every labelled row from a classifier that was trained on the others."""
+"""Out-of-fold probabilities for every labelled row."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -40,11 +40,11 @@ def cross_validate(
     max_train: int | None = None,
     report: "Callable[[Progress], None] | None" = None,
 ) -> CrossValidation:
-    """Score every labelled row by a classifier that was trained without it.
+    """Score every labelled row by a classifier trained without it.
 
-    Writes `out/out_of_fold.parquet`, the rows as `scored_frame` has them with `fold`, and
+    Writes `out/out_of_fold.parquet`, the rows in the form of `scored_frame` with `fold`, and
     `out/suspects.parquet`, their doubtful labels. Rows of one trial or wording share a fold (`k_folds`).
-    Each fold's classifier is dropped once it has scored its fold; a killed run goes on with the first fold
+    Each fold's classifier is deleted once it has scored its fold; a killed run resumes at the first fold
     that is not scored.
 
     Args:
@@ -53,17 +53,17 @@ def cross_validate(
         encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
         out: The folder to write.
         settings: How each classifier is trained.
-        folds: Parts of the rows.
+        folds: Number of folds.
         adapter: An adapter folder or its Hub id, merged in first.
-        outliers: Texts that no label fits, which every fold's classifier is trained on, too.
-        max_train: Only so many rows count, drawn evenly over the labels.
-        report: Takes the progress after each step.
+        outliers: Texts that no label fits, added to every fold's training rows.
+        max_train: Maximum number of rows, sampled evenly over the labels.
+        report: Called with the progress after each step.
 
     Returns:
         The scores over all rows, and how many labels are doubtful.
 
     Raises:
-        DataError: There are fewer groups of like rows than folds, or the encoder cannot be used.
+        DataError: There are fewer groups of similar rows than folds, or the encoder cannot be used.
 
     Example:
         >>> from trialtune import cross_validate, load_task
@@ -119,7 +119,7 @@ def cross_validate(
 def _opened(
     examples: pl.DataFrame, encoder: "Encoder | Path | str", adapter: Path | str | None
 ) -> "tuple[Encoder, Path | None, list[object]]":
-    """Encoder and adapter, and what decides them; raises DataError when the encoder knows the rows."""
+    """Encoder and adapter, with their keys; raises DataError when the encoder has seen the rows."""
     from trialtune.models.adapters import find_adapter  # noqa: PLC0415 - PyTorch takes seconds
     from trialtune.models.encoders import Encoder  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What changed in the registry, as tables and as a page."""
+"""Compares two states of the registry, as tables and as a page."""
 
 from pathlib import Path
 
@@ -7,20 +7,20 @@ from trialtune.reports.diff import write_diff_page
 
 
 def diff(new: Path | str, base: Path | str, out: Path | str) -> DiffSummary:
-    """Find the trials that are new, changed or gone against a base.
+    """Find the trials that are new, changed or removed compared with a base.
 
     Writes `out/new.parquet`, `changed.parquet`, `removed.parquet`, `summary.json` and `summary.html`.
 
     Args:
         new: The newer snapshot, or the folder of a sync.
-        base: The older one; or a list of NCT ids (.txt, .csv, .jsonl, .parquet), or a data set of the Hub.
+        base: The older one; or a list of NCT ids (.txt, .csv, .jsonl, .parquet), or a data set on the Hub.
         out: The folder to write.
 
     Returns:
-        The counts, in all and by start year, phase and status.
+        The counts, in total and by start year, phase and status.
 
     Raises:
-        DataError: A file is no snapshot, or holds an id twice.
+        DataError: A file is not a snapshot, or has an id twice.
 
     Example:
         >>> from trialtune import diff

@@ -15,7 +15,7 @@ FILE_NAME = "errors.json"
 KINDS = ("false_positives", "false_negatives")
 _EACH = 3  # errors shown for each class and kind
 _SHOWN = 300  # characters of a text
-_LEAST = 0.005  # a word that moves a probability by less is not marked
+_LEAST = 0.005  # a word that changes a probability by less is not marked
 _LIKELY = 0.05
 
 
@@ -26,12 +26,12 @@ def find_errors(
     each: int = _EACH,
     progress: Callable[[int], None] | None = None,
 ) -> ErrorReport:
-    """What the classifier got most wrong on `rows`.
+    """The classifier's worst errors on `rows`.
 
-    `rows` are scored ones, as `evaluate` returns them. For each class, `each` false positives (the wrong
+    `rows` are scored, as `evaluate` returns them. For each class, `each` false positives (the wrong
     label with the highest probability) and false negatives (the missed label with the lowest); `pieces`
-    is the text, cut to about 300 characters around what mattered, with the words' `importance` for the
-    label in question: what each adds to its calibrated probability, by occlusion.
+    is the text, shortened to about 300 characters around the important words, with their `importance` for the
+    label in question: each one's contribution to its calibrated probability, by occlusion.
     """
     labels = classifier.labels
     gold, predicted = (multi_hot(rows[name], labels) for name in ("gold", "labels"))
@@ -84,7 +84,7 @@ def find_errors(
 def cut(text: str, spans: Sequence[Span], *, shown: int = _SHOWN) -> list[Piece]:
     """`text` as pieces with `importance` (None between words that mattered), at most about `shown` long.
 
-    The window that holds most importance is kept; an ellipsis stands for what is left out.
+    The window with most importance is kept; an ellipsis marks omitted text.
     """
     marked = [span for span in spans if abs(span.importance) >= _LEAST]
     start, end = _window(text, marked, shown)
@@ -107,14 +107,14 @@ def cut(text: str, spans: Sequence[Span], *, shown: int = _SHOWN) -> list[Piece]
 
 
 def _window(text: str, spans: Sequence[Span], shown: int) -> tuple[int, int]:
-    """Where to cut, at blanks: the `shown` characters with the most importance in them."""
+    """The window, between blanks: the `shown` characters with the most importance."""
     if len(text) <= shown:
         return 0, len(text)
 
     def within(start: int) -> float:
         return sum(abs(s.importance) for s in spans if s.start >= start and s.end <= start + shown)
 
-    # A quarter of the window stands before its first word, to be read in context.
+    # A quarter of the window precedes its first word, for context.
     starts = [max(0, min(span.start - shown // 4, len(text) - shown)) for span in spans] or [0]
     start = max(starts, key=lambda place: (within(place), -place))
     end = start + shown

@@ -1,4 +1,4 @@
-"""Shares of labels over a registry from its predicted labels and a few hundred hand labels."""
+"""Estimates shares of labels over a registry from its predicted labels and a few hundred hand labels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from trialtune.tasks.task import Task
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: groups, comparisons between them, conditions and classes besides the task's labels.
+    """The question: groups, comparisons between them, conditions, and classes in addition to the labels.
 
-    `by` names columns (see `read_population`); `compare` those whose groups are set against all other trials,
-    or `GROUP=VALUE` against the trials of one value. `combine` has classes written `NAME=A|B` or `NAME=A&B`.
+    `by` names columns (see `read_population`); `compare` those whose groups are compared with all others,
+    or `GROUP=VALUE` with the trials of one value. `combine` has classes written `NAME=A|B` or `NAME=A&B`.
     """
 
     by: Sequence[str] = ()
@@ -39,7 +39,7 @@ class Question:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """All columns that are grouped by, each once."""
+        """All grouping columns, each once."""
         return tuple(dict.fromkeys([*self.by, *(text.partition("=")[0] for text in self.compare)]))
 
 
@@ -60,29 +60,29 @@ def estimate(
     assume_random: bool = False,
     settings: EstimateSettings | None = None,
 ) -> EstimateResult:
-    """Estimate the share of each label, with intervals that hold although the classifier errs.
+    """Estimate the share of each label, with confidence intervals that account for classifier errors.
 
     Args:
         labels: An output folder of `apply`, or a table of `nct_id` and `labels`, with `probabilities` or not.
         gold: Hand labels of rows that `plan_estimate` drew; see `read_gold`.
-        task: Whose labels they are, if it is no shipped task.
-        trials: A snapshot, or a table by `nct_id`, of what trials are grouped by.
+        task: The task of the labels, if it is not a shipped one.
+        trials: A snapshot, or a table with `nct_id` and the grouping columns.
         by: Groups: `year`, `phase`, `sponsor_class`, `country`...; see `read_population`.
-        compare: Groups to compare: `sponsor_class` (each against all others), or `phase=PHASE3` (against it).
-        where: A condition in SQL on the trials that are asked about.
-        combine: Classes more: `NAME=LABEL|LABEL` (any of them), `NAME=LABEL&LABEL` (all of them).
-        crosswalks: Crosswalks whose classes are asked about, too.
+        compare: Groups to compare: `sponsor_class` (each with all others), or `phase=PHASE3` (each with it).
+        where: A condition in SQL that selects the trials.
+        combine: Additional classes: `NAME=LABEL|LABEL` (any of them), `NAME=LABEL&LABEL` (all of them).
+        crosswalks: Crosswalks whose classes are estimated too.
         known: "shipped", or a table of `nct_id` and `labels`: trials whose labels are known.
-        classifier: What gave the labels, if it is no shipped one; to see whether gold rows taught it.
-        out_of_fold: What `crossfit` predicts of the gold rows, where the classifier was trained on them.
-        assume_random: Take gold rows without drawing probabilities, or the known ones, for a random draw.
-        settings: Method, level, fewest gold rows.
+        classifier: The classifier of the labels, if not a shipped one; to check that no gold rows trained it.
+        out_of_fold: Predictions of `crossfit` for the gold rows, if the classifier was trained on them.
+        assume_random: Treat gold rows without drawing probabilities, or known ones, as a random sample.
+        settings: Method, level, minimum gold rows.
 
     Returns:
         Shares, differences and trends with bounds, and a paragraph for a methods section.
 
     Raises:
-        DataError: The hand labels do not fit the labels, or would mislead; see `read_gold`,
+        DataError: The hand labels do not match the labels, or would bias the estimate; see `read_gold`,
             `check_independent`.
         UsageError: There is no such group, label or crosswalk.
 
@@ -110,7 +110,7 @@ def estimate(
         rows = read_gold(Path(gold), population, others=~labelled_before.rows, assume_random=assume_random)
         if out_of_fold:
             population, independent = with_out_of_fold(population, rows, Path(out_of_fold)), True
-        elif settings.method not in ("hand", "exact"):  # which take no prediction for granted
+        elif settings.method not in ("hand", "exact"):  # which do not use predictions
             opened = classifier_of(population, classifier)
             independent = opened is not None and check_independent(population, rows, opened.path)
     covered = gold is not None or assume_random
@@ -126,7 +126,7 @@ def estimate(
 
 
 def _of_known(population: Population, known: Known, assume_random: bool) -> tuple[GoldRows, Known]:
-    """Known labels alone: all that is asked about, or, on the user's word, a random draw."""
+    """Only known labels: of all trials, or, if the user asserts it, of a random sample."""
     places = np.flatnonzero(known.rows) if assume_random else np.empty(0, dtype=np.int64)
     rows = GoldRows(
         places,
@@ -145,7 +145,7 @@ def _of_known(population: Population, known: Known, assume_random: bool) -> tupl
 
 @dataclass(frozen=True)
 class _Asked:
-    """A population with its gold rows; `covered` says that these speak for all rows without known labels.
+    """A population with its gold rows; `covered`: these represent all rows without known labels.
 
     `independent`: see `EstimateResult`.
     """
@@ -169,7 +169,7 @@ class _Asked:
         )
 
     def answer(self, question: Question, estimator: Estimator) -> EstimateResult:
-        """All that was asked, with notes and a paragraph."""
+        """The whole result, with notes and a paragraph."""
         population, settings = self.population, estimator.settings
         counted = self._counted()
         cells = {ALL: everything(len(population)), **population.groups}

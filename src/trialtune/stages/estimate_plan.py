@@ -1,4 +1,4 @@
-"""How many rows to label by hand for a wanted precision, and which: a sheet to fill in."""
+"""Plans an estimate: the number of hand labels for a precision, and a sheet of rows to label."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,31 +38,31 @@ def plan_estimate(
     known: Path | str | None = None,
     settings: PlanSettings | None = None,
 ) -> PlanResult:
-    """Say how many rows to label by hand for a wanted precision, and draw them.
+    """Determine how many rows to label by hand for a precision, and draw them.
 
     Writes a CSV sheet of `nct_id`, `text`, empty `labels` and `note`, `stratum`, `drawing_probability` and
     `text_hash`, in random order: rows may be labelled from the top until time runs out. Predictions are not
-    in it. `estimate` takes it filled in.
+    included. `estimate` takes the filled-in sheet.
 
     Args:
         labels: As for `estimate`.
-        out: The sheet; None to forecast alone.
-        task: Whose labels they are, if it is no shipped task.
-        trials: A snapshot, or a table by `nct_id`, of what trials are grouped by.
-        by: Groups whose expected precision, and what they would need for the wanted one, is told, too.
-        where: A condition in SQL on the trials to draw from; give `estimate` the same.
-        combine: Classes more; see `estimate`.
-        of: The classes whose shares of all rows shall have the precision, and whose doubtful rows are drawn
-            more often; all classes without it.
-        known: Trials whose labels are known, which are not drawn; give `estimate` the same.
+        out: The sheet; None to forecast only.
+        task: The task of the labels, if it is not a shipped one.
+        trials: A snapshot, or a table with `nct_id` and the grouping columns.
+        by: Groups whose expected precision, and rows needed for the wanted one, are reported too.
+        where: A condition in SQL on the trials to draw from; use the same for `estimate`.
+        combine: Additional classes; see `estimate`.
+        of: The classes whose shares of all rows must reach the precision, and whose uncertain rows are drawn
+            more often; default all classes.
+        known: Trials whose labels are known, which are not drawn; use the same for `estimate`.
         settings: Precision or rows, design, seed.
 
     Returns:
-        The draw, and what it will bring: gold rows and half widths of intervals, by the classifier's own
+        The draw and its expected precision: gold rows and half widths of intervals, by the classifier's own
         probabilities.
 
     Raises:
-        UsageError: More rows are asked for than there are, or there is no such class or group.
+        UsageError: More rows are requested than there are, or there is no such class or group.
         DataError: See `read_population`.
 
     Example:
@@ -84,7 +84,7 @@ def plan_estimate(
     before = known_labels(known, population) if known else Known.none(population)
     open_rows = np.flatnonzero(population.within & ~before.rows)
     if len(open_rows) < 2:
-        raise UsageError(f"{labels}: {len(open_rows)} rows are left to draw from; nothing is to be estimated")
+        raise UsageError(f"{labels}: {len(open_rows)} rows are left to draw from; nothing to estimate")
     predicted = population.predicted[open_rows]
     assumed = population.stated is None
     stated = assumed_probabilities(predicted) if population.stated is None else population.stated[open_rows]
@@ -107,13 +107,13 @@ def plan_estimate(
         most = needed[0][0, asked].max()  # the first group is of all rows
         if np.isinf(most):
             raise UsageError(
-                f"--precision {settings.precision:g}: takes more than {min(MOST, len(open_rows)):,} hand"
+                f"--precision {settings.precision:g}: needs more than {min(MOST, len(open_rows)):,} hand"
                 " labels;"
-                " ask for less, or of fewer classes (--of)"
+                " choose a lower one, or fewer classes (--of)"
             )
         rows = int(most)
     if rows > len(open_rows):
-        raise UsageError(f"--rows {rows:,}: there are {len(open_rows):,} rows to draw from; ask for fewer")
+        raise UsageError(f"--rows {rows:,}: there are {len(open_rows):,} rows to draw from; choose fewer")
     drawn = design.allocated(rows)
     expected = _expected(titles, forecast, needed, classes.names, (rows, tail))
     if out is not None:
@@ -139,7 +139,7 @@ def plan_estimate(
 
 
 def _among(cells: Cells, rows: np.ndarray, total: int) -> Cells:
-    """The groups of some rows of `total`, which are counted from 0."""
+    """The groups of some rows of `total`, numbered from 0."""
     place = np.full(total, -1)
     place[rows] = np.arange(len(rows))
     kept = place[cells.rows] >= 0
@@ -149,7 +149,7 @@ def _among(cells: Cells, rows: np.ndarray, total: int) -> Cells:
 def _needed(
     forecast: Forecast, asked: Sequence[int], precision: float, tail: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The hand labels that the precision takes in each group and class, with predictions and without."""
+    """The hand labels needed for the precision in each group and class, with and without predictions."""
     tally = forecast.tally
     assert tally.stated is not None
     wanted = np.zeros(tally.predicted.shape, dtype=bool)
@@ -167,7 +167,7 @@ def _expected(
     classes: Sequence[str],
     drawn: tuple[int, float],
 ) -> list[Expected]:
-    """A line for each group and class: what so many rows, at such a tail, will bring."""
+    """A line for each group and class: the expected precision with the rows drawn."""
     widths, gold = forecast.half_widths(*drawn)
     tally = forecast.tally
     assert tally.stated is not None
@@ -197,13 +197,13 @@ def _expected(
 def _write_sheet(
     population: Population, places: np.ndarray, drawn: Mapping[str, np.ndarray], out: Path
 ) -> None:
-    """Write the rows at `places`, with how they were drawn."""
+    """Write the rows at the given indices, with their sampling design."""
     if out.suffix.lower() != ".csv":
-        raise UsageError(f"--out {out}: the sheet is a .csv file")
+        raise UsageError(f"--out {out}: the sheet must be a .csv file")
     if out.exists():
         raise UsageError(f"--out {out}: exists, perhaps with hand labels in it; choose another name")
     if population.texts is None:
-        raise UsageError("the labelled rows have no column text, so that nobody could label the sheet")
+        raise UsageError("the labelled rows have no column text, which the sheet needs")
     hashes = population.text_hashes
     nothing = [None] * len(places)
     columns = {

@@ -1,4 +1,4 @@
-"""Write a classifier in a form to be used elsewhere, or faster, and prove that it still answers the same."""
+"""Exports a classifier to other formats, and checks that its predictions are preserved."""
 
 import shutil
 import tempfile
@@ -30,13 +30,13 @@ from trialtune.tasks.task import TASK_FILE
 
 FORMATS = ("safetensors", "onnx", "onnx-int8")
 MOST_LOST = 0.005  # micro-F1 that int8 may cost
-_MOST_OFF = 1e-3  # probability by which a graph in fp32 may be off: above, its tracing went wrong
+_MOST_OFF = 1e-3  # allowed difference in probability of an fp32 graph: more means that tracing failed
 _BESIDE = (DECISION_FILE, TASK_FILE, TRAINING_FILE, SEEN_FILE, FOUNDATION_FILE)
 
 
 @dataclass(frozen=True)
 class _Answers:
-    """What a classifier says of some texts, and the labels they have, when known."""
+    """A classifier's predictions for some texts, and their labels, when known."""
 
     labels: tuple[str, ...]
     kind: str
@@ -59,22 +59,22 @@ def export(
     force: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write `classifier` to the folder `out` in one of `FORMATS`; returns what `out/export.json` says.
+    """Write `classifier` to the folder `out` in one of `FORMATS`; returns the content of `out/export.json`.
 
-    The folder is a classifier folder: every command takes it. `safetensors` opens in `transformers`,
-    `model.onnx` (see `write_graph`, `quantize`) in onnxruntime. The answers of the new folder are
+    The folder is a classifier folder, usable in every command. `safetensors` opens in `transformers`,
+    `model.onnx` (see `write_graph`, `quantize`) in onnxruntime. The predictions of the new folder are
     compared with those of `classifier` in fp32 on `examples` (`text`, `labels`; rows seen in
     training are left out), which the model card calls `source`, else on the definitions of the labels.
 
-    Raises DataError, and writes nothing, when int8 loses more than 0.005 micro-F1 or fp32 answers
-    otherwise, unless with `force`; UsageError for int8 without `examples`, unless with `force`.
+    Raises DataError, and writes nothing, when int8 loses more than 0.005 micro-F1 or fp32 predictions
+    differ, unless with `force`; UsageError for int8 without `examples`, unless with `force`.
     """
     if form not in FORMATS:
         raise UsageError(f"--format {form}: choose one of {', '.join(FORMATS)}")
     if form != "safetensors" and not find_spec("onnx"):
         raise UsageError(f"--format {form} needs onnx: pip install 'trialtune[train]'")
     if form == "onnx-int8" and examples is None and not force:
-        raise UsageError("int8 is checked on labelled rows: give --data FILE, or --force to do without")
+        raise UsageError("int8 is checked on labelled rows: give --data FILE, or --force to skip the check")
     opened = open_folder(classifier)
     check_replaceable(out, inputs=[opened.path])
     texts, gold, seen = _texts(opened, examples)
@@ -115,13 +115,11 @@ def _texts(
 ) -> tuple[list[str], pl.Series | None, int]:
     if examples is None:
         definitions = [f"{label}: {text}" for label, text in classifier.task.labels.items()]
-        # One long text, too: of several windows.
+        # Includes a long text, of several windows.
         return [*classifier.task.labels, *definitions, " ".join(definitions)], None, 0
     unseen, seen = drop_seen(examples, classifier.path)
     if unseen.is_empty():
-        raise DataError(
-            f"{classifier.path} has seen all {len(examples)} rows in training; give others with --data"
-        )
+        raise DataError(f"{classifier.path} was trained on all {len(examples)} rows; give others with --data")
     return unseen["text"].to_list(), unseen["labels"], len(seen)
 
 
@@ -178,7 +176,7 @@ def _check(report: dict[str, Any], force: bool) -> None:
     if report["format"] != "onnx-int8":
         if found["max_probability_difference"] > _MOST_OFF:
             raise DataError(
-                f"the graph answers otherwise than the model: a probability differs by"
+                f"the graph's predictions differ from the model's: a probability by"
                 f" {found['max_probability_difference']:.3f}; use --format safetensors (or --force)"
             )
         return

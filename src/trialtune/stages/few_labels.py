@@ -1,4 +1,4 @@
-"""Linear classifiers on frozen layers or word pieces, and the choice between them and trained weights."""
+"""Training by linear classifiers on frozen layers or word pieces, and the choice of the method."""
 
 import logging
 import time
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LEAST_GROUPS = 10  # of rows that say the same: below, nothing can be chosen nor scored
+_LEAST_GROUPS = 10  # of near-duplicate rows: with fewer, nothing can be chosen or scored
 _FOLDS = 5
 _NAMED = 5  # labels that a note names
 
@@ -53,11 +53,11 @@ def finetune_linear(
     settings: FinetuneSettings,
     report: "Callable[[Progress], None] | None" = None,
 ) -> TrainingResult:
-    """What `finetune` does by the linear methods, and by "auto".
+    """`finetune` with the linear methods and with "auto".
 
-    All rows are scored in folds, up to `FOLDED` of them, and the decision is tuned on what classifiers
-    said that had not seen them; of more rows a share is kept aside. Where "auto" has the time, weights are
-    trained, too, and scored on as many folds as there is time for.
+    Up to `FOLDED` rows are all scored out of fold, and the decision is tuned on these out-of-fold
+    predictions; of more rows a share is held out. Where "auto" has the time, weights are
+    also trained, and scored on as many folds as there is time for.
     """
     start = time.perf_counter()
     gold = multi_hot(examples["labels"], list(task.labels))
@@ -79,7 +79,7 @@ def finetune_linear(
 
 @dataclass(frozen=True)
 class _Made:
-    """The linear classifier that was chosen, and what it was chosen from."""
+    """The chosen linear classifier, and the candidates."""
 
     rows: LabelledRows
     examples: pl.DataFrame
@@ -88,33 +88,33 @@ class _Made:
 
     @property
     def task(self) -> Task:
-        """The task, with the tokens that the classifier reads at a time."""
+        """The task, with the classifier's window length in tokens."""
         return replace(self.rows.task, max_length=self.best.material.max_length)
 
     @cached_property
     def notes(self) -> list[str]:
-        """What is odd about how the rows are read."""
+        """Notes on how the rows are used."""
         found = []
         left = int((self.rows.fold == LEFT_OUT).sum())
         if left:
             found.append(
-                f"{left:,} rows were not used: a linear layer learns from {MOST:,}; --method full from all"
+                f"{left:,} rows were not used: a linear layer uses at most {MOST:,}; --method full uses all"
             )
         material, foundation = self.best.material, self.best.material.foundation
         pieces = np.diff(np.append(material.windows.starts, len(material.windows.used)))
         long = int((pieces[: len(self.examples)] > 1).sum())
         if long:
-            found.append(f"{long:,} texts are longer than {material.max_length} tokens: read in windows")
+            found.append(f"{long:,} texts are longer than {material.max_length} tokens: split into windows")
         seen = self._seen_by_shipped
         if foundation.name == SHIPPED and self.best.inputs.layers and seen:
             found.append(
-                f"{seen:,} of the {len(self.examples):,} texts are among those that the shipped classifier"
-                " was itself trained on: it is surer of them than of new ones, and the scores are too good"
+                f"{seen:,} of the {len(self.examples):,} texts are among the training texts of the shipped"
+                " classifier: it is more certain on them than on new ones, and the scores are too high"
             )
         return found
 
     def write(self, out: Path, notes: Sequence[str], start: float) -> TrainingResult:
-        """Train it on all rows that it may be trained on, and write its folder."""
+        """Train it on all training rows, and write its folder."""
         rows, best = self.rows, self.best
         train = rows.but(0 if rows.folds == 1 else None)
         assert best.tried.strength is not None
@@ -160,7 +160,7 @@ class _Made:
             )
             write_seen(self.examples, folder)
             if best.inputs.layers:
-                # Of other people's labels the shipped classifier knows nothing.
+                # The shipped classifier has not seen labels of other schemes.
                 others = foundation.name == SHIPPED and not self._same_labels(foundation.folder)
                 (add_foundation_seen if others else add_seen)(foundation.folder, folder)
             summary.save(folder / TRAINING_FILE)
@@ -172,7 +172,7 @@ class _Made:
         return len(drop_seen(self.examples, self.best.material.foundation.folder)[1])
 
     def _same_labels(self, folder: Path) -> bool:
-        """Whether what stands in `folder` is a classifier of these very labels, trained on its own rows."""
+        """Whether `folder` is a classifier of the same labels, trained on its own rows."""
         return (folder / TASK_FILE).is_file() and ClassifierFolder.open(folder).decision.labels == tuple(
             self.rows.labels
         )
@@ -195,8 +195,8 @@ def _rows(task: Task, examples: pl.DataFrame, gold: np.ndarray, settings: Finetu
         groups = len(group_rows(examples))
         if groups < _LEAST_GROUPS:
             raise DataError(
-                f"{task.name}: {len(examples)} labelled rows say {groups} different things (nearly equal"
-                f" texts count once); at least {_LEAST_GROUPS} are needed to learn from: label more"
+                f"{task.name}: {len(examples)} labelled rows have {groups} distinct texts (near-duplicates"
+                f" count once); at least {_LEAST_GROUPS} are needed for training: label more"
             )
         fold = fold_numbers(examples, folds=_FOLDS, seed=settings.seed, kind=task.kind)
     weights = examples["weight"].to_numpy() if "weight" in examples.columns else None
@@ -204,26 +204,26 @@ def _rows(task: Task, examples: pl.DataFrame, gold: np.ndarray, settings: Finetu
 
 
 def _check_labels(task: Task, gold: np.ndarray) -> list[str]:
-    """What is odd about the labels; raises DataError when there is nothing to learn."""
+    """Notes on the labels; raises DataError when there is nothing to learn."""
     counts = gold.sum(axis=0)
     if (gold == gold[0]).all():
         held = " and ".join(label for label, holds in zip(task.labels, gold[0], strict=True) if holds)
         raise DataError(
-            f"{task.name}: all {len(gold)} rows have the label {held}: label rows that have others"
+            f"{task.name}: all {len(gold)} rows have the label {held}: add rows with other labels"
         )
-    told = {0: "no row", 1: "one row alone"}
+    wordings = {0: "no row", 1: "only one row"}
     found = []
-    for number, words in told.items():
+    for number, words in wordings.items():
         labels = [label for label, count in zip(task.labels, counts, strict=True) if count == number]
         if labels:
             more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
             named = f"{', '.join(labels[:_NAMED])}{more}"
-            found.append(f"{words} for {named}: of such a label little but its definition is known")
+            found.append(f"{words} for {named}: little but the definition of such a label can be learnt")
     return found
 
 
 def _contradictions(task: Task, examples: pl.DataFrame) -> list[str]:
-    """Texts that stand in several rows with other labels each."""
+    """Texts of several rows with different labels."""
     labels_of: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for text, labels in examples.select("text", "labels").iter_rows():
         labels_of[normalize_text(text)].add(tuple(sorted(labels)))

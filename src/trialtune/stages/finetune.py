@@ -1,4 +1,4 @@
-"""Train a classifier on labelled rows, by the method that suits them, and tune its decisions."""
+"""Trains a classifier on labelled rows, by a chosen method, and tunes its decision rule."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -40,36 +40,36 @@ def finetune(
     """Train a classifier on labelled rows, and write its folder.
 
     The folder holds a classifier, `decision.json` (thresholds), `training.json` (settings, scores, and
-    what the method was chosen by), `seen.parquet`, the hashes of every text and the ids of every trial it,
+    the choice of the method), `seen.parquet`, the hashes of every text and the ids of every trial it,
     its encoder or a teacher has seen, so that it is never scored on them, and `README.md`, its model card.
-    `Classifier.from_pretrained` opens it. By the methods "full" and "lora" the classifier is a plain
-    `transformers` one, by the others an ONNX graph.
+    `Classifier.from_pretrained` opens it. With the methods "full" and "lora" the classifier is a plain
+    `transformers` one, with the others an ONNX graph.
 
     Args:
         task: See `load_task`.
         examples: Rows of `nct_id`, `text`, `labels`.
         encoder: A folder, a Hub id, or a bundled one such as "embedded:minilm-l6".
         out: The folder to write.
-        settings: See `FinetuneSettings`; what adapters, teachers, extra texts and calibration rows are given
-            for is "full" or "lora", and "auto" then means "full".
+        settings: See `FinetuneSettings`; adapters, teachers, extra texts and calibration rows need the method
+            "full" or "lora", and with them "auto" means "full".
         adapter: An adapter folder or its Hub id, merged in first.
         teachers: Classifier folders of the same task, or Parquet files that `predict` or `cross_validate`
             wrote with them; the targets are then a mixture of the labels and of the mean of their
             probabilities (distillation: Hinton et al., 2015, arXiv:1503.02531).
-        extra: Texts without labels to train on, too. Those that say what a calibration row says make the
-            classifier look better there than it is: give `calibration` rows that they do not.
+        extra: Additional training texts without labels. Those with the content of a calibration row make the
+            classifier's scores there too high: give other `calibration` rows.
         calibration: Rows like `examples` that tune the decision, instead of a share of them.
-        max_train: Train on so many rows at most, drawn evenly over the labels (see `draw_evenly`).
-        report: Takes the progress after each step.
+        max_train: Maximum number of training rows, sampled evenly over the labels (see `draw_evenly`).
+        report: Called with the progress after each step.
 
     Returns:
-        What `out/training.json` holds.
+        The content of `out/training.json`.
 
     Raises:
         DataError: Calibration rows are among the examples or the extra texts, the rows are too few to be
-            divided, a teacher has other labels, or none answers a text that has no label.
-        UsageError: The encoder reads fewer tokens than asked for, the method cannot use what is given, or
-            `out` holds other things.
+            split, a teacher has other labels, or none has predictions for a text without labels.
+        UsageError: The encoder has fewer positions than requested, the method cannot use an argument, or
+            `out` holds other files.
 
     Example:
         >>> from trialtune import Classifier, finetune, load_task
@@ -84,10 +84,10 @@ def finetune(
     given = {"adapter": adapter, "teachers": teachers, "extra texts": extra, "calibration rows": calibration}
     wanting = [name for name, value in given.items() if _there(value)]
     if wanting and not settings.trains_weights:
-        told = f"{', '.join(wanting)}: only weights that are trained can use them"
+        reason = f"{', '.join(wanting)}: only methods that train weights can use them"
         if settings.method != "auto":
-            raise UsageError(f"{told}; give --method full or lora")
-        log.warning("%s: method full", told)
+            raise UsageError(f"{reason}; give --method full or lora")
+        log.warning("%s: method full", reason)
         settings = settings.of_weights()
 
     if not settings.trains_weights:

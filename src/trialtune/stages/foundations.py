@@ -1,4 +1,4 @@
-"""What linear classifiers can stand on: the shipped stop-reason classifier, and any encoder as a graph."""
+"""Foundations of linear classifiers: the shipped stop-reason classifier, or any encoder as a graph."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trialtune.models.encoders import Encoder
 
 _BERT = 85e6
-SHIPPED = "stop-reasons"  # the classifier whose layers know the registry's reasons
+SHIPPED = "stop-reasons"  # the classifier with layers trained on the registry's stop reasons
 
 
 def shipped_foundation() -> Foundation:
@@ -38,16 +38,16 @@ def shipped_foundation() -> Foundation:
 
 @contextmanager
 def encoder_foundation(encoder: "Encoder | Path | str") -> Iterator[Foundation]:
-    """An encoder as a graph, for as long as the context lasts; PyTorch writes it.
+    """An encoder as a graph, within the context; exported by PyTorch.
 
-    Raises what opening it raises, and DataError when it cannot be written or has other layers than BERT.
+    Raises as opening it does, and DataError when it cannot be exported or does not have BERT's layers.
     """
     from trialtune.models.encoders import Encoder  # noqa: PLC0415 - PyTorch takes seconds
     from trialtune.models.onnx_export import write_graph  # noqa: PLC0415
     from trialtune.models.sequence_classifier import build_classifier  # noqa: PLC0415
 
     opened = Encoder.open(encoder)
-    model = build_classifier(opened, ["no", "yes"], kind="multi_class")  # of its head nothing is read
+    model = build_classifier(opened, ["no", "yes"], kind="multi_class")  # its head is not used
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_graph(model, folder / GRAPH_FILE)
@@ -60,7 +60,7 @@ def encoder_foundation(encoder: "Encoder | Path | str") -> Iterator[Foundation]:
 
 
 def inputs_of(foundation: Foundation, method: str) -> list[Inputs]:
-    """What the classifiers of a method read, each another choice: see benchmarks/few_labels.py."""
+    """The candidate inputs of a method's classifiers: see benchmarks/few_labels.py."""
     if method == "tf-idf":
         return [Inputs("word pieces", longest=1), Inputs("word pieces and pairs of them", longest=2)]
     every, last = tuple(all_depths(foundation.depth)), tuple(last_layers(foundation.depth))
@@ -82,7 +82,7 @@ def check_encoder(encoder: "Encoder | Path | str") -> None:
 
 
 def encoder_weights(encoder: "Encoder | Path | str") -> float:
-    """About how many weights a token passes in an encoder: what its configuration says, else BERT's."""
+    """The approximate number of weights per token in an encoder, by its configuration, else BERT's."""
     name = str(getattr(encoder, "folder", encoder))
     folder = embedded_folder(name) if name.startswith(PREFIX) else Path(name)
     described = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}

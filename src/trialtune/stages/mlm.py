@@ -1,4 +1,4 @@
-"""Score an encoder, with or without an adapter, as a masked language model."""
+"""Scores an encoder, with or without an adapter, as a masked language model."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from trialtune.stages.adapt import read_texts
 def score_mlm(
     corpus: Path, encoder: Encoder | Path | str, *, adapter: Path | str | None = None, eval_blocks: int = 300
 ) -> TextScores:
-    """Accuracy, loss and perplexity on the held-out text of `corpus`, in all and by section.
+    """Accuracy, loss and perplexity on the held-out text of `corpus`, in total and by section.
 
-    The masks are those that `adapt` scores with; the arithmetic is fp32 and attention goes over
-    whole blocks, so only bf16's rounding separates the numbers. Raises DataError when neither the
-    encoder nor the adapter brings a masked-language-model head.
+    The masks are those used by `adapt`; the arithmetic is fp32 and attention spans
+    whole blocks, so the scores differ only by bf16 rounding. Raises DataError when neither the
+    encoder nor the adapter has a masked-language-model head.
     """
     encoder = Encoder.open(encoder)
     texts = read_texts(corpus, encoder, heldout_blocks=eval_blocks)

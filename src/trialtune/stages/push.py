@@ -1,4 +1,4 @@
-"""Upload what a command made to the Hugging Face Hub."""
+"""Uploads the output of a command to the Hugging Face Hub."""
 
 from pathlib import Path
 
@@ -24,17 +24,17 @@ def push_to_hub(
     Croissant metadata of its own, whatever `croissant.json` says.
 
     Args:
-        folder: What `finetune`, `export`, `adapt` or `apply` wrote.
+        folder: An output of `finetune`, `export`, `adapt` or `apply`.
         name: OWNER/NAME.
-        private: Whether only its owner sees it; as it is, or as the owner's default, when not given.
-        token: The Hub's; else the one of `hf auth login`.
+        private: Whether only its owner sees it; default unchanged, or the owner's default for a new one.
+        token: A Hub token; default that of `hf auth login`.
 
     Returns:
         The address of its page.
 
     Raises:
-        UsageError: The folder is none of these.
-        DataError: It is not whole, or the Hub refused it or cannot be reached.
+        UsageError: The folder is not such an output.
+        DataError: It is incomplete, or the Hub refused it or cannot be reached.
 
     Example:
         >>> from trialtune import Classifier, push_to_hub

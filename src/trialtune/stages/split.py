@@ -1,4 +1,4 @@
-"""Write the parts of a task's labelled rows: a test share, folds, or before and after a date."""
+"""Splits a task's labelled rows: a test share, folds, or before and after a date."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from trialtune.tasks.task import Task
 def write_split(task: Task, rows: pl.DataFrame, out: Path, *, settings: PartSettings) -> SplitSummary:
     """Write `out/train.parquet` and `out/test.parquet`, or `out/fold-1/...`, and `out/split.json`.
 
-    Returns what `split.json` holds: for each part its rows and how many have each label, for each
+    Returns the content of `split.json`: for each part its rows and how many have each label, for each
     pair of parts the near-duplicates across them (only templates have any: see `near_groups`; after
     a split by date there are none).
     """

@@ -1,4 +1,4 @@
-"""What teachers answer to the texts that a smaller classifier learns from."""
+"""Teachers' predictions, as targets for distillation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from trialtune.files import folder_digest, sha256_of
 
 @dataclass(frozen=True)
 class Answers:
-    """The mean of all teachers' calibrated probabilities [texts, labels]; a row of NaN where none answers."""
+    """The mean of all teachers' calibrated probabilities [texts, labels]; NaN rows without a prediction."""
 
     probabilities: np.ndarray
 
     @classmethod
     def of(cls, teachers: Sequence[Path], texts: Sequence[str], labels: Sequence[str]) -> "Answers":
-        """The answers of classifier folders, and of files of answers by `text_hash`.
+        """The predictions of classifier folders, and of files of predictions by `text_hash`.
 
         Raises DataError when a teacher has other labels.
         """
@@ -37,26 +37,26 @@ class Answers:
             return cls(total / count)
 
     def mixed_into(self, hard: np.ndarray, alpha: float) -> np.ndarray:
-        """The targets of the first texts, from their labels [rows, labels] and `alpha` of the answers."""
+        """The targets of the first texts, from their labels [rows, labels] and `alpha` of the predictions."""
         soft = self.probabilities[: len(hard)]
         return np.where(np.isnan(soft), hard, hard + alpha * (np.nan_to_num(soft) - hard))
 
     def of_unlabelled(self, first: int) -> np.ndarray:
-        """The targets of the texts from `first` on, which have none but these.
+        """The targets of the texts from `first` on, which have only these.
 
-        Raises DataError when one of them has no answer.
+        Raises DataError when one of them has no prediction.
         """
         soft = self.probabilities[first:]
         if lacking := int(np.isnan(soft[:, 0]).sum()):
             raise DataError(
-                f"{lacking:,} of {len(soft):,} texts without labels are answered by no teacher; answer them"
+                f"{lacking:,} of {len(soft):,} texts without labels have no teacher's prediction; label them"
                 " with `trialtune predict` and give the file as --teacher, or give the teacher's folder"
             )
         return soft
 
 
 def digest(place: Path) -> object:
-    """What decides a teacher's answers: the checksums of its files."""
+    """Identifies a teacher's predictions: the checksums of its files."""
     return [(place.name, sha256_of(place))] if place.is_file() else folder_digest(place)
 
 
@@ -71,7 +71,7 @@ def _file_answers(teacher: Path, texts: Sequence[str], labels: Sequence[str]) ->
     held = table.schema.get("probabilities")
     if "text_hash" not in table.columns or not isinstance(held, pl.Struct):
         raise DataError(
-            f"{teacher}: a file of a teacher's answers needs the columns text_hash and probabilities, as"
+            f"{teacher}: a file of a teacher's predictions needs the columns text_hash and probabilities, as"
             " `trialtune predict --output FILE.parquet` writes them"
         )
     _check_labels(teacher, [field.name for field in held.fields], labels)

@@ -1,4 +1,4 @@
-"""Trained weights among what "auto" chooses from, on as many folds as there is time for."""
+"""Trained weights as a candidate of "auto", on as many folds as there is time for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +23,10 @@ from trialtune.training.cross_fit import LabelledRows, Tried
 if TYPE_CHECKING:
     from trialtune.training.loop import Progress
 
-LEAST = 600  # rows: fewer are soon read by linear classifiers, and PyTorch alone takes a third of the time
-_FEW, _PASSES_FEW = 2_000, 8.0  # few rows want more passes
-_SHIPPED_RATE = 5e-4  # the rate that the shipped encoder, narrow as it is, was trained by
-_TRAINING = 6  # multiplications and additions for a weight and token
+LEAST = 600  # rows: for fewer, linear classifiers are quick, and loading PyTorch takes a third of the time
+_FEW, _PASSES_FEW = 2_000, 8.0  # few rows need more passes
+_SHIPPED_RATE = 5e-4  # the learning rate of the shipped, narrow encoder
+_TRAINING = 6  # multiply-adds per weight and token
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Weights:
     report: "Callable[[Progress], None] | None"
 
     def ahead_of(self, best: Option, notes: Sequence[str]) -> TrainingResult | None:
-        """What was trained into `out`, `notes` beside it, when it is ahead of the best linear classifier.
+        """The result trained into `out`, with `notes`, when it is ahead of the best linear classifier.
 
-        Otherwise None, and the choice knows why: its scores, or the time that was lacking.
+        Otherwise None, and the choice records why: its scores, or lack of time.
         """
         folds = self._folds()
         if not folds:
             return None
-        if self._rows.folds == 1:  # what is scored is what is written
+        if self._rows.folds == 1:  # the scored classifier is the final one
             trained = self._train(self.examples, None, self.out)
             found, theirs = trained.calibration, best.tried.scores(self._rows)[0]
         else:
@@ -64,13 +64,13 @@ class Weights:
 
     @property
     def encoder(self) -> Any:
-        """What training starts from: what was asked for, or the shipped classifier if it knows the texts."""
+        """The initial weights: those requested, or the shipped classifier's if it suits the texts."""
         leads = self.choice.lead("shipped", over="tf-idf") > CLEAR
         return SHIPPED if leads and self.choice.encoder == EMBEDDED else self.choice.encoder
 
     @property
     def settings(self) -> FinetuneSettings:
-        """Those that the user gave, and for what was not given what suits few rows."""
+        """The user's settings, with defaults suited to few rows."""
         settings, better = self.choice.settings.of_weights(), {}
         if len(self.examples) < _FEW:
             better["epochs"] = _PASSES_FEW
@@ -84,11 +84,11 @@ class Weights:
         return self.choice.rows
 
     def _folds(self) -> int:
-        """On how many folds it is to be tried; 0, with the reason told, for none."""
+        """The number of folds to try; 0, with the reason recorded, for none."""
         choice, rows = self.choice, len(self.examples)
         once = choice.seconds(encoder_weights(self.encoder), _TRAINING * self.settings.epochs)
         if rows < LEAST:
-            choice.leave_out("full", f"{rows} rows are few, below {LEAST}; --method full trains weights")
+            choice.leave_out("full", f"{rows} rows are fewer than {LEAST}; --method full trains weights")
             return 0
         if self._rows.folds == 1:
             needed, folds = once, 1
@@ -132,7 +132,7 @@ class Weights:
         )
 
     def _write(self, summary: TrainingResult) -> TrainingResult:
-        """Add to the folder what its weights were chosen from."""
+        """Add the candidates to the folder."""
         summary.save(self.out / TRAINING_FILE)
         write_card(self.out)
         return summary

@@ -1,4 +1,4 @@
-"""Train a classifier's weights from an encoder's, and tune its decisions on rows kept aside."""
+"""Trains a classifier's weights from an encoder's, and tunes its decision rule on held-out rows."""
 
 import logging
 import math
@@ -67,7 +67,7 @@ def train_weights(
     choice: Sequence[MethodScore] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
-    """What `finetune` does by the methods "full" and "lora"; `choice` is what they were chosen by."""
+    """`finetune` with the methods "full" and "lora"; `choice` has the candidates."""
     encoder, extra = Encoder.open(encoder), extra or ExtraTexts()
     merged = find_adapter(adapter) if adapter else None
     encoder.check_length(settings.max_length or task.max_length)
@@ -81,7 +81,7 @@ def train_weights(
     _, known = drop_seen(calibration_rows, encoder.folder)
     if len(known):
         log.warning(
-            "encoder %r was trained on %d of the %d rows that tune its thresholds: others will fit less",
+            "encoder %r was trained on %d of the %d calibration rows: scores on them are too high",
             encoder.name,
             len(known),
             len(calibration_rows),
@@ -142,7 +142,7 @@ def train_weights(
         write_seen(examples, folder, extra=(*extra.unlabelled, *extra.outliers))
         for source in teachers:
             add_seen(source, folder)
-        # Of other people's labels the shipped classifier knows nothing.
+        # The shipped classifier has not seen labels of other schemes.
         others = encoder.name == SHIPPED and [*encoder.config.id2label.values()] != making.labels
         (add_foundation_seen if others else add_seen)(encoder.folder, folder)
         summary.save(folder / TRAINING_FILE)
@@ -152,7 +152,7 @@ def train_weights(
 
 @dataclass(frozen=True)
 class _Making:
-    """A classifier being made: its `model`, changed in place, and the rows it is made from."""
+    """A classifier in training: its `model`, changed in place, and its rows."""
 
     task: Task
     settings: FinetuneSettings
@@ -173,7 +173,7 @@ class _Making:
     def fit(
         self, teachers: Sequence[Path], checkpoints: Checkpoints, report: Callable[[Progress], None] | None
     ) -> Outcome:
-        """Train the model, LoRA merged in afterwards, and give evenly drawn classes their true shares."""
+        """Train the model, merge LoRA, and correct evenly sampled classes to their true shares."""
         settings, gold = self.settings, multi_hot(self.train_rows["labels"], self.labels)
         hard = torch.from_numpy(gold).float()
         start_bias(self.model, hard)
@@ -212,7 +212,7 @@ class _Making:
         return outcome
 
     def tune(self) -> tuple[Decision, Metrics]:
-        """The decision that suits the calibration rows, and its scores on them."""
+        """The decision fitted on the calibration rows, and its scores on them."""
         rows, kind = self.calibration_rows, self.task.kind
         gold, probabilities = multi_hot(rows["labels"], self.labels), self._probabilities()
         weights = rows["weight"].to_numpy() if "weight" in rows.columns else None
@@ -223,7 +223,7 @@ class _Making:
         )
 
     def _batches(self, hard: torch.Tensor, teachers: Sequence[Path]) -> TextBatches:
-        """The training rows, then the extra texts; teachers' answers are mixed into the targets `hard`."""
+        """The training rows, then the extra texts; teachers' predictions are mixed into `hard`."""
         labelled, extra = self.train_rows["text"].to_list(), self.extra
         answered = Answers.of(teachers, [*labelled, *extra.unlabelled], self.labels)
         mixed = answered.mixed_into(hard.numpy(), self.settings.distillation_alpha)
@@ -245,7 +245,7 @@ class _Making:
         return {"loss": log_loss(self._probabilities(), gold)}
 
     def _probabilities(self) -> np.ndarray:
-        """Of the calibration rows, by the model as it stands."""
+        """Of the calibration rows, by the current model."""
         predictor = predictor_of(
             self.model, self.tokenizer, max_length=self.max_length, precision=self.settings.precision
         )
@@ -253,7 +253,7 @@ class _Making:
 
 
 def _choose_weights(model: PreTrainedModel, settings: FinetuneSettings) -> None:
-    """Freeze what is not to be trained: embeddings, or with LoRA all but its layers and the head."""
+    """Freeze embeddings, or with LoRA everything but its layers and the head."""
     for module in model.base_model.modules():
         if settings.method == "full" and isinstance(module, nn.Embedding):
             module.requires_grad_(settings.train_embeddings)

@@ -1,1 +1,1 @@
-"""The classification tasks: labels with definitions, and where a task's text stands in a record."""
+"""The classification tasks: labels with definitions, and the source of a task's text in a record."""

@@ -1,4 +1,4 @@
-"""The tasks by name: those that come with trialtune, and a user's own."""
+"""The tasks by name: shipped ones, and a user's own."""
 
 import difflib
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ TASKS = {task.name: task for task in (STOP_REASONS, SEX)}
 
 
 def load_task(name: str | Path) -> Task:
-    """The shipped task called `name`, or the task that a YAML file of that path declares.
+    """The shipped task named `name`, or the task declared in the YAML file of that path.
 
     Args:
         name: `stop-reasons`, `sex`, or the path of a .yaml file.
 
     Returns:
-        Its labels with definitions, and what it reads of a record.
+        Its labels with definitions, and how it builds a record's text.
 
     Raises:
-        UsageError: There is no such task; it suggests the nearest name, or the nearest key of the file.
+        UsageError: There is no such task; it suggests the closest name, or the closest key of the file.
 
     Example:
         >>> from trialtune import load_task
@@ -40,11 +40,11 @@ def load_task(name: str | Path) -> Task:
     if Path(name).suffix.lower() in (".yaml", ".yml"):
         spec = read_task_spec(Path(name))
         if spec.name in TASKS:
-            raise UsageError(f"{name}: name: a shipped task is called {spec.name!r}; choose another name")
+            raise UsageError(f"{name}: name: a shipped task is named {spec.name!r}; choose another name")
         return task_from_spec(spec)
     nearest = difflib.get_close_matches(name.lower(), TASKS, n=1, cutoff=0.0)[0]
     raise UsageError(
-        f"no task is called {name!r}; did you mean {nearest!r}?"
+        f"no task is named {name!r}; did you mean {nearest!r}?"
         f" (tasks: {', '.join(TASKS)}, or your own .yaml file)"
     )
 
@@ -66,13 +66,13 @@ def task_from_spec(spec: TaskSpec) -> Task:
 
 
 def task_from_description(described: Mapping[str, Any]) -> Task:
-    """The task that `Task.save` described; raises UsageError or pydantic's ValidationError otherwise."""
+    """The task saved by `Task.save`; raises UsageError or pydantic's ValidationError otherwise."""
     if described.get("shipped"):
         shipped = TASKS.get(str(described.get("name")))
         length = described.get("max_length")
         if not shipped:
-            raise UsageError(f"no shipped task is called {described.get('name')!r} ({', '.join(TASKS)})")
+            raise UsageError(f"no shipped task is named {described.get('name')!r} ({', '.join(TASKS)})")
         if not isinstance(length, int) or length < 1:
-            raise UsageError(f"max_length {length!r} is no number of tokens")
+            raise UsageError(f"max_length {length!r} is not a number of tokens")
         return replace(shipped, max_length=length)
     return task_from_spec(TaskSpec.model_validate({k: v for k, v in described.items() if k != "format"}))

@@ -1,4 +1,4 @@
-"""What users declare in YAML files, read: a key stands once, and what is wrong is named."""
+"""Reads users' YAML declarations, with unique keys and precise errors."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -13,7 +13,7 @@ _Declared = TypeVar("_Declared", bound=Settings)
 
 
 class _OnceLoader(yaml.SafeLoader):
-    """YAML in which a key stands once: PyYAML keeps the last of several without a word."""
+    """A YAML loader that rejects repeated keys, of which PyYAML silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -21,16 +21,16 @@ class _OnceLoader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                        None, None, f"the key {key.value!r} is repeated", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_declaration(path: Path, model: type[_Declared], *, what: str) -> _Declared:
-    """The settings that a YAML file holds, `what` being their name for a person.
+    """The settings in a YAML file; `what` is their name in messages.
 
-    Raises UsageError naming the key and the nearest right one.
+    Raises UsageError naming the key and the closest valid one.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)

@@ -1,4 +1,4 @@
-"""A user's own task, declared in YAML: labels, where the text stands, and what kind of answer is wanted."""
+"""A user's own task, declared in YAML: labels, columns of the text, single- or multi-label."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,41 +30,43 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_leng
 
 
 class TaskSpec(Settings):
-    """What a task's YAML file may say."""
+    """The content of a task's YAML file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="letters, digits, - and _")
-    kind: Literal["multi_label", "multi_class"]
+    kind: Literal["multi_label", "multi_class"] = Field(
+        description="multi_label: any number of labels a text; multi_class: exactly one"
+    )
     labels: Annotated[dict[str, str], BeforeValidator(_with_definitions)] = Field(
         min_length=2, description="a list, or label: definition; the order is that of the probabilities"
     )
-    text: Names = Field(("text",), description="the column of the text, or several to be joined")
-    label_columns: Names = Field(("labels", "label"), description="the first of these that a table has")
+    text: Names = Field(("text",), description="the column of the text, or several to join")
+    label_columns: Names = Field(("labels", "label"), description="the first of these in a table is used")
     synonyms: dict[str, str] = Field({}, description="another spelling: label; '' is an empty cell")
     data: str | None = Field(None, description="used without --data; a path is relative to the YAML file")
-    max_length: int = Field(256, ge=8, description="tokens a text")
+    max_length: int = Field(256, ge=8, description="tokens per text")
 
     @model_validator(mode="after")
     def _one_meaning_a_spelling(self) -> "TaskSpec":
         spelled: dict[str, str] = {}
         for label in self.labels:
             if not normalize_text(label):
-                raise ValueError(f"labels: {label!r} holds neither letter nor digit; give it a name")
+                raise ValueError(f"labels: {label!r} has neither letters nor digits; give it a name")
             if (other := spelled.setdefault(normalize_text(label), label)) != label:
-                raise ValueError(f"labels: {other!r} and {label!r} cannot be told apart")
+                raise ValueError(f"labels: {other!r} and {label!r} are too similar")
         for label in self.labels if self.kind == "multi_label" else ():
             parts = [normalize_text(part) for part in re.split(f"[{DIVIDERS}]", label)]
             if len(parts) > 1 and all(part in spelled for part in parts):
-                raise ValueError(f"labels: {label!r} cannot be told from the labels in it; name it otherwise")
+                raise ValueError(f"labels: {label!r} contains other labels and is ambiguous; rename it")
         for spelling, label in self.synonyms.items():
             if label not in self.labels:
                 raise ValueError(
-                    f"synonyms.{spelling}: {label!r} is no label{nearest(label, [*self.labels])}"
+                    f"synonyms.{spelling}: {label!r} is not a label{nearest(label, [*self.labels])}"
                 )
         return self
 
 
 def read_task_spec(path: Path) -> TaskSpec:
-    """Read a task's YAML file; raises UsageError naming the key and the nearest right one."""
+    """Read a task's YAML file; raises UsageError naming the key and the closest valid one."""
     declared = read_declaration(path, TaskSpec, what="task")
     if declared.data and "://" not in declared.data:
         return declared.model_copy(update={"data": str(path.parent / declared.data)})
@@ -72,7 +74,7 @@ def read_task_spec(path: Path) -> TaskSpec:
 
 
 def join_columns(columns: Sequence[str], row: Mapping[str, Any]) -> str:
-    """The text of a row: its columns on one line, each a sentence where there are several."""
+    """The text of a row: its columns on one line, as sentences if there are several."""
     found = []
     for column in columns:
         value = row.get(column) or ""

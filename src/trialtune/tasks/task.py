@@ -1,4 +1,4 @@
-"""What a classifier is asked: a name, its labels with definitions, and where text and truth come from."""
+"""A classification task: a name, labels with definitions, and the sources of text and labels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["multi_label", "multi_class"]
 LONGEST = 1_000_000  # characters of a field
-TASK_FILE, FORMAT = "task.json", 1  # of a classifier folder; another version has another number
+TASK_FILE, FORMAT = "task.json", 1  # of a classifier folder; incremented with its format
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two independent passes over the same texts agreed: micro-F1 between them, over so many labels."""
+    """Agreement of two independent annotation passes over the same texts: micro-F1 between them."""
 
     texts: int
     labels: int
@@ -30,12 +30,12 @@ class Agreement:
 
     @property
     def noise(self) -> float:
-        """Errors of one pass over the labels that hold: the upper 97.5% bound, by Poisson's distribution.
+        """The error rate of one pass: the upper 97.5% bound, by the Poisson distribution.
 
-        Two passes that err independently disagree where either does, so that one has half of what they
-        disagree on.
+        Two passes with independent errors disagree where either errs, so that one has half of the
+        disagreements.
         """
-        from scipy.special import gammaincinv  # noqa: PLC0415 - nothing else of a task needs it
+        from scipy.special import gammaincinv  # noqa: PLC0415 - only needed here
 
         disagreements = 2 * (1 - self.micro_f1) * self.labels
         return float(gammaincinv(disagreements + 1, 0.975) / 2 / self.labels)
@@ -57,23 +57,23 @@ class Task:
     name: str
     kind: Kind
     labels: Mapping[str, str]  # label -> definition; the order is that of the probabilities
-    max_length: int  # tokens that hold nearly every text of this task, or its telling part
+    max_length: int  # tokens that cover nearly every text of this task, or its informative part
     fields: tuple[str, ...]  # snapshot columns that the text is built from
     build_text: Callable[[Mapping[str, Any]], str]  # values of `fields` -> text, empty when there is none
     label_columns: tuple[str, ...] = ("labels", "label")
     synonyms: Mapping[str, str] = field(default_factory=dict)  # other spellings, lower case -> label
     load_gold: "Callable[[], pl.DataFrame] | None" = None  # shipped labels [nct_id, labels, split, text_hash]
     gold_agreement: Agreement | None = None  # of two passes over some of those
-    keywords: Rules | None = None  # what a reader of the definitions would search for: a baseline
-    topic_of: Callable[[str], str] | None = None  # a text's topic, where topics all but give answers away
+    keywords: Rules | None = None  # a baseline, written from the definitions
+    topic_of: Callable[[str], str] | None = None  # a text's topic, where topics nearly determine the label
     spec: TaskSpec | None = None  # of a user's own task
 
     def text_of(self, record: Mapping[str, Any]) -> str | None:
-        """The text that a classifier of this task reads of a record, in training and ever after.
+        """The input text of a record for this task, the same in training and prediction.
 
-        A record that has columns of the task is read by them alone, even where they are empty: a trial
-        without a stop reason has none, whatever its other texts say. Any other record is read by its
-        `text`. Columns may go by any name that `registry import` knows.
+        For a record with columns of the task only these are used, even where they are empty: a trial
+        without a stop reason has no text, whatever its other fields. For any other record it is its
+        `text`. Columns may have any name that `registry import` knows.
 
         Args:
             record: A row of a snapshot or table, as a mapping of column names.
@@ -85,7 +85,7 @@ class Task:
             return None
         columns = self.columns_in(record)
         found = {name: record[column] for name, column in columns.items()}
-        # "NA" in a column of stop reasons is a program's word for none; a text that is given is one.
+        # "NA" in a column of stop reasons is a missing value; in a ready-made text it is text.
         found = {
             name: None if name != "text" and _says_nothing(cell) else cell for name, cell in found.items()
         }
@@ -94,16 +94,16 @@ class Task:
         return self.build_text(found).strip() or None
 
     def columns_in(self, names: Mapping[str, Any] | tuple[str, ...]) -> dict[str, str]:
-        """Which of a table's columns the text is built from: field (or `text`) -> column; {} for none."""
+        """The columns of a table used for the text: field (or `text`) -> column; {} for none."""
         return _columns_in(self.fields, tuple(names))
 
     def oversized(self, record: Mapping[str, Any]) -> bool:
-        """Whether a field that the text comes from is too long to be one."""
+        """Whether a field of the text is too long."""
         columns = self.columns_in(record).values()
         return any(len(record[column] or "") > LONGEST for column in columns)
 
     def describe(self) -> dict[str, Any]:
-        """The task as JSON: all of a user's own but its data file; what decides the text of a shipped one."""
+        """The task as JSON: a user's own without its data file; for a shipped one what defines its text."""
         named = {"name": self.name, "kind": self.kind, "labels": dict(self.labels), "shipped": True}
         described = self.spec.model_dump(mode="json", exclude={"data"}) if self.spec else named
         return {**described, "max_length": self.max_length}
@@ -119,7 +119,7 @@ def _says_nothing(cell: object) -> bool:
 
 @lru_cache(maxsize=256)
 def _columns_in(fields: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
-    # A column called `text` goes before other spellings of our names: `stop_reason` may hold labels.
+    # A column named `text` takes precedence over aliases: `stop_reason` may hold labels.
     if exact := {name: name for name in fields if name in names}:
         return exact
     if "text" in names:

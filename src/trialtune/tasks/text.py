@@ -1,4 +1,4 @@
-"""Texts compared: their normal form and hash, and keyword rules over them."""
+"""Normal form and hash of texts, and keyword rules."""
 
 import hashlib
 import re
@@ -11,11 +11,11 @@ def wording_hash(text: str, *, digits: int = 12) -> str:
     return hashlib.sha256(normalize_text(text).encode()).hexdigest()[:digits]
 
 
-Rules = Mapping[str, re.Pattern[str]]  # label -> what its texts say
+Rules = Mapping[str, re.Pattern[str]]  # label -> pattern in its texts
 
 
 def words(*expressions: str) -> re.Pattern[str]:
-    """One of these expressions, from the beginning of a word on."""
+    """One of these expressions, starting at a word boundary."""
     return re.compile(rf"\b(?:{'|'.join(expressions)})", re.IGNORECASE)
 
 
@@ -33,7 +33,7 @@ _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 
 
 def normalize_text(text: str) -> str:
-    """`text` with case, width variants, punctuation and spacing taken out: equal means same wording."""
+    """`text` without case, width variants, punctuation and spacing: equal means same wording."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     # Folding can undo the normal form of a few letters, so it is restored.
     return _NOT_ALPHANUMERIC.sub(" ", unicodedata.normalize("NFKC", folded)).strip()

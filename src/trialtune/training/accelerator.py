@@ -16,16 +16,16 @@ from trialtune.training.settings import TrainSettings
 def open_accelerator(settings: TrainSettings, logs: Path | None) -> Accelerator:
     """The accelerator of a run, with its trackers (TensorBoard, Weights & Biases...) open on `logs`.
 
-    Raises UsageError for a tracker that is not known or not installed, and for sharded models.
+    Raises UsageError for a tracker that is unknown or not installed, and for sharded models.
     """
     for name in settings.report_to:
         if name not in LOGGER_TYPE_TO_CLASS:
             raise UsageError(f"tracker {name!r}: choose from {', '.join(sorted(LOGGER_TYPE_TO_CLASS))}")
         if LoggerType(name) not in get_available_trackers():
             raise UsageError(f"tracker {name!r} is not installed: pip install {name}")
-    # Precision is ours: the frozen weights are held in it.
+    # Precision is handled here: the frozen weights are stored in it.
     accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),  # said aloud, or processes on CPUs do not find each other
+        cpu=not torch.accelerator.is_available(),  # explicit, or processes on CPUs do not find each other
         mixed_precision="no",
         log_with=list(settings.report_to) or None,
         project_dir=logs,
@@ -43,11 +43,11 @@ def open_accelerator(settings: TrainSettings, logs: Path | None) -> Accelerator:
 
 
 def refuse_sharding(kind: DistributedType) -> None:
-    """Raise UsageError for a launcher that splits the model over processes, which only hold whole ones."""
+    """Raise UsageError for a launcher that shards the model, since checkpoints need complete ones."""
     if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         raise UsageError(
-            f"{kind.value} splits a model over processes; trialtune's checkpoints hold whole ones. Launch "
-            "with plain torchrun, and save memory by gradient_accumulation_steps and gradient_checkpointing"
+            f"{kind.value} shards a model over processes, which checkpoints here do not support. Launch "
+            "with plain torchrun, and save memory with gradient_accumulation_steps and gradient_checkpointing"
         )
 
 
@@ -66,6 +66,6 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
 
 
 def close_trackers(accelerator: Accelerator) -> None:
-    """Write what the trackers still hold; the processes' connection stays open, for the next run."""
+    """Flush the trackers; the process group stays open for the next run."""
     for tracker in accelerator.trackers:
         tracker.finish()

@@ -12,8 +12,8 @@ from trialtune.models.padding import pad
 from trialtune.training.seeds import step_seed
 
 # Texts are sorted by length inside windows of this many batches: little padding, order still random.
-# group_by_length of transformers does the same, but goes through each window from long to short, and a
-# sampler hands out batches one after the other, where a run that goes on needs any step's at once.
+# group_by_length of transformers does the same, but orders each window from long to short, and a
+# sampler yields batches sequentially, while a resumed run needs random access to any step's.
 _WINDOW = 50
 
 
@@ -52,10 +52,10 @@ class MaskedBatches:
 
 @dataclass(frozen=True)
 class TextBatches:
-    """Labelled texts, batched with others of about their length and padded to the longest only."""
+    """Labelled texts, batched by similar length and padded to the longest only."""
 
     input_ids: Sequence[Sequence[int]]
-    targets: torch.Tensor  # [texts, labels], 0/1 or probabilities that teachers gave
+    targets: torch.Tensor  # [texts, labels], 0/1 or teachers' probabilities
     batch_size: int
     pad_id: int
     seed: int

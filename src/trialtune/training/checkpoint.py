@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: whole or absent, checked by checksum, the last few kept."""
+"""Checkpoints of a training run: atomic, verified by checksum, the last few kept."""
 
 import logging
 import shutil
@@ -19,13 +19,13 @@ _TENSORS, _STATE = "state.safetensors", "state.json"
 
 @dataclass
 class RunState:
-    """Where a training run stands, beside its weights and optimiser."""
+    """The state of a training run, besides its weights and optimiser."""
 
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
     average_loss: float | None = None  # exponential moving average
-    history: list[dict[str, Any]] = field(default_factory=list)  # one entry a scoring
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per evaluation
 
     def add(self, loss: float, tokens: int) -> None:
         """Count a finished step."""
@@ -34,13 +34,13 @@ class RunState:
         self.step, self.tokens = self.step + 1, self.tokens + tokens
 
     def score(self, scores: dict[str, Any], *, epoch: float) -> None:
-        """Put scores into the history."""
+        """Add scores to the history."""
         where = {"step": self.step, "epoch": round(epoch, 4), "tokens": self.tokens}
         self.history.append({**where, "train_loss": self.average_loss, **scores})
 
     @property
     def best(self) -> int:
-        """Place in the history of the scoring with the lowest "loss"."""
+        """Index in the history of the evaluation with the lowest "loss"."""
         losses = [entry["loss"] for entry in self.history]
         return losses.index(min(losses))
 
@@ -51,11 +51,11 @@ class RunState:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one run in `folder`; runs of other fingerprints keep theirs beside them.
+    """The checkpoints of one run in `folder`; runs with other fingerprints have separate subfolders.
 
-    Random state needs no saving: every step seeds its generators from the run's seed and the
+    Random state is not saved: every step seeds its generators from the run's seed and the
     step's number, so weights, optimiser moments and that number are the whole state. `save_state` of
-    accelerate pickles the optimiser and random state, writes frozen weights too, and leaves half a
+    accelerate pickles the optimiser and random state, writes frozen weights too, and leaves a partial
     folder when it is killed.
     """
 
@@ -65,7 +65,7 @@ class Checkpoints:
 
     @property
     def own(self) -> Path:
-        """The folder of this run alone."""
+        """The folder of this run."""
         return self.folder / self.fingerprint[:16]
 
     def save(
@@ -93,10 +93,10 @@ class Checkpoints:
     def restore(
         self, model: nn.Module, optimizer: torch.optim.Optimizer
     ) -> tuple[RunState, dict[str, torch.Tensor]]:
-        """Load the newest whole checkpoint: where it stood, and its best weights.
+        """Load the newest complete checkpoint: its state and its best weights.
 
-        Without one, a new state. A damaged checkpoint is passed over with a warning; those of runs
-        with other settings are left alone, with a warning, too.
+        Without one, a new state. A damaged checkpoint is skipped with a warning; those of runs
+        with other settings are ignored, also with a warning.
         """
         for folder in reversed(self._folders()):
             try:
@@ -105,14 +105,14 @@ class Checkpoints:
             except (DataError, KeyError, OSError):
                 whole = False
             if not whole:
-                log.warning("%s is damaged; going back to the checkpoint before it", folder)
+                log.warning("%s is damaged; using the previous checkpoint", folder)
                 continue
             parts = _split(load_file(folder / _TENSORS))
             load(parts["model"], model)
             _load_moments(parts["optimizer"], optimizer)
             return RunState(**state["run"]), parts["best"]
         if self.folder.is_dir() and any(other != self.own for other in self.folder.iterdir()):
-            log.warning("%s: its checkpoints are of other settings or data; starting anew", self.folder)
+            log.warning("%s: its checkpoints are from other settings or data; starting over", self.folder)
         return RunState(), {}
 
     def _folders(self) -> list[Path]:
@@ -120,12 +120,12 @@ class Checkpoints:
 
 
 def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The parameters of a model that are trained, by name."""
+    """The trainable parameters of a model, by name."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def load(tensors: dict[str, torch.Tensor], model: nn.Module) -> None:
-    """Put tensors into the trained parameters of those names."""
+    """Copy tensors into the trainable parameters of those names."""
     with torch.no_grad():
         for name, value in trainable(model).items():
             value.copy_(tensors[name])

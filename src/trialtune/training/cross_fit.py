@@ -1,4 +1,4 @@
-"""Linear classifiers tried on labelled rows: what each says of rows that it was not trained on."""
+"""Cross-validation of linear classifiers: out-of-fold predictions and scores."""
 
 import time
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from trialtune.evaluation.thresholds import tune_decision
 from trialtune.tasks.task import Task
 from trialtune.training.linear import Inputs, LinearClassifier, Material
 
-MOST = 3_000  # rows that a linear classifier is trained on: with more, trained weights are ahead
-TRAINED_ON, LEFT_OUT = -1, -2  # what is no fold's number: never scored; neither trained on nor scored
-RARE = 5  # rows of a label up to which its definition is a row more
+MOST = 3_000  # maximum training rows of a linear classifier: with more, trained weights are better
+TRAINED_ON, LEFT_OUT = -1, -2  # fold numbers of rows never scored; neither used for training nor scored
+RARE = 5  # a label with up to this many rows gets its definition as an extra row
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows to be trained on and scored: in folds, or trained on the one part and scored on the other."""
+    """Rows for training and scoring: in folds, or in a training and a test part."""
 
     task: Task
     texts: Sequence[str]
     gold: np.ndarray  # boolean [rows, labels]
-    weights: np.ndarray | None  # for how many rows each stands, where they were drawn evenly
-    fold: np.ndarray  # [rows]; from 0 on, or `TRAINED_ON`, `LEFT_OUT`
+    weights: np.ndarray | None  # how many rows each represents, where they were sampled evenly
+    fold: np.ndarray  # [rows]; from 0, or `TRAINED_ON`, `LEFT_OUT`
 
     @property
     def labels(self) -> list[str]:
@@ -38,35 +38,35 @@ class LabelledRows:
 
     @property
     def scored(self) -> np.ndarray:
-        """The rows that are scored, boolean [rows]."""
+        """The scored rows, boolean [rows]."""
         held: np.ndarray = self.fold >= 0
         return held
 
     def but(self, fold: int | None) -> np.ndarray:
-        """The numbers of the rows to train on: all but those of a fold, or all."""
+        """The indices of the training rows: all but those of a fold, or all."""
         return np.flatnonzero((self.fold != LEFT_OUT) & (self.fold != fold if fold is not None else True))
 
     def definitions(self) -> list[str]:
-        """Each label as a text: its name and what it means."""
+        """Each label as a text: its name and definition."""
         named = [(label.replace("_", " "), meaning) for label, meaning in self.task.labels.items()]
         return [f"{name}: {meaning}" if meaning else name for name, meaning in named]
 
     def training(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What to train on: `rows`, and the definitions of labels that are rare among them; with their gold.
+        """The training rows: `rows`, and the definitions of labels that are rare among them; with their gold.
 
-        Definitions are counted as the texts that follow the last row.
+        Definitions are numbered as texts after the last row.
         """
         rare = np.flatnonzero(self.gold[rows].sum(axis=0) <= RARE)
         defined = np.eye(len(self.labels), dtype=bool)[rare]
         return np.append(rows, len(self.texts) + rare), np.concatenate([self.gold[rows], defined])
 
     def shifted(self, probabilities: np.ndarray, trained: np.ndarray) -> np.ndarray:
-        """What a classifier trained on the rows `trained` says, moved to the true shares of the classes."""
+        """Probabilities of a classifier trained on the rows `trained`, shifted to the true class shares."""
         shift = self.shift(trained)
         return shift_priors(probabilities, shift) if shift.any() else probabilities
 
     def shift(self, rows: np.ndarray) -> np.ndarray:
-        """What gives evenly drawn classes their true shares, to be added to the logits [labels]."""
+        """The correction of evenly sampled classes to their true shares, to add to the logits [labels]."""
         if self.weights is None or self.task.kind != "multi_class":
             return np.zeros(len(self.labels))
         return log_prior_shift(self.gold[rows], self.weights[rows])
@@ -74,14 +74,14 @@ class LabelledRows:
 
 @dataclass(frozen=True)
 class Tried:
-    """What classifiers of one kind say of the scored rows, each trained without the row's fold."""
+    """Out-of-fold predictions of classifiers of one kind for the scored rows."""
 
     probabilities: np.ndarray  # [scored rows, labels]
     seconds: float
     strength: float | None = None
 
     def scores(self, rows: LabelledRows) -> tuple[Metrics, float]:
-        """Scores and log loss, with the decision for each fold tuned on the others; of one fold on itself."""
+        """Scores and log loss, with each fold's decision tuned on the others, or a single one's on itself."""
         gold, fold = rows.gold[rows.scored], rows.fold[rows.scored]
         weights = None if rows.weights is None else rows.weights[rows.scored]
         kind, labels = rows.task.kind, rows.labels
@@ -105,7 +105,7 @@ class Tried:
 def cross_fit(
     rows: LabelledRows, material: Material, inputs: Inputs, strengths: Sequence[float]
 ) -> list[Tried]:
-    """Classifiers on `inputs`, one a strength and fold; `material` holds the rows' texts and definitions."""
+    """Classifiers on `inputs`, one per strength and fold; `material` has the rows' texts and definitions."""
     start = time.perf_counter()
     said = np.zeros((len(strengths), *rows.gold.shape))
     for number in range(rows.folds):
@@ -120,6 +120,6 @@ def cross_fit(
 def fitted(
     rows: LabelledRows, material: Material, inputs: Inputs, train: np.ndarray, strengths: Sequence[float]
 ) -> list[LinearClassifier]:
-    """Classifiers trained on the rows numbered `train`, and the definitions of labels that are rare there."""
+    """Classifiers trained on the rows `train`, and the definitions of labels that are rare there."""
     texts, gold = rows.training(train)
     return material.fit(inputs, texts, gold, kind=rows.task.kind, strengths=strengths)

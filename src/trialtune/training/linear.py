@@ -21,24 +21,24 @@ from trialtune.models.piece_weights import PieceWeights
 
 @dataclass(frozen=True)
 class Foundation:
-    """What linear classifiers stand on: a tokenizer, and a graph whose layers are read, if there is one."""
+    """The foundation of linear classifiers: a tokenizer, and optionally a graph with hidden layers."""
 
     name: str
     folder: Path  # of the tokenizer's files
     tokenizer: Tokenizer
     pad_id: int
-    positions: int  # the most tokens that it reads at a time
+    positions: int  # maximum tokens of a window
     graph: Path
 
     @cached_property
     def depth(self) -> int:
-        """How many layers the graph has."""
+        """The number of layers of the graph."""
         return FeatureGraph(self.graph).depth
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a linear classifier reads: states behind some layers, n-grams of word pieces, or both."""
+    """The features of a linear classifier: hidden states of some layers, word-piece n-grams, or both."""
 
     name: str
     layers: Sequence[int] = ()  # 0: the embeddings
@@ -47,19 +47,19 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Material:
-    """Texts as a foundation reads them, once for every classifier that is tried on it."""
+    """Texts encoded by a foundation, once for all candidate classifiers."""
 
     foundation: Foundation
     max_length: int  # tokens of a window
     windows: Windows
-    shares: csr_array  # [texts, distinct windows]: how much of a text each window is
+    shares: csr_array  # [texts, distinct windows]: each window's share of a text
     states: dict[int, np.ndarray]  # layer -> [distinct windows, hidden]
 
     @classmethod
     def of(
         cls, foundation: Foundation, texts: Sequence[str], inputs: Sequence[Inputs], *, max_length: int
     ) -> "Material":
-        """Read `texts` in windows of `max_length` tokens, and compute the layers that `inputs` want."""
+        """Split `texts` into windows of `max_length` tokens, and compute the layers that `inputs` need."""
         wanted = sorted({layer for one in inputs for layer in one.layers})
         if not wanted:
             windows = Windows.of(texts, cut_into_windows(foundation.tokenizer, max_length))
@@ -91,7 +91,7 @@ class Material:
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """A linear layer on what a foundation makes of a text."""
+    """A linear layer on a foundation's features."""
 
     material: Material
     inputs: Inputs
@@ -109,7 +109,7 @@ class LinearClassifier:
         return found
 
     def probabilities(self) -> np.ndarray:
-        """What it says of every text of the material [texts, labels], read as a predictor reads it."""
+        """Its probabilities for every text of the material [texts, labels], computed as by a predictor."""
         assert self.read_out is not None
         blocks = self.blocks()
         widths = np.cumsum([block.shape[1] for block in blocks])[:-1]
@@ -120,7 +120,7 @@ class LinearClassifier:
         )
 
     def graph(self, shift: np.ndarray | float = 0.0) -> ModelProto:
-        """It as a graph with a classifier's signature, `shift` [labels] added to its bias."""
+        """Its graph with a classifier's signature, with `shift` [labels] added to the bias."""
         assert self.read_out is not None
         graph = FeatureGraph(self.material.foundation.graph)
         if self.inputs.layers:
@@ -131,7 +131,7 @@ class LinearClassifier:
 
 
 def _shares(windows: Windows) -> csr_array:
-    """Every token of a text counts as much as any other, as in `Windows.join` for classes."""
+    """All tokens of a text have equal weight, as in `Windows.join` for classes."""
     lengths = np.array([len(ids) for ids in windows.distinct], dtype=float)[windows.used]
     ends = np.append(windows.starts, len(windows.used))
     totals = np.add.reduceat(lengths, windows.starts)

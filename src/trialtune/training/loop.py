@@ -24,33 +24,33 @@ from trialtune.training.throughput import Meter, count_operations, matmul_peak
 
 Evaluate = Callable[[nn.Module], dict[str, Any]]
 LossOf = Callable[[nn.Module, Batch], torch.Tensor]
-_SETTLED = 10  # steps after which a step's time says how many the time is enough for
+_SETTLED = 10  # steps after which the step time is used to predict the number of steps
 Stopped = Literal["steps", "patience", "max_minutes"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told after every step, and once before the first."""
+    """Reported after every step, and once before the first."""
 
     step: int
     steps: int
     loss: float | None  # exponential moving average
     tokens_per_s: float  # of all processes together
-    peak_share: float  # share of this machine's measured matrix-product peak that is used
+    peak_share: float  # share of this machine's measured matrix-product peak
     scores: dict[str, Any] | None  # the history's newest entry, when this step was scored
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training run leaves beside the trained weights."""
+    """The result of a training run, besides the trained weights."""
 
-    history: list[dict[str, Any]]  # one entry a scoring, the first from before training
+    history: list[dict[str, Any]]  # one entry per evaluation, the first before training
     tokens: int
-    tokens_per_s: float  # of training alone, scoring left out; of this process's steps
+    tokens_per_s: float  # of training without evaluation; of this process's steps
     peak_share: float
-    seconds: float  # in all, scoring included; a killed run's up to its last checkpoint
+    seconds: float  # in total, with evaluation; for a killed run up to its last checkpoint
     stopped: Stopped  # what ended the run
-    kept_step: int  # whose weights were kept: the last, or with early stopping the best one scored
+    kept_step: int  # of the weights kept: the last, or with early stopping the best
 
 
 def train(
@@ -67,13 +67,13 @@ def train(
 ) -> Outcome:
     """Train the parameters of `model` that require gradients, for `settings.steps` steps.
 
-    `loss_of` gives the summed loss of some rows. Summed over all rows of a step it is divided by
+    `loss_of` returns the summed loss of some rows. Summed over all rows of a step it is divided by
     `batches.scored`, so that, without dropout, neither accumulation nor the number of processes
-    changes anything. `rates` multiplies the learning rate of the parameters it names. `evaluate`
+    changes the result. `rates` multiplies the learning rate of the parameters it names. `evaluate`
     scores the model (before, every `eval_steps` steps, after); its "loss" decides on early
-    stopping. With `checkpoints`, a killed run continues where it was and ends with the same
+    stopping. With `checkpoints`, a killed run resumes and ends with the same
     weights. Trackers write to `logs`. Frozen linear weights stay in the precision of the training.
-    Raises DataError when the loss stops being finite, UsageError when a batch does not fit into memory.
+    Raises DataError when the loss is no longer finite, UsageError when a batch does not fit into memory.
     """
     training = _Training(
         model,
@@ -92,7 +92,7 @@ def train(
 
 
 class _Training:
-    """A run under way."""
+    """A run in progress."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class _Training:
         started = time.perf_counter()
         before = state.seconds  # of this run, in earlier processes
         steps, patience = settings.steps, settings.early_stopping_patience
-        assert steps is not None  # `TrainSettings.in_steps` has turned every limit into steps
+        assert steps is not None  # `TrainSettings.in_steps` has converted every limit to steps
 
         def tell(scores: dict[str, Any] | None) -> None:
             now = Progress(
@@ -182,7 +182,7 @@ class _Training:
         )
 
     def count_operations(self, batch: Batch) -> float:
-        """Matrix-product operations of a token, counted on a row; nothing is trained by it."""
+        """Matrix-product operations per token, counted on a row, without training on it."""
         rows = {name: value[:1].to(self.accelerator.device) for name, value in batch.items()}
 
         def forward_and_backward() -> None:
@@ -206,7 +206,7 @@ class _Training:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-        raise self.too_large(batch)  # out here, where the failed step's activations are let go
+        raise self.too_large(batch)  # here, where the failed step's activations are freed
 
     def backward_part(self, batch: Batch, part: int, parts: int) -> torch.Tensor:
         """Add the gradients of one of `parts` shares of the batch; returns its share of the loss."""
@@ -223,7 +223,7 @@ class _Training:
         return loss.detach()
 
     def update(self, loss: float) -> None:
-        """One step of the optimiser, unless the loss or a gradient is no number."""
+        """One step of the optimiser, unless the loss or a gradient is not finite."""
         norm = self.accelerator.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise self.no_number(loss)
@@ -234,7 +234,7 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
 
     def score(self) -> dict[str, Any] | None:
-        """Score the model, by the first process for all, and keep the result in the history."""
+        """Evaluate the model, in the first process for all, and add the result to the history."""
         if self.evaluate is None:
             return None
         scores: list[dict[str, Any]] = [{}]
@@ -257,32 +257,32 @@ class _Training:
         """Whether the time is up, by the clock of the first process."""
         if self.settings.max_minutes is None:
             return False
-        told = torch.zeros(2, device=self.accelerator.device)
+        clock = torch.zeros(2, device=self.accelerator.device)
         if self.accelerator.is_main_process:
-            told[0], told[1] = seconds > 60 * self.settings.max_minutes, self.steps_in_time(seconds)
-        late, reachable = self.accelerator.reduce(told, "sum").tolist()
+            clock[0], clock[1] = seconds > 60 * self.settings.max_minutes, self.steps_in_time(seconds)
+        late, reachable = self.accelerator.reduce(clock, "sum").tolist()
         self.reachable = int(reachable)
         return bool(late)
 
     def steps_in_time(self, seconds: float) -> int:
-        """Steps that the run will get to, so that the learning rate has fallen when the time is up."""
+        """The expected number of steps, so that the learning rate has decayed when the time is up."""
         steps, done = self.settings.steps or 1, self.state.step
         if self.settings.max_minutes is None or done < _SETTLED:
             return steps
         return min(steps, max(done + 1, int(60 * self.settings.max_minutes * done / seconds)))
 
     def no_number(self, loss: float) -> DataError:
-        """Save the weights as they were before the step that went wrong, and say so."""
+        """Save the weights from before the failed step, and return the error."""
         self.save()
         what = "a gradient" if math.isfinite(loss) else f"the loss ({loss})"
         kept = f"; the weights from before it are in {self.checkpoints.own}" if self.checkpoints else ""
         return DataError(
-            f"{what} is no number at step {self.state.step + 1}; lower learning_rate "
+            f"{what} is not finite at step {self.state.step + 1}; lower learning_rate "
             f"(now {self.settings.learning_rate}) or train in fp32{kept}"
         )
 
     def too_large(self, batch: Batch) -> UsageError:
-        """Find into how many parts the batch must be cut to fit into memory, and say so."""
+        """Find into how many parts the batch must be split to fit into memory, and return the error."""
         rows, tokens = batch["input_ids"].shape
         processes, parts = self.accelerator.num_processes, self.settings.gradient_accumulation_steps
         problem = f"out of memory: {rows} rows of {tokens} tokens, in {parts * processes} part(s)"
@@ -323,7 +323,7 @@ def rate(step: int, settings: TrainSettings, *, steps: int | None = None) -> flo
 def _groups(
     parameters: Mapping[str, torch.Tensor], weight_decay: float, rates: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """Parameters by learning rate, and with weight decay on matrices only: so BERT was trained."""
+    """Parameters by learning rate, and with weight decay on matrices only, as in BERT."""
     groups: dict[tuple[float, float], list[torch.Tensor]] = {}
     for name, value in parameters.items():
         decay = weight_decay if value.ndim > 1 else 0.0

@@ -1,4 +1,4 @@
-"""What a classifier's training minimises: losses that do not let rare classes drown."""
+"""Losses for classifier training, including ones for rare classes."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from trialtune.training.settings import LossName
 LOSSES: tuple[LossName, ...] = ("plain", "weighted", "focal", "asymmetric")
 
 _FOCUS = 2.0  # exponent of focal loss, and of asymmetric loss on negatives
-_MARGIN = 0.05  # asymmetric loss forgets negatives below this probability
+_MARGIN = 0.05  # asymmetric loss ignores negatives below this probability
 _HEAVIEST = 10.0  # weight of the rarest class
 
 
@@ -21,10 +21,10 @@ def classification_loss(
 ) -> Callable[[nn.Module, Batch], torch.Tensor]:
     """The summed loss of a batch, for targets [rows, labels]: 0/1, or probabilities of a teacher.
 
-    Multi-label rows count the mean over their labels. `plain` is cross entropy. `weighted` weighs
+    For multi-label rows it is the mean over their labels. `plain` is cross entropy. `weighted` weighs
     each class's positives by the square root of negatives per positive in `targets`, at most
-    10. `focal` turns down what is already right (Lin et al., 2017, arXiv:1708.02002);
-    `asymmetric` does so for negatives alone (Ridnik et al., 2021, arXiv:2009.14119).
+    10. `focal` down-weights well-classified examples (Lin et al., 2017, arXiv:1708.02002);
+    `asymmetric` does so only for negatives (Ridnik et al., 2021, arXiv:2009.14119).
     """
     share = targets.mean(dim=0).clamp(1e-6, 1 - 1e-6)
     if kind == "multi_label":
@@ -63,7 +63,7 @@ def _focal_labels(logits: torch.Tensor, labels: torch.Tensor, _: torch.Tensor) -
 
 
 def _asymmetric_labels(logits: torch.Tensor, labels: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    counted = (logits.sigmoid() - _MARGIN).clamp(min=0)  # the probability that negatives are charged for
+    counted = (logits.sigmoid() - _MARGIN).clamp(min=0)  # the probability of negatives in the loss
     positives = labels * functional.logsigmoid(logits)
     negatives = (1 - labels) * counted**_FOCUS * torch.log1p(-counted)
     return -(positives + negatives).mean(dim=1)
@@ -92,5 +92,5 @@ _CLASS_LOSSES: dict[LossName, _RowsLoss] = {
     "plain": _plain_classes,
     "weighted": _weighted_classes,
     "focal": _focal_classes,
-    "asymmetric": _focal_classes,  # one class is right, so positives and negatives are not two questions
+    "asymmetric": _focal_classes,  # one class is right: positives and negatives depend on each other
 }

@@ -1,4 +1,4 @@
-"""Batches on their way to the device: each is made while the step before it is computed."""
+"""Prefetches batches to the device while the previous step is computed."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +12,20 @@ Batch = Mapping[str, torch.Tensor]
 class Batches(Protocol):
     """Batches of a run, each a pure function of its step: the data position is the step's number.
 
-    A batch is that of all processes together; every process makes it and takes its own rows.
+    A batch is that of all processes together; every process builds it and takes its own rows.
     """
 
     def __getitem__(self, step: int) -> Batch: ...
 
     def scored(self, batch: Batch) -> int:
-        """What the batch's summed loss is divided by: its masked positions, or its rows."""
+        """The divisor of the batch's summed loss: its masked positions, or its rows."""
 
     def epoch(self, step: int) -> float:
-        """Passes over the data that are done after `step` steps."""
+        """Passes over the data completed after `step` steps."""
 
 
 def feed(batches: Batches, start: int, stop: int, *, pin: bool) -> Iterator[Batch]:
-    """The batches of steps `start` to `stop`, made ahead in a thread, in pinned memory for a GPU."""
+    """The batches of steps `start` to `stop`, prefetched in a thread, in pinned memory for a GPU."""
 
     def make(step: int) -> Batch:
         batch = batches[step]
@@ -43,8 +43,8 @@ def feed(batches: Batches, start: int, stop: int, *, pin: bool) -> Iterator[Batc
 def share(batch: Batch, part: int, parts: int) -> tuple[Batch, bool]:
     """One of `parts` equal shares of a batch's rows, and whether it holds any row.
 
-    A batch of fewer rows than parts leaves some shares empty; such a share holds the first row,
-    which must count nothing, so that every process takes part in the step.
+    With fewer rows than parts some shares are empty; such a share has the first row,
+    which must have zero weight, so that every process takes part in the step.
     """
     rows = len(batch["attention_mask"])
     first, last = part * rows // parts, (part + 1) * rows // parts

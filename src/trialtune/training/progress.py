@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar or a log with loss and speed, a line a scoring."""
+"""Progress of a training run: a bar or log lines with loss and speed, one line per evaluation."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def training_bar(label: str) -> "Iterator[Callable[[TrainingProgress], None]]":
-    """A bar of a training run, or lines of a log: loss, speed and time left; and a line a scoring."""
+    """A bar of a training run, or lines of a log: loss, speed and time left; and one line per evaluation."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""What the training loop is told."""
+"""Settings of the training loop."""
 
 import math
 from typing import Literal
@@ -17,44 +17,42 @@ class TrainSettings(Settings):
     steps: int | None = Field(
         None,
         ge=1,
-        description="Stop after so many optimiser steps; one pass over the data when no limit is given.",
+        description="Maximum optimiser steps; one pass over the data when no limit is given.",
         json_schema_extra=_LENGTH,
     )
     epochs: float | None = Field(
-        None, gt=0, description="Stop after so many passes over the data.", json_schema_extra=_LENGTH
+        None, gt=0, description="Maximum passes over the data.", json_schema_extra=_LENGTH
     )
     tokens: int | None = Field(
         None,
         ge=1,
-        description="Stop after training on so many tokens, padding left out: 10_000_000 or 1e7.",
+        description="Maximum training tokens, without padding: 10_000_000 or 1e7.",
         json_schema_extra=_LENGTH,
     )
     max_minutes: float | None = Field(
         None,
         gt=0,
-        description="Stop when the time is up; the learning rate falls by then.",
+        description="Time limit; the learning rate decays by then.",
         json_schema_extra=_LENGTH,
     )
     early_stopping_patience: int | None = Field(
         None,
         ge=1,
-        description="Stop after so many scorings without a better loss, and keep the best weights.",
+        description="Stop after this many evaluations without a lower loss, and keep the best weights.",
         json_schema_extra=_LENGTH,
     )
-    batch_size: int = Field(16, ge=1, description="Rows a step, over all processes.")
+    batch_size: int = Field(16, ge=1, description="Rows per step, over all processes.")
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate.")
     lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
-        "linear", description="Learning rate after the warm-up."
+        "linear", description="Learning rate schedule after the warm-up."
     )
-    warmup_ratio: float = Field(
-        0.06, ge=0, le=1, description="Share of the steps over which the learning rate rises from 0."
-    )
-    weight_decay: float = Field(0.01, ge=0, description="Of AdamW, on matrices alone.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this norm.")
+    warmup_ratio: float = Field(0.06, ge=0, le=1, description="Share of the steps for warm-up from 0.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW, on matrices only.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     eval_steps: int = Field(
         100,
         ge=1,
-        description="Steps between scorings; also before the first and after the last.",
+        description="Steps between evaluations; also before the first and after the last step.",
         json_schema_extra=_WATCHING,
     )
     report_to: tuple[str, ...] = Field(
@@ -66,17 +64,15 @@ class TrainSettings(Settings):
     gradient_accumulation_steps: int = Field(
         1,
         ge=1,
-        description="Parts that each process cuts its rows into, to save memory.",
+        description="Parts into which each process splits its rows, to save memory.",
         json_schema_extra=_MACHINE,
     )
     save_steps: int = Field(200, ge=1, description="Steps between checkpoints.", json_schema_extra=_MACHINE)
-    save_total_limit: int = Field(
-        2, ge=1, description="Checkpoints that are kept.", json_schema_extra=_MACHINE
-    )
-    seed: int = Field(13, description="Seed of everything random.")
+    save_total_limit: int = Field(2, ge=1, description="Checkpoints to keep.", json_schema_extra=_MACHINE)
+    seed: int = Field(13, description="Random seed.")
 
     def in_steps(self, *, steps_per_epoch: float, tokens_per_step: float) -> "TrainSettings":
-        """The same settings with the limits of epochs and tokens turned into one of steps."""
+        """The same settings with the limits of epochs and tokens converted to steps."""
         limits = [self.steps]
         if self.epochs:
             limits.append(math.ceil(self.epochs * steps_per_epoch))
@@ -86,5 +82,5 @@ class TrainSettings(Settings):
         return self.model_copy(update={"steps": steps, "epochs": None, "tokens": None})
 
 
-# Where and how a run computes, not what: its checkpoints may go on with others of these.
+# Settings that do not affect the result: a run may resume with other values.
 HOW = {"gradient_accumulation_steps", "max_minutes", "save_steps", "save_total_limit", "report_to"}

@@ -1,4 +1,4 @@
-"""How fast a run is, in tokens a second and as a share of what the machine can do."""
+"""Throughput of a run, in tokens per second and as a share of the machine's peak."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ _SIZE = {"cpu": 2048, "cuda": 8192}
 
 @lru_cache(maxsize=4)
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Measured peak of square matrix products on a device, in floating-point operations a second."""
+    """Measured peak of square matrix products on a device, in floating-point operations per second."""
     size = _SIZE.get(device.type, 2048)
     matrix = torch.ones(size, size, dtype=dtype, device=device)
     best = float("inf")
@@ -27,14 +27,14 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def count_operations(work: Callable[[], None]) -> int:
-    """Matrix-product operations of some work, which runs uncompiled."""
+    """Counts matrix-product operations of a function, run uncompiled."""
     with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
         work()
     return int(counter.get_total_flops())
 
 
 class Meter:
-    """Tokens and seconds of this process's steps; scoring and saving are left out.
+    """Tokens and seconds of this process's steps, without evaluation and saving.
 
     A step's tokens are those of all processes, the peak is that of one. `operations` are those of a
     token, forward and backward.
@@ -50,12 +50,12 @@ class Meter:
 
     @property
     def peak_share(self) -> float:
-        """Matrix-product operations a second as a share of the measured peak."""
+        """Matrix-product operations per second as a share of the measured peak."""
         return self.tokens_per_s * self.operations / self._peak
 
     @contextmanager
     def step(self, tokens: int) -> Iterator[None]:
-        """Time one step of so many tokens."""
+        """Time one step of a number of tokens."""
         started = time.perf_counter()
         yield
         self.seconds += time.perf_counter() - started

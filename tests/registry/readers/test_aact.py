@@ -121,7 +121,7 @@ def test_missing_tables_and_columns_are_told_and_left_empty(tmp_path: Path, tria
     assert frame["keywords"].to_list() == frame["conditions"].to_list() == [[], [], []]
     assert [warning.partition(": ")[2] for warning in summary.warnings] == [
         "conditions.txt has no column name; it stays empty",
-        "AACT's table keywords.txt is missing; what it holds stays empty",
+        "AACT's table keywords.txt is missing; its fields stay empty",
     ]
 
 
@@ -154,21 +154,21 @@ def test_rows_that_fit_nowhere_are_set_apart(tmp_path: Path, trial_files: Module
     ("name", "content", "words"),
     [
         ("studies", b"nct_id,brief_title\nNCT00000001,a\n", "delimited by '|'"),
-        ("studies", b"nct_id\tbrief_title\nNCT00000001\ta\n", "another delimiter than '|'"),
+        ("studies", b"nct_id\tbrief_title\nNCT00000001\ta\n", "a delimiter other than '|'"),
         ("conditions", b"", "empty"),
         (
             "conditions",
             b'nct_id|name\nNCT00000001|a\nNCT00000003|"open\nNCT00000005|b\n',
-            "quotes do not pair",
+            "quotes are unbalanced",
         ),
-        ("conditions", b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 9_000_000, "do not pair"),
+        ("conditions", b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 9_000_000, "are unbalanced"),
         (
             "conditions",
             b'nct_id|name\nNCT00000001|a\nNCT00000003|"' + b"x\n" * 20_000_000,
-            "so a quote before it is open",
+            "so a quote before it is unclosed",
         ),
-        ("conditions", b"nct_id|name|name\n", "two columns of one name"),
-        ("conditions", b"nct_id|name\nNCT00000001|caf\xe9|x\n", "nor UTF-8"),
+        ("conditions", b"nct_id|name|name\n", "two columns have the same name"),
+        ("conditions", b"nct_id|name\nNCT00000001|caf\xe9|x\n", "nor valid UTF-8"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -186,7 +186,7 @@ def test_a_table_that_breaks_off_late_is_explained(tmp_path: Path, trial_files: 
     folder = trial_files.write_folder(tmp_path / "aact", trial_files.aact_of(STUDIES))
     names = b"".join(b"NCT%08d|%s\n" % (n, b"word " * 200) for n in range(20_000))
     (folder / "conditions.txt").write_bytes(b"nct_id|name\n" + names + b'NCT00000003|"open\n')
-    with pytest.raises(DataError, match=r"aact: conditions\.txt: the quotes do not pair"):
+    with pytest.raises(DataError, match=r"aact: conditions\.txt: the quotes are unbalanced"):
         list(read_rows(folder))
 
 
@@ -204,7 +204,7 @@ def test_tables_without_studies_are_no_source(tmp_path: Path, trial_files: Modul
 
 
 def test_empty_tables_hold_no_trial(tmp_path: Path, trial_files: ModuleType) -> None:
-    with pytest.raises(DataError, match="holds no trial"):
+    with pytest.raises(DataError, match="has no trials"):
         imported(trial_files.write_folder(tmp_path / "aact", trial_files.aact_of([])))
 
 

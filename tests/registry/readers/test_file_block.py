@@ -47,7 +47,7 @@ def test_a_file_cut_short_meanwhile_is_told(tmp_path: Path) -> None:
     piece = pickle.loads(pickle.dumps(FileBlock(path, 4, 5, b"45678")))
     assert bytes(piece) == b"45678"
     path.write_bytes(b"012345")
-    with pytest.raises(DataError, match=r"a\.jsonl: it became shorter while it was read"):
+    with pytest.raises(DataError, match=r"a\.jsonl: the file was truncated while being read"):
         bytes(piece)
 
 

@@ -386,7 +386,7 @@ def test_packed_tables_and_files_beside_them(
     (record,) = records(folder)
     assert record == expected
     summary = import_trials(folder, tmp_path / "s.parquet")
-    assert summary.warnings == (f"{folder}: not read beside AACT's tables: notes.csv",)
+    assert summary.warnings == (f"{folder}: ignored next to AACT's tables: notes.csv",)
 
 
 def test_one_table_of_aact_alone(tmp_path: Path, trial_files: Any) -> None:

@@ -102,7 +102,8 @@ def test_a_data_set_is_imported_by_its_name(tmp_path: Path, hub: str) -> None:
     missing = run("owner/others")
     assert missing.returncode == 1
     assert (
-        "owner/others: no such file or folder here; the Hugging Face Hub does not give it" in missing.stderr
+        "owner/others: no such file or folder here; it cannot be fetched from the Hugging Face Hub"
+        in missing.stderr
     )
 
 

@@ -86,7 +86,7 @@ def test_nothing_usable_is_an_error_and_no_snapshot(tmp_path: Path) -> None:
         import_trials(write_jsonl(tmp_path / "a.jsonl", [{}, {"text": "words"}]), out)
     assert not out.exists()
     assert (tmp_path / "snap.quarantine.jsonl").read_text().count("\n") == 2
-    with pytest.raises(DataError, match="holds no trial"):
+    with pytest.raises(DataError, match="has no trials"):
         import_trials(write_jsonl(tmp_path / "b.jsonl", []), out)
     assert not list(tmp_path.glob(".*"))
 
@@ -95,7 +95,7 @@ def test_a_source_that_breaks_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "a.jsonl.gz"
     lines = "".join(json.dumps(flat(n)) + "\n" for n in range(5_000)) + "{}\n"
     source.write_bytes(gzip.compress(lines.encode())[:-500])
-    with pytest.raises(DataError, match="cut short after"):
+    with pytest.raises(DataError, match="truncated after"):
         import_trials(source, tmp_path / "snap.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl.gz"]
 
@@ -199,7 +199,7 @@ def test_what_is_not_a_snapshot_says_so(tmp_path: Path) -> None:
     pl.read_parquet(tmp_path / "d.parquet").with_columns(phases=pl.lit("x")).write_parquet(
         tmp_path / "e.parquet"
     )
-    with pytest.raises(DataError, match="column phases is of another type"):
+    with pytest.raises(DataError, match="column phases has another type"):
         read_snapshot(tmp_path / "e.parquet")
 
 

@@ -61,7 +61,7 @@ def test_what_may_pass_is_tried_again(registry_server, served, client, fault):
 def test_attempts_run_out_with_a_clear_error(registry_server, served, client, fault):
     order(registry_server, served, faults=[fault] * 4)
     with pytest.raises(
-        DataError, match=r"/studies: no whole answer in 4 attempts.*run the same command again"
+        DataError, match=r"/studies: no complete response in 4 attempts.*run the same command again"
     ):
         client.page(FIELDS)
 

@@ -230,7 +230,7 @@ def test_many_buckets_hold_what_one_holds(served, order, studies, tmp_path):
 
 def test_tokens_that_always_expire_end_in_a_clear_error(served, tmp_path):
     served[1].faults, served[1].every = ["expire"], 2
-    with pytest.raises(DataError, match=r"page token was refused.*4 times running.*same command again"):
+    with pytest.raises(DataError, match=r"page token was refused.*4 times in a row.*same command again"):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0]), FAST)
     served[1].faults = []
     assert sync(tmp_path / "sync", SyncRequest(base_url=served[0]), FAST).total == 240
@@ -325,7 +325,7 @@ def test_a_change_in_the_middle_of_the_first_sync_is_caught(served, studies, tmp
 
 def test_totals_that_do_not_add_up(served, order, tmp_path):
     order(miscount=3)
-    with pytest.raises(DataError, match=r"announced 243 studies and sent 240, 4 times running"):
+    with pytest.raises(DataError, match=r"announced 243 studies and sent 240, 4 times in a row"):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0]), BIG)
 
 
@@ -397,7 +397,9 @@ def test_an_outage_removes_nothing(served, order, studies, tmp_path):
     out, request = tmp_path / "sync", SyncRequest(base_url=served[0])
     sync(out, request, BIG)
     order(withdraw=list(map(id_of, studies[:100])))
-    with pytest.raises(DataError, match=r"no longer lists 100 of the 240 trials.*nothing was removed"):
+    with pytest.raises(
+        DataError, match=r"100 of the 240 trials held here are no longer listed.*nothing was removed"
+    ):
         sync(out, request, BIG)
     order(put=studies[:100])
     assert (sync(out, request, BIG).total, sync(out, request, BIG).removed) == (240, 0)

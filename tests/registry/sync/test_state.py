@@ -32,7 +32,7 @@ def test_a_query_and_a_day_restrict(served, studies, tmp_path, registry_server):
     assert sync(tmp_path / "query", SyncRequest(base_url=served[0], query="placebo"), FAST).total == len(
         words
     )
-    with pytest.raises(DataError, match="no study for this request; check --query"):
+    with pytest.raises(DataError, match="no studies for this request; check --query"):
         sync(tmp_path / "none", SyncRequest(base_url=served[0], query="xyzzy"), FAST)
 
 
@@ -49,10 +49,10 @@ def test_another_request_in_the_same_folder_is_refused(served, tmp_path):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0], query="placebo"), BIG)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
-    with pytest.raises(UsageError, match="holds files but no sync"):
+    with pytest.raises(UsageError, match="holds files that are not a sync"):
         sync(tmp_path / "other", SyncRequest(base_url=served[0]), BIG)
     (tmp_path / "sync" / "manifest.json").write_text("{")
-    with pytest.raises(DataError, match=r"manifest.json: not a manifest"):
+    with pytest.raises(DataError, match=r"manifest.json: not a valid manifest"):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0]), BIG)
 
 
@@ -70,7 +70,7 @@ def test_the_folder_of_an_earlier_version_says_what_to_do(served, tmp_path):
 
 def test_other_fields_are_told_apart_by_those_that_differ(served, tmp_path):
     sync(tmp_path / "sync", SyncRequest(base_url=served[0], fields=("Sex", "Phase")), BIG)
-    with pytest.raises(UsageError, match=r"fields: only there Phase, only here Keyword\)"):
+    with pytest.raises(UsageError, match=r"fields: only before Phase, only now Keyword\)"):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0], fields=("Sex", "Keyword")), BIG)
 
 

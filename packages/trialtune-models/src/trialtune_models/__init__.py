@@ -1,3 +1,3 @@
-"""Classifiers that come with trialtune, as data: a folder each, whose checksums are in SHA256SUMS."""
+"""The classifiers shipped with trialtune, as data: one folder each, with checksums in SHA256SUMS."""
 
 __version__ = "0.1.0"

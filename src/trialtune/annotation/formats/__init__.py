@@ -1,1 +1,1 @@
-"""Answers from and for other labelling programs, in the files that these write and read."""
+"""Import and export of answers in the file formats of other annotation tools."""

@@ -10,7 +10,7 @@ from trialtune.dataset.answers import LABELLED, SKIPPED, Answer, Key
 from trialtune.errors import DataError
 from trialtune.tasks.task import Task
 
-_PEOPLE = uuid.UUID("8f5c4b0e-52e4-5d4b-9a6e-0d7f0f4d6b1a")  # names become ids of users under it
+_PEOPLE = uuid.UUID("8f5c4b0e-52e4-5d4b-9a6e-0d7f0f4d6b1a")  # namespace of the user ids made from names
 _SAID = ".responses"
 _Response = tuple[Any, str, str | None]  # value, annotator, status
 
@@ -28,9 +28,9 @@ def is_flat(row: Mapping[str, Any]) -> bool:
 def read_nested(
     rows: Iterable[Mapping[str, Any]], task: Task, where: str, *, label_field: str | None
 ) -> Imported:
-    """The responses of records; one without a value was discarded.
+    """The responses of records; a response without a value was discarded.
 
-    The file does not say which responses are drafts: those of records that are not completed are told.
+    The file does not mark drafts, so responses of records that are not completed are reported.
     """
     read, doubtful = Imported(), 0
     for number, row in enumerate(rows, start=1):
@@ -45,8 +45,8 @@ def read_nested(
         doubtful += len(said) if row.get("status") == "pending" and not any(statuses) else 0
     if doubtful:
         read.remarks.append(
-            f"{doubtful:,} responses are of records that are not completed: they may be drafts, which this"
-            " file does not tell apart"
+            f"{doubtful:,} responses belong to records that are not completed: they may be drafts, which this"
+            " file does not mark"
         )
     return read
 
@@ -54,7 +54,7 @@ def read_nested(
 def read_flat(
     rows: Iterable[Mapping[str, Any]], task: Task, where: str, *, label_field: str | None
 ) -> Imported:
-    """The same of flattened records, in which drafts are told apart and left out."""
+    """The same for flattened records, in which drafts are marked; they are left out."""
     read = Imported()
     for number, row in enumerate(rows, start=1):
         place = f"{where}, record {row.get('id', number)}"
@@ -69,9 +69,9 @@ def read_flat(
 
 
 def write_records(answers: Mapping[Key, Sequence[Answer]], task: Task) -> str:
-    """Records for `Dataset.records.from_json`: a text field, a question `labels`, a response an annotator.
+    """Records for `Dataset.records.from_json`: a text field, a question `labels`, one response per annotator.
 
-    Argilla knows annotators by ids, which are made from the names here; `annotators` of the metadata
+    Argilla identifies annotators by ids, which are made from the names; `annotators` in the metadata
     keeps the names.
     """
     records = []
@@ -102,17 +102,17 @@ def _value(answer: Answer, task: Task) -> list[str] | str | None:
 
 
 def _question(names: Iterable[str], task: Task, label_field: str | None, place: str) -> str:
-    """Which of the questions is about the labels."""
+    """The question that holds the labels."""
     found = [*names]
     wanted = (label_field,) if label_field else task.label_columns
     chosen = [name for name in wanted if name in found] or (found if len(found) == 1 else [])
     if not chosen:
-        raise DataError(f"{place}: which of {', '.join(found)} has the labels? Give it as --label-field")
+        raise DataError(f"{place}: choose which of {', '.join(found)} has the labels with --label-field")
     return chosen[0]
 
 
 def _named(names: Any, ids: Sequence[Any]) -> list[str]:
-    """The annotators by name, where `write_records` has kept the names."""
+    """The annotators by name, where `write_records` kept the names."""
     known = names if isinstance(names, list) and len(names) == len(ids) else ids
     return [str(one or "unknown") for one in known]
 

@@ -1,4 +1,4 @@
-"""doccano: the JSON Lines of a text classification project, a file for each annotator or one for all."""
+"""doccano: the JSON Lines of a text classification project, one file per annotator or one for all."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,21 +8,21 @@ from typing import Any
 from trialtune.annotation.formats.imported import Found, Imported
 from trialtune.dataset.answers import Answer
 
-_UNTOLD = "without a label: unread, or none holds, which the file does not tell"
+_NO_LABEL = "without a label: unread, or no label applies, which the file does not distinguish"
 
 
 def is_examples(row: Mapping[str, Any]) -> bool:
-    """Whether a row is of doccano."""
+    """Whether a row was written by doccano."""
     return "text" in row and isinstance(row.get("label"), list)
 
 
 def read_examples(rows: Iterable[Mapping[str, Any]], path: Path, *, annotator: str | None) -> Imported:
-    """The labelled rows; the file's name is that of the annotator, unless it is `all`."""
+    """The labelled rows; the file is named after the annotator, unless it is `all`."""
     named = annotator or ("doccano" if path.stem in ("all", "admin") else path.stem)
     read = Imported()
     for number, row in enumerate(rows, start=1):
         if not row["label"]:
-            read.left_out[_UNTOLD] += 1
+            read.left_out[_NO_LABEL] += 1
             continue
         record = {name: cell for name, cell in row.items() if name not in ("id", "label", "Comments")}
         note = " ".join(map(str, row.get("Comments") or []))
@@ -31,7 +31,7 @@ def read_examples(rows: Iterable[Mapping[str, Any]], path: Path, *, annotator: s
 
 
 def write_examples(answers: Iterable[Answer]) -> str:
-    """A row a text, to be imported with `label` as its column of labels."""
+    """One row per text, to be imported with `label` as its column of labels."""
     rows = (
         {
             "text": answer.text,

@@ -1,4 +1,4 @@
-"""Which program a file comes from, and the file that is written for one."""
+"""Detects which annotation tool wrote a file, and writes files for each."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ def read_import(
 ) -> tuple[str, list[Answer], Imported]:
     """The program that wrote a file, the answers in it, and what else it holds.
 
-    Raises DataError for a file of no known form, or a label that is none of the task's.
+    Raises DataError for a file of an unknown format, or a label that the task does not have.
     """
     if path.suffix.lower() in (".csv", ".tsv"):
         return _from_delimited(task, path, annotator, label_field)
@@ -50,17 +50,17 @@ def read_import(
 
 
 def write_export(task: Task, answers: Sequence[Answer], path: Path, program: Program) -> dict[str, Any]:
-    """Write answers for another program; what was written, and what was not.
+    """Write answers for another program; returns what was written, and what was not.
 
-    Label Studio and Argilla get what each annotator said last, the others the answers that count.
+    Label Studio and Argilla get each annotator's last answer, the others the final answers.
     """
     settled = settle(answers)
     every = {key: [*said.values()] for key, said in latest(answers).items()}
-    told: dict[str, Any] = {"file": str(path), "texts": len(every)}
+    written: dict[str, Any] = {"file": str(path), "texts": len(every)}
     match program:
         case "label-studio":
             content = label_studio.write_tasks(every, task)
-            told["config"] = str(path.with_suffix(".xml"))
+            written["config"] = str(path.with_suffix(".xml"))
             _write(path.with_suffix(".xml"), label_studio.label_config(task))
         case "argilla":
             content = argilla.write_records(every, task)
@@ -70,12 +70,12 @@ def write_export(task: Task, answers: Sequence[Answer], path: Path, program: Pro
             content = _plain(settled.chosen)
     _write(path, content)
     if program in ("doccano", "csv"):
-        told |= {
+        written |= {
             "texts": len(settled.chosen),
             "passed_over": dict(settled.passed_over),
             "left_out": len(settled.left_out),
         }
-    return told
+    return written
 
 
 def _made(task: Task, program: str, read: Imported) -> tuple[str, list[Answer], Imported]:
@@ -95,7 +95,7 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid JSON ({error}); export it again") from error
     if not rows or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{path}: holds no rows with named fields")
+        raise DataError(f"{path}: has no rows with named fields")
     return list(rows)
 
 
@@ -117,13 +117,11 @@ def _from_delimited(
 
 
 def _from_table(task: Task, path: Path, annotator: str | None) -> tuple[str, list[Answer], Imported]:
-    """Any table of texts with labels: those of one annotator."""
+    """Any table of texts with labels, as the answers of one annotator."""
     table = prepared(read_table(path))
     column = next((name for name in task.label_columns if name in table.columns), None)
     if column is None:
-        raise DataError(
-            f"{path}: is of no known program, and has none of the columns {', '.join(task.label_columns)}"
-        )
+        raise DataError(f"{path}: unknown format, without any of the columns {', '.join(task.label_columns)}")
     known, read = LabelNames(task).known, Imported()
     for number, row in enumerate(table.iter_rows(named=True), start=1):
         cell = row.pop(column)

@@ -1,4 +1,4 @@
-"""What a file of another program holds, before the task's labels are looked up in it."""
+"""The answers in another program's file, before they are matched to the task's labels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from trialtune.dataset.label_names import LabelNames
 from trialtune.registry.record.aliases import columns_of
 from trialtune.tasks.task import Task
 
-NOBODY = "nobody has read it"
+NOBODY = "not annotated"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Found:
     record: Mapping[str, Any]  # the columns that the text is read from
     names: Sequence[str]
     annotator: str
-    place: str  # for a person
+    place: str  # for messages
     status: str = LABELLED
     note: str = ""
     answered_at: str = ""
@@ -28,11 +28,11 @@ class Found:
 
 @dataclass
 class Imported:
-    """The answers of a file, and what of it is none: reason -> how many."""
+    """The answers of a file, and counts of what was left out, by reason."""
 
     found: list[Found] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    remarks: list[str] = field(default_factory=list)  # what the file leaves open
+    remarks: list[str] = field(default_factory=list)  # what the file leaves ambiguous
 
     def answers(self, task: Task) -> list[Answer]:
         """The answers in the task's labels; texts that are empty are counted. Raises DataError for others."""

@@ -19,7 +19,7 @@ def is_tasks(row: Mapping[str, Any]) -> bool:
 
 
 def is_minimal(row: Mapping[str, Any]) -> bool:
-    """Whether a row is of JSON-MIN, CSV or TSV."""
+    """Whether a row is from JSON-MIN, CSV or TSV."""
     return {"annotation_id", "annotator"} <= row.keys()
 
 
@@ -50,7 +50,7 @@ def read_tasks(rows: Iterable[Mapping[str, Any]], where: str) -> Imported:
 def read_minimal(
     rows: Iterable[Mapping[str, Any]], task: Task, where: str, *, label_field: str | None
 ) -> Imported:
-    """Rows of JSON-MIN, CSV or TSV: one an annotation; a task that nobody read has no annotator.
+    """Rows of JSON-MIN, CSV or TSV: one per annotation; a task without annotations has no annotator.
 
     The converter leaves skipped annotations out. One choice is a text, several are `{"choices": [...]}`.
     """
@@ -61,7 +61,7 @@ def read_minimal(
     column = next((name for name in wanted if name in names), None)
     if column is None:
         others = sorted(names - _OWN)
-        raise DataError(f"{where}: which of {', '.join(others)} has the labels? Give it as --label-field")
+        raise DataError(f"{where}: choose which of {', '.join(others)} has the labels with --label-field")
     for number, row in enumerate(listed, start=1):
         if row["annotator"] in (None, ""):
             read.left_out[NOBODY] += 1
@@ -79,7 +79,7 @@ def read_minimal(
 
 
 def write_tasks(answers: Mapping[Key, Sequence[Answer]], task: Task) -> str:
-    """Tasks with annotations, to be imported; what was skipped, or unsure, is cancelled."""
+    """Tasks with annotations, to be imported; skipped and unsure texts are cancelled."""
     tasks = []
     numbers = iter(range(1, 1 + sum(map(len, answers.values()))))
     for place, said in enumerate(answers.values(), start=1):
@@ -90,7 +90,7 @@ def write_tasks(answers: Mapping[Key, Sequence[Answer]], task: Task) -> str:
 
 
 def label_config(task: Task) -> str:
-    """The labelling interface of a project that takes these tasks, as XML."""
+    """The labelling interface of a project for these tasks, as XML."""
     choice = "multiple" if task.kind == "multi_label" else "single-radio"
     choices = "\n".join(
         f"    <Choice value={quoteattr(label)} hint={quoteattr(definition)}/>"
@@ -128,7 +128,7 @@ def _annotation(answer: Answer, number: int) -> dict[str, Any]:
 
 
 def _who(completed_by: Any) -> str:
-    """The annotator: an address where there is one, else a number."""
+    """The annotator: an e-mail address where there is one, else a number."""
     if isinstance(completed_by, Mapping):
         return str(completed_by.get("email") or completed_by.get("id") or "unknown")
     return "unknown" if completed_by is None else str(completed_by)

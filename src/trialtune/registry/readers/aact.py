@@ -1,10 +1,10 @@
 """Trials of AACT's flat files: tables of the registry, joined by NCT id.
 
 AACT (https://aact.ctti-clinicaltrials.org/downloads) gives some 50 tables as a zip of pipe-delimited text;
-nine hold the texts and five more what trials are grouped by. People keep them as CSV, TSV and Parquet, too.
-Each is read as a stream, sorted by NCT id on disk (DuckDB), and all are walked side by side, so that memory
-stays bounded whatever their size. Temporary files, smaller than the tables, lie in the system's folder for
-such (TMPDIR).
+nine hold the texts and five more the grouping fields. Copies as CSV, TSV and Parquet are read too.
+Each is read as a stream, sorted by NCT id on disk (DuckDB), and all are merged in parallel, so that memory
+stays bounded whatever their size. Temporary files, smaller than the tables, are written to the system's
+temporary folder (TMPDIR).
 """
 
 import gzip
@@ -58,7 +58,7 @@ _COLUMNS = {
     "design_groups": ("title", "description"),
     "design_outcomes": ("outcome_type", "measure", "description"),
 }
-# What not every file has, or needs: of two columns with the same date, older files have but one.
+# Optional columns: of two columns with the same date, older files have only one.
 _MORE_COLUMNS = {
     "studies": (
         *("start_month_year", "last_changed_date", "source", "source_class"),
@@ -81,14 +81,14 @@ _DELIMITERS = {".txt": "|", ".csv": ",", ".tsv": "\t"}
 _SUFFIXES = (*_DELIMITERS, ".parquet")
 
 _BATCH_ROWS = 1_000
-# Several threads sort little sooner and hold so much each that long texts do not fit.
+# More threads hardly speed up sorting, and each needs memory that long texts exceed.
 _SORT = {"memory_limit": "500MB", "threads": 1}
 
 
 def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str, str]:
     """Which of the file names holds each table; empty when these are not AACT's files.
 
-    Raises DataError when there are pipe-delimited tables but no `studies` (if they are all there is:
+    Raises DataError when there are pipe-delimited tables but no `studies` (if there is nothing else:
     `required`), or two of one kind.
     """
     found: dict[str, list[str]] = {}
@@ -99,13 +99,15 @@ def aact_tables(names: Iterable[str], where: str, *, required: bool) -> dict[str
     if "studies" not in found:
         delimited = [name for places in found.values() for name in places if _plain(name).suffix == ".txt"]
         if delimited and required:
-            told = ", ".join(PurePosixPath(name).name for name in delimited)
-            raise DataError(f"{where}: AACT's table studies.txt is missing beside {told}; put it there")
+            tables = ", ".join(PurePosixPath(name).name for name in delimited)
+            raise DataError(
+                f"{where}: AACT's table studies.txt is missing from the folder of {tables}; add it"
+            )
         return {}
     if len(found["studies"]) > 1:
         raise DataError(f"{where}: {' and '.join(found['studies'])} are two tables of AACT; keep one")
     studies = _plain(found["studies"][0])
-    # One table alone, or any file called studies.csv, is a list of trials.
+    # A single table, or any file named studies.csv, is a list of trials.
     if len(found) == 1 and studies.suffix != ".txt":
         return {}
     beside = {
@@ -126,10 +128,10 @@ def _plain(name: str) -> PurePosixPath:
 def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) -> Iterator[Chunk]:
     """The trials in order of their NCT ids, after the rows of any table that could not be parsed.
 
-    `findings` takes the columns used and not, and a warning for a table or column that is missing; its
+    `findings` collects the columns used and not, and a warning for a table or column that is missing; its
     fields stay empty. Rows of a trial that `studies` does not have, and second rows where there should be
     one, are bad rows. Raises DataError when a table has no column nct_id (the wrong delimiter) or cannot
-    be told into rows.
+    be split into rows.
     """
     with TemporaryDirectory(prefix="trialtune-aact-") as scratch:
         streams = {}
@@ -137,9 +139,7 @@ def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) 
         for table in _TABLES:
             if table not in tables:
                 if table in _COLUMNS:
-                    findings.warn(
-                        f"{where}: AACT's table {table}{suffix} is missing; what it holds stays empty"
-                    )
+                    findings.warn(f"{where}: AACT's table {table}{suffix} is missing; its fields stay empty")
                 continue
             sorted_file = Path(scratch) / f"{table}.parquet"
             label = f"{where}: {PurePosixPath(tables[table].name).name}"
@@ -150,7 +150,7 @@ def aact_chunks(tables: Tables, where: str, prefix: str, *, findings: Findings) 
 
 
 def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: Findings) -> Iterator[Row]:
-    """Write a table sorted by NCT id; yields the lines of it that are no rows."""
+    """Write a table sorted by NCT id; yields the lines that are not rows."""
     needed, more = _COLUMNS.get(table, ()), _MORE_COLUMNS.get(table, ())
     path = PurePosixPath(file.name)
     suffix = _plain(file.name).suffix
@@ -181,19 +181,19 @@ def _sort(reader: TableReader | ParquetTable, out: Path) -> None:
     try:
         _copy_in_order(reader, out)
     except duckdb.Error as error:
-        failure = str(error)  # and no more: a live DuckDB connection at exit makes noise on stderr
+        failure = str(error)  # only the text: a live DuckDB connection at exit writes to stderr
     if reader.error is not None:
         raise reader.error.with_traceback(None)
     if failure is not None:
         raise DataError(
-            f"{reader.label}: cannot be sorted in {out.parent} ({failure}); free some space there, or name"
-            " another folder by TMPDIR"
+            f"{reader.label}: cannot be sorted in {out.parent} ({failure}); free some space there, or set"
+            " another folder with TMPDIR"
         )
 
 
 def _copy_in_order(reader: TableReader | ParquetTable, out: Path) -> None:
     rows = reader.batches  # noqa: F841 - DuckDB finds it by its name
-    # The long description of an intervention is wanted only where it has no name.
+    # The long description of an intervention is used only where it has no name.
     rest = (
         " REPLACE (CASE WHEN octet_length(name) > 0 THEN ''::BLOB ELSE description END AS description)"
         if {"intervention_type", "name", "description"} <= set(reader.names)
@@ -209,7 +209,7 @@ def _copy_in_order(reader: TableReader | ParquetTable, out: Path) -> None:
 
 
 class _Sorted:
-    """A sorted table, taken from its beginning piece by piece."""
+    """A sorted table, read from its beginning piece by piece."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name  # of the file it comes from
@@ -223,7 +223,7 @@ class _Sorted:
         return None if held is None else pa.table(held)
 
     def upto(self, last: pa.Scalar | None) -> pa.Table:
-        """The rows of the trials up to this one; all that are left when it is None."""
+        """The rows of the trials up to this one; all remaining ones when it is None."""
         taken = []
         while self._held is not None:
             count = self._held.num_rows
@@ -257,7 +257,7 @@ def _walk(streams: dict[str, _Sorted]) -> Iterator[Chunk]:
 
 
 def _tildes(studies: pa.Table) -> Tildes:
-    """How the files write tildes, by the first answers in them."""
+    """How the files write tildes, judging by their first rows."""
     first: Cells = {}
     for name, cells in columns_as_lists(as_text(studies)).items():
         first[name] = next((cell for cell in cells if cell and cell != "NA"), None)
@@ -280,7 +280,7 @@ class _Part:
 
 
 def _rows(file: str, _number: int, part: _Part) -> Iterator[Row]:
-    """The trials of a chunk, and then the rows that belong to none."""
+    """The trials of a chunk, followed by the rows that belong to none."""
     tables = {table: TrialRows(content) for table, content in part.tables.items()}
     studies = list(tables.pop("studies")) if "studies" in tables else []
     for cells in studies:

@@ -1,4 +1,4 @@
-"""A trial's rows in AACT's tables put together as a study of the API v2."""
+"""Combines a trial's rows in AACT's tables into a study of the API v2."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,12 +7,12 @@ from trialtune.registry.readers.trial_rows import Cells, TrialRows
 from trialtune.registry.record.compose import either
 from trialtune.registry.record.tildes import Tildes
 
-#: Tables with one row a trial.
+#: Tables with one row per trial.
 ONE_A_TRIAL = ("brief_summaries", "detailed_descriptions", "eligibilities", "designs", "calculated_values")
 
 
 def study_of_tables(cells: Cells, tables: Mapping[str, TrialRows], tildes: Tildes) -> dict[str, Any]:
-    """The trial in the shape of the API v2, so that it is cleaned as any other."""
+    """The trial in the shape of the API v2, so that it is cleaned like any other."""
     nct_id = cells["nct_id"]
 
     def rows(table: str, *names: str) -> Iterable[tuple[Any, ...]]:
@@ -30,7 +30,7 @@ def study_of_tables(cells: Cells, tables: Mapping[str, TrialRows], tildes: Tilde
     lead, collaborators = _sponsors(rows("sponsors", "lead_or_collaborator", "name", "agency_class"))
 
     def day(name: str) -> dict[str, Any]:
-        # AACT's start_date makes the last day of a month out of a month; the other column has it as it was.
+        # AACT's start_date turns a month into its last day; the other column has the original value.
         return {"date": cells.get(f"{name}_month_year") or cells.get(f"{name}_date")}
 
     protocol = {
@@ -111,7 +111,7 @@ def study_of_tables(cells: Cells, tables: Mapping[str, TrialRows], tildes: Tilde
 
 
 def _ids(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Cells], list[str]]:
-    """The trial's other ids, and the NCT ids it had before; exports before 2022 have no id_source."""
+    """The trial's other ids, and its former NCT ids; exports before 2022 have no id_source."""
     ids, aliases = [], []
     for source, kind, value in rows:
         source = str(source or kind or "").lower()  # noqa: PLW2901

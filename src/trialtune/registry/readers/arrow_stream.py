@@ -1,4 +1,4 @@
-"""Arrow tables as bytes, for another process: pickled as they are, they take ten times as long."""
+"""Arrow tables as bytes, for another process: pickling the tables takes ten times as long."""
 
 import pyarrow as pa
 
@@ -13,5 +13,5 @@ def table_bytes(table: pa.Table) -> bytes:
 
 
 def table_of(content: bytes) -> pa.Table:
-    """The table that `table_bytes` wrote; it lies in these bytes, without a copy."""
+    """The table that `table_bytes` wrote; it refers to these bytes, without a copy."""
     return pa.ipc.open_stream(content).read_all()

@@ -1,4 +1,4 @@
-"""Chunks of a source: read by one process, turned into rows and Arrow tables by any."""
+"""Chunks of a source: read by one process, parsed into rows and Arrow tables by any."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ _BATCH_CHUNKS = 500
 
 @dataclass(slots=True)
 class Chunk:
-    """What is read in one go: its content, and the function that makes rows of (file, number, content).
+    """A unit of reading: its content, and the function that parses (file, number, content) into rows.
 
-    The function stands in a module and the content can be pickled, so that another process may do it.
-    `number` is that of the first row; `size` is about the number of bytes; `source` names the file where
-    a record names none itself.
+    The function is at module level and the content can be pickled, so that another process may run it.
+    `number` is that of the first row; `size` is roughly that of bytes; `source` names the file where
+    a record does not.
     """
 
     file: str
@@ -41,7 +41,7 @@ class Chunk:
 
 
 def ready(row: Row) -> Chunk:
-    """The chunk of a row that the reader has made already."""
+    """The chunk of a row that the reader has already parsed."""
     return Chunk(row.file, row.number, _as_it_is, row)
 
 
@@ -51,16 +51,16 @@ def _as_it_is(_file: str, _number: int, row: Row) -> Iterable[Row]:
 
 @dataclass(frozen=True)
 class Packed:
-    """The rows of some chunks: the good ones a table of `SNAPSHOT_SCHEMA` with hashes, the bad as they are.
+    """The rows of some chunks: the good ones a table of `SNAPSHOT_SCHEMA` with hashes, the bad unchanged.
 
-    `places` holds the file and row number of each good one; a bad one stands before the good one of the
-    number beside it.
+    `places` holds the file and row number of each good one; a bad one comes before the good one of the
+    index with it.
     """
 
     good: pa.Table
     places: list[tuple[str, int]]
     bad: list[tuple[int, Row]] = field(default_factory=list)
-    #: What tells which version of a trial is the newest, of each good one.
+    #: For each good one, the values that identify a trial's newest version.
     versions: list[str | None] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
 
@@ -94,7 +94,7 @@ def pack(chunks: list[Chunk]) -> Packed:
 
 
 def packed(chunks: Iterable[Chunk], *, workers: int) -> Iterator[Packed]:
-    """The chunks packed in order by so many processes; the result does not depend on how many.
+    """The chunks packed in order by a number of processes; the result does not depend on it.
 
     Only a few batches of some MB are in memory at a time. Raises as `trialtune.workers.in_order` does.
     """

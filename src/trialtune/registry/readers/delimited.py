@@ -1,7 +1,7 @@
-"""Rows of delimited text: CSV, and TSV with quotes or without, of which no open quote swallows the rest.
+"""Rows of delimited text: CSV, and TSV with or without quotes, robust to unclosed quotes.
 
-Python's csv module reads a stray quote as the beginning of a cell that may hold many rows. Here a row that
-cannot be read ends where the next trial begins, so that every trial of a file is read or set apart.
+Python's csv module reads a stray quote as the start of a cell that may span many rows. Here a row that
+cannot be read ends where the next trial begins, so that every trial of a file is read or quarantined.
 """
 
 import csv
@@ -13,11 +13,11 @@ from typing import TextIO
 from trialtune.registry.readers.text import lines
 from trialtune.registry.record.validate import NCT_ID_IN_TEXT, is_nct_id
 
-#: Python's own limit (131,072) is below many real fields; a larger field than this is an open quote.
+#: Python's own limit (131,072) is below many real fields; a larger field than this is an unclosed quote.
 LONGEST_FIELD = 1 << 27
 
 _DELIMITERS = ",\t;|"
-# A text may well hold a line such as "NCT01234567, a study of ours, ended": that is no row.
+# A text may well hold a line such as "NCT01234567, a study of ours, ended": that is not a row.
 _FEWEST_TELLING = 4
 
 
@@ -33,10 +33,10 @@ Cells = list[str]
 
 
 class DelimitedRows:
-    """The rows of a file, one after another; blank ones are passed over.
+    """The rows of a file, one after another; blank ones are skipped.
 
-    After the first row, `expect` says how many cells a row has and which holds its NCT id: by that, the
-    beginning of a trial is known again after a quote that was never closed.
+    After the first row, `expect` sets how many cells a row has and which holds its NCT id: by that, the
+    start of a trial is recognized again after an unclosed quote.
     """
 
     def __init__(self, text: TextIO, *, tabs: bool) -> None:
@@ -47,11 +47,11 @@ class DelimitedRows:
         self.delimiter = "\t" if tabs else max(_DELIMITERS, key=first.count)
         self._held.append(first)
         self._width = self._id_at = -1
-        #: Lines of PostgreSQL's text format have escapes in place of quotes.
+        #: Lines of PostgreSQL's text format have escapes instead of quotes.
         self.escaped = False
 
     def expect(self, width: int, id_at: int) -> None:
-        """Say how many cells a row has, and which of them, from 0, is the NCT id."""
+        """Set how many cells a row has, and which of them, from 0, is the NCT id."""
         self._width, self._id_at = width, id_at
 
     def __iter__(self) -> Iterator[Cells | Broken]:
@@ -78,7 +78,7 @@ class DelimitedRows:
         return [unescaped(cell) for cell in cells] if self.escaped else cells
 
     def _quoted(self, line: str) -> Cells | Broken:
-        """A row that has quotes: those of its format over as many lines as it takes, or characters."""
+        """A row with quotes: those of its format, spanning as many lines as needed, or literal ones."""
         taken = [line]
         reader = csv.reader(self._feed(taken), delimiter=self.delimiter, strict=True)
         try:
@@ -91,7 +91,7 @@ class DelimitedRows:
             reason = f"{len(cells)} cells where the header has {self._width}"
         own = self._plain(line)
         if self.delimiter == "\t" and (self._width in (-1, len(own)) or len(taken) == 1):
-            # Unquoted: the site's old download, PostgreSQL's text. There a quote is a character.
+            # Unquoted formats (the site's old download, PostgreSQL's text): a quote is a literal character.
             self._held.extendleft(reversed(taken[1:]))
             return [_bare(cell) for cell in own]
         return self._set_apart(taken, reason)
@@ -104,7 +104,7 @@ class DelimitedRows:
             yield line
 
     def _begins_trial(self, line: str) -> bool:
-        """Whether a line is a whole row with an NCT id in its place."""
+        """Whether a line is a complete row with an NCT id in its column."""
         if self._width < _FEWEST_TELLING or not NCT_ID_IN_TEXT.search(line):
             return False
         cells = next(csv.reader([line], delimiter=self.delimiter), [])
@@ -113,7 +113,7 @@ class DelimitedRows:
         return len(cells) == self._width and is_nct_id(cells[self._id_at])
 
     def _set_apart(self, taken: list[str], reason: str) -> Broken:
-        """The first trial of the lines taken, as broken; the lines of the next ones are read again."""
+        """The first trial of the lines read, as broken; the following lines are read again."""
         end = 1
         while end < len(taken) and not self._may_begin_trial(taken[end]):
             end += 1
@@ -126,7 +126,7 @@ class DelimitedRows:
 
 
 def _bare(cell: str) -> str:
-    """A cell between quotes without them, another as it is."""
+    """A quoted cell without its quotes, another one unchanged."""
     inner = cell[1:-1]
     if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')
@@ -137,7 +137,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 
 def unescaped(cell: str) -> str:
-    """A cell of PostgreSQL's text format; \\N stays, and is nothing."""
+    """A cell of PostgreSQL's text format; \\N is kept, and means null."""
     if "\\" not in cell or cell == "\\N":
         return cell
     pieces, at = [], 0

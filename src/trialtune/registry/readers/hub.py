@@ -1,4 +1,4 @@
-"""Data of the Hugging Face Hub: files named hf://datasets/OWNER/NAME/FILE, as elsewhere (Polars, DuckDB),
+"""Data on the Hugging Face Hub: files named hf://datasets/OWNER/NAME/FILE, as in Polars and DuckDB,
 and whole data sets, named OWNER/NAME or hf://datasets/OWNER/NAME."""
 
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import huggingface_hub as hub  # which loads its parts when they are used
+import huggingface_hub as hub  # loads its modules lazily
 
 from trialtune.errors import DataError, UsageError
 
@@ -15,12 +15,12 @@ _DATASET = re.compile(r"(?:hf:/{1,2}datasets/)?([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\
 
 
 def is_hub_file(path: Path | str) -> bool:
-    """Whether a data file lies on the Hub."""
+    """Whether a data file is on the Hub."""
     return str(path).startswith("hf:/")
 
 
 def dataset_of(path: Path | str) -> str | None:
-    """OWNER/NAME when the path may name a data set of the Hub, else None."""
+    """OWNER/NAME when the path may be a data set on the Hub, else None."""
     match = _DATASET.fullmatch(str(path))
     return match and match[1]
 
@@ -36,7 +36,7 @@ def fetch(path: Path | str) -> Path:
     Raises UsageError for a malformed address, DataError when the file is missing or the Hub cannot be
     reached.
     """
-    url = "hf://" + str(path).removeprefix("hf:").lstrip("/")  # a Path has lost a slash
+    url = "hf://" + str(path).removeprefix("hf:").lstrip("/")  # pathlib removes a slash
     match = _FILE.fullmatch(url)
     if match is None:
         raise UsageError(f"{url}: write it as hf://datasets/OWNER/NAME/FILE")
@@ -47,7 +47,7 @@ def fetch(path: Path | str) -> Path:
 
 
 def dataset_folder(repo: str, *, suffixes: tuple[str, ...]) -> Path:
-    """The folder of a data set's files that end so, downloaded unless the cache has them.
+    """The folder of a data set's files with these suffixes, downloaded unless the cache has them.
 
     Raises DataError when the data set is missing, holds no such file, or the Hub cannot be reached.
     """
@@ -73,5 +73,5 @@ def _explained(name: str, hint: str = "") -> Iterator[None]:
     except (hub.errors.EntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(
-            f"{name}: {hint}the Hugging Face Hub does not give it ({reason}); check the name"
+            f"{name}: {hint}it cannot be fetched from the Hugging Face Hub ({reason}); check the name"
         ) from error

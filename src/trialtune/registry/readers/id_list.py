@@ -21,32 +21,32 @@ from trialtune.registry.readers.text import text_reader
 from trialtune.registry.record.row import Row, bad_row
 from trialtune.registry.record.validate import NCT_ID_IN_TEXT, bad_id
 
-#: Kinds of tables that ids are read from; all but the last also as .gz.
+#: Table formats that ids are read from; all but the last also as .gz.
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
-# As ids are wrapped: addresses of the site, quotes, separators.
+# Text around ids: URLs of the site, quotes, separators.
 _ADDRESS = re.compile(r"https?://\S*?(?=NCT\d{8})", re.IGNORECASE)
 _WRAPPING = re.compile(r"[\s,;|\"'\[\](){}/<>.]+")
 
 
 @dataclass(frozen=True)
 class IdList:
-    """Distinct NCT ids in order, and the entries that were not NCT ids with their row and reason."""
+    """Distinct NCT ids in order, and the invalid entries with their row and reason."""
 
     ids: tuple[str, ...]
     refused: tuple[Row, ...] = ()
 
     @property
     def bad(self) -> int:
-        """How many entries were not NCT ids."""
+        """The number of invalid entries."""
         return len(self.refused)
 
 
 def read_ids(path: Path) -> IdList:
     """NCT ids of a .txt file (one or more a line), or of a .csv, .tsv, .jsonl (also .gz) or .parquet table.
 
-    The file may lie on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE. Raises
+    The file may be on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE. Raises
     UsageError for a missing path or another kind of file, DataError when there is no NCT id in it.
     """
     path = local_copy(path)
@@ -64,12 +64,12 @@ def read_ids(path: Path) -> IdList:
             ):
                 return id_list(_text_cells(text, path), path.name)
     except (OSError, EOFError, zlib.error, UnicodeError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read ({error}); get or write the file again") from error
+        raise DataError(f"{path}: cannot be read ({error}); download or write the file again") from error
     raise UsageError(f"{path}: not a list of ids; use .txt (one id a line), {', '.join(TABLE_SUFFIXES)}")
 
 
 def id_list(cells: Iterable[object], label: str) -> IdList:
-    """The NCT ids among the cells, numbered from 1, of a source called `label`.
+    """The NCT ids among the cells, numbered from 1, of a source named `label`.
 
     Raises DataError when there is none.
     """
@@ -89,7 +89,7 @@ def id_list(cells: Iterable[object], label: str) -> IdList:
 
 
 def _rest(cell: str) -> str:
-    """What stands beside the ids of an entry and is no more than their wrapping: another entry."""
+    """The text of an entry besides its ids and what surrounds them: another entry."""
     return _WRAPPING.sub("", NCT_ID_IN_TEXT.sub(" ", _ADDRESS.sub("", cell)))
 
 
@@ -102,13 +102,13 @@ def _text_cells(text: TextIO, path: Path) -> Iterator[object]:
         yield from _json_cells(text)
         return
     parsed = DelimitedRows(text, tabs=name.endswith(".tsv"))
-    # A row that cannot be parsed is an entry all the same: counted, not lost.
+    # A row that cannot be parsed is still an entry: counted, not lost.
     rows = ([cells.text] if isinstance(cells, Broken) else cells for cells in parsed)
     header = next(rows, None)
     if header is None:
         raise DataError(f"{path}: the file is empty; a header with an NCT id column is expected")
     if any(NCT_ID_IN_TEXT.search(cell) for cell in header):
-        # No header: ids, one or several a line. Of other cells beside them nothing is wanted.
+        # No header: ids, one or several per line. Other cells are ignored.
         for row in chain([header], rows):
             found = [cell for cell in row if NCT_ID_IN_TEXT.search(cell)]
             yield from found or [" ".join(row)]

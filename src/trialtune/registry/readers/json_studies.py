@@ -19,7 +19,7 @@ from trialtune.registry.record.nested import study_of
 from trialtune.registry.record.row import Row, bad_row, value_row
 from trialtune.registry.record.validate import is_nct_id
 
-# Control characters inside strings are let through here: the records drop them.
+# Control characters inside strings are accepted here: the records drop them.
 _DECODER = json.JSONDecoder(strict=False)
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CHUNK = 1 << 20
@@ -28,7 +28,7 @@ _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _CUT_TOKEN = 16
 
 
-# Lists of studies, and what stands around them: in the API, its predecessor, and what people make of them.
+# Lists of studies, and the objects around them: in the API, its predecessor, and common variants.
 _STUDIES = ("studies", "FullStudies", "StudyFields", "trials", "records")
 _AROUND = ("data", "FullStudiesResponse", "StudyFieldsResponse", "response", "result", "results")
 
@@ -38,7 +38,7 @@ class BrokenJSON(ValueError):
 
 
 def jsonl_chunks(text: TextIO, label: str) -> Iterator[Chunk]:
-    """One chunk a line; blank lines are passed over, a broken line is a bad row."""
+    """One chunk per line; blank lines are skipped, a broken line is a bad row."""
     pieces = lines(text)
     for number, line in enumerate(pieces, start=1):
         if len(line) >= LONGEST_LINE:
@@ -52,9 +52,9 @@ def jsonl_chunks(text: TextIO, label: str) -> Iterator[Chunk]:
 def jsonl_blocks(
     handle: "io.BufferedReader[io.RawIOBase]", label: str, path: Path | None = None
 ) -> Iterator[Chunk]:
-    """`jsonl_chunks` of UTF-8, many lines a chunk, so that whoever parses them decodes them, too.
+    """`jsonl_chunks` of UTF-8, many lines per chunk, so that the parsing process also decodes them.
 
-    `path` is that of the file if its bytes are what the handle gives.
+    `path` is that of the file if the handle returns its raw bytes.
     """
 
     def chunk(block: bytes, end: int) -> Chunk:
@@ -64,7 +64,7 @@ def jsonl_blocks(
     number, rest = 1, handle.read(len(codecs.BOM_UTF8))
     taken = len(rest)  # bytes of the file
     rest = rest.removeprefix(codecs.BOM_UTF8)
-    # What can be read of a file that is cut short comes before the error.
+    # The readable part of a truncated file comes before the error.
     while content := handle.read1(_CHUNK):
         taken += len(content)
         end = content.rfind(b"\n") + 1
@@ -84,7 +84,7 @@ def jsonl_blocks(
 
 
 def _skipped_line(handle: "io.BufferedReader[io.RawIOBase]") -> tuple[int, bytes]:
-    """How many bytes were read, and those behind the end of the line."""
+    """How many bytes were read, and those after the end of the line."""
     taken = 0
     while content := handle.read(_CHUNK):
         taken += len(content)
@@ -113,7 +113,7 @@ def _block_rows(label: str, number: int, block: bytes | FileBlock) -> Iterator[R
         try:
             value = orjson.loads(line)
         except ValueError:
-            # What it refuses and Python reads: control characters in strings, NaN, half characters.
+            # It rejects what Python accepts: control characters in strings, NaN, lone surrogates.
             yield from _line_rows(label, at, line.decode("utf-8", "surrogateescape"))
         else:
             yield value_row(label, at, value)
@@ -138,7 +138,7 @@ def document_rows(label: str, _number: int, content: bytes) -> Iterator[Row]:
 
 
 def json_rows(text: TextIO, label: str, *, alone: bool) -> Iterator[Row]:
-    """One row a study of a JSON document: one study, a list of them, {"studies": [...]}, {"NCT...": study}.
+    """One row per study of a JSON document: one study, a list of them, {"studies": [...]}, {"NCT...": study}.
 
     A broken file raises DataError; when it holds one study among many files (not `alone`) it is a bad row.
     """
@@ -157,15 +157,15 @@ def json_rows(text: TextIO, label: str, *, alone: bool) -> Iterator[Row]:
             yield bad_row(label, number + 1, f"broken JSON: {error}", {})
             return
         raise DataError(
-            f"{label}: broken JSON after study {number} ({error}); get the file again, or mend it there"
+            f"{label}: broken JSON after study {number} ({error}); download the file again, or fix it there"
         ) from error
 
 
 class _JSONReader:
-    """Takes JSON values one by one from a stream, holding no more than the value at hand.
+    """Reads JSON values one by one from a stream, holding only the current value.
 
-    ijson is about as fast, but refuses what such files do hold: control characters in strings, NaN, one
-    document after another; and it must be told where the list of studies is.
+    ijson is about as fast, but rejects what such files contain: control characters in strings, NaN, one
+    document after another; and it needs the path of the list of studies.
     """
 
     def __init__(self, text: TextIO) -> None:
@@ -179,7 +179,7 @@ class _JSONReader:
         """Each study with the reason why it could not be decoded, if it could not."""
         if not self._next():
             raise BrokenJSON("the file is empty")
-        # Documents may follow each other: JSON Lines are often named .json.
+        # Several documents may follow each other: JSON Lines are often named .json.
         while first := self._next():
             if first == "[":
                 self.is_collection = True
@@ -234,7 +234,7 @@ class _JSONReader:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self.buffer, self.at)
-                # A number may go on in the next chunk.
+                # A number may continue in the next chunk.
                 if end < len(self.buffer) or self.ended:
                     reason = undecodable(self.buffer[self.at : end])
                     self.at = end
@@ -249,7 +249,7 @@ class _JSONReader:
             self._more()
 
     def _next(self) -> str:
-        """The next character that is not blank, not taken; "" at the end."""
+        """The next character that is not blank, not consumed; "" at the end."""
         while True:
             blank = _BLANK.match(self.buffer, self.at)
             self.at = blank.end() if blank else self.at
@@ -268,7 +268,7 @@ class _JSONReader:
         self.at += 1
 
     def _more(self) -> None:
-        # Asking for as much as is held makes the reading of one long value linear.
+        # Reading as much as is buffered makes the reading of one long value linear.
         held = self.buffer[self.at :]
         chunk = self.text.read(max(_CHUNK, len(held)))
         self.buffer, self.at, self.ended = held + chunk, 0, not chunk

@@ -1,4 +1,4 @@
-"""Rows of the registry's old XML: one `clinical_study` a file."""
+"""Rows of the registry's old XML: one `clinical_study` per file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from trialtune.registry.record.row import Row, bad_row, record_row
 def xml_rows(label: str, number: int, content: bytes) -> Iterator[Row]:
     """The row of an XML file; entities are never expanded."""
     if not content.strip():
-        yield bad_row(label, number, "empty: the file has no content; get it again", {})
+        yield bad_row(label, number, "empty: the file has no content; download it again", {})
         return
     try:
         root = fromstring(content, forbid_dtd=True)
@@ -36,7 +36,7 @@ _OUTCOME = {"measure": "measure", "description": "description", "timeFrame": "ti
 
 
 def _study(root: Element) -> dict[str, Any]:
-    """The study in the shape of the API v2, so that it is cleaned as any other."""
+    """The study in the shape of the API v2, so that it is cleaned like any other."""
     enrollment = root.find("enrollment")
     protocol = {
         "identificationModule": {

@@ -8,5 +8,5 @@ _READ_BYTES = 1 << 20
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """The file, to be read batch by batch: nothing of what was read is kept, nor a row group held whole."""
+    """The file, read batch by batch, without caching it or holding a whole row group."""
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)

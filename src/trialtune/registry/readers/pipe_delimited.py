@@ -1,4 +1,4 @@
-"""Reading AACT's tables as streams of Arrow batches, with the lines that are no rows set apart."""
+"""Reads AACT's tables as streams of Arrow batches, and collects the lines that are not rows."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from trialtune.errors import DataError
 from trialtune.registry.readers.text import LONGEST_LINE
 
 KEY = "nct_id"
-# A longer row than this is an open quote: no field of a usable record is that long.
+# A longer row than this is an unclosed quote: no field of a usable record is that long.
 _BLOCK_BYTES = 1 << 24
 _SHOWN = 3_000
 
@@ -31,9 +31,9 @@ class TableReader:
         self._delimiter = delimiter
         #: Number, reason and text of each line that is not a row; complete when the batches are.
         self.refused: list[tuple[int, str, str]] = []
-        #: What ended the batches, which a consumer of Arrow streams tells in its own words.
+        #: The error that ended the batches, which a consumer of Arrow streams would reword.
         self.error: Exception | None = None
-        #: The names of the file's columns, and of those that are read.
+        #: The names of the file's columns, and of those used.
         self.header = header = _header(handle, label, delimiter)
         self.names = [name for name in (KEY, *columns) if name in header]
         self._rows = self._read(_QuoteCounter(handle), header)
@@ -41,9 +41,9 @@ class TableReader:
 
     @property
     def batches(self) -> pa.RecordBatchReader:
-        """The rows, with their numbers below the header in the column `row`; to be taken once.
+        """The rows, with their numbers below the header in the column `row`; to be consumed once.
 
-        Raises DataError where the rows cannot be told apart any more.
+        Raises DataError where rows can no longer be separated.
         """
         fields = [*(pa.field(name, pa.binary()) for name in self.names), pa.field("row", pa.int64())]
         return pa.RecordBatchReader.from_batches(pa.schema(fields), self._numbered(pa.schema(fields)))
@@ -52,7 +52,7 @@ class TableReader:
         try:
             reader = pcsv.open_csv(
                 pa.PythonFile(handle, "r"),
-                # One thread, so that the rows refused say their numbers.
+                # One thread, so that rejected rows have their numbers.
                 read_options=pcsv.ReadOptions(
                     column_names=header, block_size=_BLOCK_BYTES, use_threads=False
                 ),
@@ -72,15 +72,15 @@ class TableReader:
                 raise self._broken(error) from error
         if handle.odd:
             raise DataError(
-                f"{self.label}: the quotes do not pair, so rows may be swallowed by an open one; the file is"
-                " cut short or damaged: get it again"
+                f"{self.label}: the quotes are unbalanced, so an unclosed one may hide rows; the file is"
+                " truncated or damaged: download it again"
             )
 
     def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         number = 1
         while self._first is not None:
             batch = self._first
-            # Refused lines are counted, so that a row has the number it has in the file.
+            # Rejected lines are counted, so that row numbers are those of the file.
             refused = np.array([line[0] for line in self.refused], dtype=np.int64)
             numbers = np.arange(number, number + batch.num_rows + len(refused))
             numbers = numbers[~np.isin(numbers, refused)][: batch.num_rows]
@@ -99,14 +99,14 @@ class TableReader:
 
     def _broken(self, error: Exception) -> DataError:
         if "straddling" in str(error):
-            told = f"a row of over {_BLOCK_BYTES:,} bytes, so a quote before it is open; close it"
+            problem = f"a row of over {_BLOCK_BYTES:,} bytes, so a quote before it is unclosed; close it"
         else:
-            told = f"a row is neither of as many cells as the header nor UTF-8 ({error}); take it out"
-        return DataError(f"{self.label}: {told}, or get the file again")
+            problem = f"a row has neither as many cells as the header nor valid UTF-8 ({error}); remove it"
+        return DataError(f"{self.label}: {problem}, or download the file again")
 
 
 class ParquetTable:
-    """One table that was saved as Parquet; cells become bytes, as in `TableReader`.
+    """One table saved as Parquet; cells become bytes, as in `TableReader`.
 
     Raises DataError when the file is not Parquet or lacks nct_id.
     """
@@ -116,7 +116,7 @@ class ParquetTable:
         self.refused: list[tuple[int, str, str]] = []
         self.error: Exception | None = None
         try:
-            # A zip's member is read whole: Parquet begins at its end.
+            # A zip's member is read whole: Parquet's metadata is at its end.
             self._file = pq.ParquetFile(
                 handle if isinstance(handle, io.BufferedReader) else io.BytesIO(handle.read())
             )
@@ -130,7 +130,7 @@ class ParquetTable:
 
     @property
     def batches(self) -> pa.RecordBatchReader:
-        """The rows, with their numbers in the column `row`; to be taken once."""
+        """The rows, with their numbers in the column `row`; to be consumed once."""
         fields = [*(pa.field(name, pa.binary()) for name in self.names), pa.field("row", pa.int64())]
         schema = pa.schema(fields)
         return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
@@ -149,7 +149,7 @@ class ParquetTable:
 
 
 def _as_bytes(column: pa.Array) -> pa.Array:
-    """A column of any type as text in bytes, nothing for what is null."""
+    """A column of any type as text in bytes, empty for null."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_timestamp(column.type):
@@ -158,7 +158,7 @@ def _as_bytes(column: pa.Array) -> pa.Array:
 
 
 class _QuoteCounter(io.RawIOBase):
-    """A stream that knows whether an odd number of quotes went by: then one is still open."""
+    """A stream that counts quotes: after an odd number, one is unclosed."""
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._handle = handle
@@ -174,17 +174,17 @@ class _QuoteCounter(io.RawIOBase):
 
 
 def _header(handle: IO[bytes], label: str, delimiter: str) -> list[str]:
-    """The names of the columns; raises DataError when there is none of NCT ids."""
+    """The names of the columns; raises DataError when there is no NCT id column."""
     line = handle.readline(LONGEST_LINE).decode("utf-8-sig", "replace").rstrip("\r\n")
     if not line:
         raise DataError(f"{label}: the file is empty; AACT's tables begin with a line of column names")
     names = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter))]
     if KEY not in names:
-        hint = f"; is another delimiter than {delimiter!r} used?" if len(names) == 1 else ""
+        hint = f"; does it use a delimiter other than {delimiter!r}?" if len(names) == 1 else ""
         raise DataError(
             f"{label}: no column {KEY} in the header {line[:200]!r}{hint}"
-            f" AACT's tables in such files are delimited by {delimiter!r}: get the file again, or write it so"
+            f" AACT's tables in such files are delimited by {delimiter!r}: download or convert the file"
         )
     if len(set(names)) < len(names):
-        raise DataError(f"{label}: two columns of one name in the header {line[:200]!r}; take one out")
+        raise DataError(f"{label}: two columns have the same name in the header {line[:200]!r}; remove one")
     return names

@@ -1,4 +1,4 @@
-"""What the readers of one source share: its encoding, what was found, headers met before."""
+"""State shared by the readers of one source: its encoding, findings, headers seen so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from trialtune.registry.record.findings import Findings
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a file: `alone` when it is the only one; `findings` and `headers` are filled on the way.
+    """How to read a file: `alone` when it is the only one; `findings` and `headers` are filled in.
 
-    `headers` holds the last header of so many columns: of several pages only the first may have one.
+    `headers` maps numbers of columns to the last header: of several pages only the first may have one.
     """
 
     encoding: str = "utf-8"

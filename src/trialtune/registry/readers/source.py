@@ -1,4 +1,4 @@
-"""Reading trials from files: which reader a file needs, and one `Row` for each trial it holds."""
+"""Reads trials from files: chooses each file's reader, and yields one `Row` per trial."""
 
 import gzip
 import zipfile
@@ -29,26 +29,26 @@ SUPPORTED = (
     "json, jsonl, ndjson, csv, tsv, xml (each also .gz), zip of these or of AACT's tables, parquet,"
     " a folder of such files, or a Hub data set OWNER/NAME"
 )
-# Up to this size, one of many files is handed on as it is, to be parsed by any process.
+# Up to this size, one of many files is passed on whole, to be parsed by any process.
 _SMALL_FILE = 1 << 23
 
 
 @dataclass(frozen=True)
 class Source:
-    """Trials at a path: its name, its files in the order they are read, AACT's tables if it holds those."""
+    """Trials at a path: its name, its files in reading order, and any AACT tables."""
 
     path: Path
     name: str
     files: tuple[Path, ...]
     tables: Tables | None = None
-    others: tuple[str, ...] = ()  # files beside AACT's tables, which are not read
+    others: tuple[str, ...] = ()  # files next to AACT's tables, which are ignored
 
 
 def open_source(path: Path) -> Source:
-    """Find the files of a source: a file, a folder, or the data set OWNER/NAME of the Hugging Face Hub.
+    """Find the files of a source: a file, a folder, or the data set OWNER/NAME on the Hugging Face Hub.
 
-    Quarantine files and hidden files are passed over. Raises UsageError for a missing path or an
-    unsupported kind of file, DataError for AACT tables without `studies` and for a Hub that does not answer.
+    Quarantine files and hidden files are skipped. Raises UsageError for a missing path or an
+    unsupported file format, DataError for AACT tables without `studies` and when the Hub cannot be reached.
     """
     if not path.exists():
         if (dataset := dataset_of(path)) is None:
@@ -62,7 +62,7 @@ def open_source(path: Path) -> Source:
                 path, name, (path,), {table: TableFile(path.name, partial(_open, path)) for table in tables}
             )
         if not _supported(path.name):
-            raise UsageError(f"{path}: this kind of file is not supported; use {SUPPORTED}")
+            raise UsageError(f"{path}: unsupported file format; use {SUPPORTED}")
         return Source(path, name, (path,))
     files = _supported_files(path)
     texts = {file.relative_to(path).as_posix(): file for file in sorted({*path.rglob("*.txt"), *files})}
@@ -89,7 +89,7 @@ def read_rows(path: Path, *, encoding: str = "utf-8") -> Iterator[Row]:
 def read_chunks(
     source: Source, *, encoding: str = "utf-8", findings: Findings | None = None
 ) -> Iterator[Chunk]:
-    """`read_rows` in chunks; `findings` takes what a source lacks that it should have."""
+    """`read_rows` in chunks; `findings` collects what a source should have but lacks."""
     findings = Findings() if findings is None else findings
     reading = Reading(encoding, findings, alone=len(source.files) == 1)
     if source.tables is not None:
@@ -103,10 +103,10 @@ def read_chunks(
 
 
 def _tell_others(path: Path, others: Sequence[str], findings: Findings) -> None:
-    """Warn of files that lie beside AACT's tables and are passed over."""
+    """Warn of files next to AACT's tables that are ignored."""
     if others:
         more = f" and {len(others) - 5} others" if len(others) > 5 else ""
-        findings.warn(f"{path}: not read beside AACT's tables: {', '.join(others[:5])}{more}")
+        findings.warn(f"{path}: ignored next to AACT's tables: {', '.join(others[:5])}{more}")
 
 
 def _supported_files(folder: Path) -> tuple[Path, ...]:
@@ -199,7 +199,7 @@ def _named_chunks(handle: IO[bytes], label: str, name: str, reading: Reading) ->
 
 
 def _guarded(path: Path, chunks: Iterator[Chunk], source: str) -> Iterator[Chunk]:
-    """The chunks under the name of their source, with what can go wrong in reading bytes said in words."""
+    """The chunks, named after their source; explains errors in reading bytes."""
     last = "before the first row"
     try:
         for chunk in chunks:
@@ -208,14 +208,14 @@ def _guarded(path: Path, chunks: Iterator[Chunk], source: str) -> Iterator[Chunk
             yield chunk
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path}: the compressed data is broken or cut short {last} ({error}); get the file again"
+            f"{path}: the compressed data is broken or truncated {last} ({error}); download the file again"
         ) from error
     except UnicodeError as error:
         raise DataError(
-            f"{path}: cannot be decoded {last} ({error}); name its encoding with --encoding"
+            f"{path}: cannot be decoded {last} ({error}); set its encoding with --encoding"
         ) from error
     except (OSError, RuntimeError, NotImplementedError) as error:
-        # zipfile raises the last two for a password and for a compression it does not know.
+        # zipfile raises the last two for a password and for an unsupported compression.
         raise DataError(
             f"{path}: cannot be read {last} ({error}); check the file and its permissions"
         ) from error

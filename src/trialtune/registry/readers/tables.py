@@ -1,4 +1,4 @@
-"""Rows of CSV and Parquet tables: one trial a row, under whatever names the columns have."""
+"""Rows of CSV and Parquet tables: one trial per row, with columns under various names."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -22,9 +22,9 @@ from trialtune.registry.record.tildes import Tildes
 from trialtune.registry.record.validate import is_nct_id
 
 _BATCH_ROWS = 500
-_LOOKED_AT = 1_000  # rows that say in which order a column's dates are, and how its texts are written
+_LOOKED_AT = 1_000  # rows examined for the order of a column's dates and the format of its texts
 
-# What the API writes as CSV, whose header is on the first page only, and the site's download.
+# The API's CSV, whose header is on the first page only, and the site's download.
 # https://clinicaltrials.gov/data-api/about-api/csv-download
 SITE_HEADER = tuple(
     "NCT Number,Study Title,Study URL,Acronym,Study Status,Brief Summary,Study Results,Conditions,"
@@ -36,9 +36,9 @@ SITE_HEADER = tuple(
 
 
 def csv_rows(text: TextIO, label: str, reading: Reading, *, tabs: bool) -> Iterator[Row]:
-    """One row a record of delimited text under a header; rows are numbered from 1 below the header.
+    """One row per record of delimited text with a header; rows are numbered from 1 below the header.
 
-    A file without a header is read by that of an earlier one with as many columns, or as a page of the
+    A file without a header uses that of an earlier one with as many columns, or is read as a page of the
     API's CSV. Raises DataError when there is none, or no column of NCT ids.
     """
     rows = DelimitedRows(text, tabs=tabs)
@@ -73,7 +73,7 @@ def _row(label: str, number: int, names: list[str], cells: Cells | Broken, form:
         return bad_row(label, number, f"broken CSV: {cells.reason}", {"text": cells.text})
     if reason := undecodable("".join(cells)):
         return bad_row(label, number, reason, dict(zip(names, cells, strict=False)))
-    # Spreadsheets leave empty cells behind the last.
+    # Spreadsheets leave empty cells after the last.
     while len(cells) > len(names) and not cells[-1].strip():
         cells = cells[:-1]
     if len(cells) != len(names):
@@ -85,7 +85,7 @@ def _row(label: str, number: int, names: list[str], cells: Cells | Broken, form:
 
 
 def table_form(columns: Mapping[str, Sequence[object]]) -> TableForm:
-    """What the cells of a table's first rows, by column, say of how it is written."""
+    """The format of a table's columns, inferred from its first rows."""
     found = table_columns(tuple(columns))
     orders = {name: day_comes_first(columns[found.used[name]]) for name in DATE_COLUMNS if name in found.used}
     tildes = None
@@ -96,7 +96,7 @@ def table_form(columns: Mapping[str, Sequence[object]]) -> TableForm:
 
 
 def parquet_rows(path: Path, label: str, reading: Reading) -> Iterator[Row]:
-    """One row a Parquet row, numbered from 1.
+    """One row per Parquet row, numbered from 1.
 
     Raises DataError when the file is not Parquet or has no column of NCT ids.
     """
@@ -124,32 +124,32 @@ def parquet_rows(path: Path, label: str, reading: Reading) -> Iterator[Row]:
                     yield record_row(label, number, record, notes)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: not a readable Parquet file ({error}); get or write the file again"
+            f"{path}: not a readable Parquet file ({error}); download or write the file again"
         ) from error
 
 
 def _tell_aact(names: Sequence[str], label: str, reading: Reading) -> None:
-    """Say what a table of AACT lacks without the others; DataError for one with many rows a trial."""
+    """Warn of what one AACT table lacks without the others; DataError for one with many rows per trial."""
     plain = {name.strip().lower() for name in names}
     many = next((table for table, marks in _AACT_MANY.items() if {"id", "nct_id", *marks} <= plain), None)
     if many is not None:
         raise DataError(
-            f"{label}: this is AACT's table {many}, which has several rows a trial and no titles; put studies"
-            " and the others beside it and give the folder"
+            f"{label}: this is AACT's table {many}, which has many rows per trial and no titles; put studies"
+            " and the others in the same folder and give the folder"
         )
     if table_columns(tuple(names)).is_aact and not plain & {"criteria", "description"}:
         reading.findings.warn(
             f"{label}: this is AACT's table studies alone; summaries, criteria, conditions, interventions and"
-            " sponsors are in others: put them beside it and give the folder"
+            " sponsors are in others: put them in the same folder and give the folder"
         )
     elif {"id", "nct_id", "criteria", "gender"} <= plain or plain == {"id", "nct_id", "description"}:
         reading.findings.warn(
-            f"{label}: this is one of AACT's tables alone, without titles; put studies and the others beside"
-            " it and give the folder"
+            f"{label}: this is a single AACT table, without titles; put studies and the others in the"
+            " same folder and give the folder"
         )
 
 
-# What shows a table of AACT that has several rows a trial.
+# Columns that identify an AACT table with several rows per trial.
 _AACT_MANY: dict[str, set[str]] = {
     "conditions or keywords": {"name", "downcase_name"},
     "interventions": {"intervention_type", "name"},
@@ -162,7 +162,7 @@ _AACT_MANY: dict[str, set[str]] = {
 
 
 def _is_wanted(name: str, field: pa.Field, form: TableForm) -> bool:
-    """Whether a column holds something of a trial: a field, objects, or a study as JSON."""
+    """Whether a column holds trial data: a field, objects, or a study as JSON."""
     assert form.columns is not None
     by_name = name in form.columns.used.values() or name.startswith("protocolSection")
     return by_name or pa.types.is_struct(field.type) or "nct_id" not in form.columns.used
@@ -218,7 +218,7 @@ def _id_name(header: Sequence[str]) -> str:
 
 
 def _named(header: Sequence[str], first: Sequence[Any], label: str) -> list[str]:
-    """Column names as the records know them: unique, the id column found."""
+    """Column names as the records use them: unique, with the id column identified."""
     names: list[str] = []
     for position, name in enumerate(header):
         names.append(f"column {position + 1}" if not name.strip() or name in names else name)
@@ -231,7 +231,7 @@ def _named(header: Sequence[str], first: Sequence[Any], label: str) -> list[str]
 
 
 def _parquet_names(schema: pa.Schema, first: Mapping[str, object], label: str) -> list[str]:
-    """`_named`, unless whole studies stand in a column."""
+    """`_named`, unless a column holds whole studies."""
     for name in schema.names:
         kind, value = schema.field(name).type, first.get(name)
         nested = pa.types.is_struct(kind) and (

@@ -1,4 +1,4 @@
-"""Opening text whose encoding may not be the one that was named, and reading it piece by piece."""
+"""Opens text whose encoding may differ from the one given, and reads it piece by piece."""
 
 import codecs
 import io
@@ -8,7 +8,7 @@ from typing import IO, TextIO, cast
 
 from trialtune.errors import DataError, UsageError
 
-#: A line longer than this is no study; reading it whole could fill the memory.
+#: A line longer than this is not a study; reading it whole could fill the memory.
 LONGEST_LINE = 1 << 28
 
 _HEAD_BYTES = 4096
@@ -24,7 +24,7 @@ _MARKS = (
 def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO]:
     """Text of a byte stream; bytes that do not decode become lone surrogates, to be found row by row.
 
-    Raises UsageError for an unknown encoding, DataError when the file plainly has another one.
+    Raises UsageError for an unknown encoding, DataError when the file clearly has another one.
     """
     try:
         codec = codecs.lookup(encoding).name
@@ -39,7 +39,7 @@ def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO
 
 
 def utf8_bytes(handle: IO[bytes], label: str) -> "io.BufferedReader[io.RawIOBase]":
-    """The bytes of a file that should be UTF-8; DataError when it plainly has another encoding."""
+    """The bytes of a file that should be UTF-8; DataError when it clearly has another encoding."""
     buffered = io.BufferedReader(cast(io.RawIOBase, handle), 1 << 16)
     _refuse_other_encoding(buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES], label)
     return buffered
@@ -54,7 +54,7 @@ def is_utf8(encoding: str) -> bool:
 
 
 def lines(text: TextIO) -> Iterator[str]:
-    """Lines, none longer than `LONGEST_LINE`: a longer one comes in pieces."""
+    """Lines, split into pieces of at most `LONGEST_LINE`."""
     return iter(lambda: text.readline(LONGEST_LINE), "")
 
 
@@ -66,7 +66,7 @@ def undecodable(text: str) -> str | None:
         byte = ord(text[error.start]) - 0xDC00
         return (
             f"undecodable bytes: byte 0x{byte & 0xFF:02x} at character {error.start + 1} of the row;"
-            " if the whole file is in another encoding, name it with --encoding (such as cp1252)"
+            " if the whole file has another encoding, set it with --encoding (such as cp1252)"
         )
     return None
 

@@ -13,9 +13,9 @@ Cells = dict[str, Any]
 
 
 class TrialRows:
-    """A table's rows in the order of their trials: columns as lists, and where each trial's rows stand.
+    """A table's rows in the order of their trials: columns as lists, and where each trial's rows are.
 
-    A trial has some 25 rows in the tables beside `studies`: no dict is made for a row unless it is asked for.
+    A trial has some 25 rows in the tables besides `studies`: dicts of rows are created only on demand.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -48,21 +48,21 @@ class TrialRows:
         return {} if place is None else {name: cells[place[0]] for name, cells in self._columns.items()}
 
     def places(self) -> Iterable[tuple[str, range]]:
-        """Each trial's id, and where its rows stand."""
+        """Each trial's id, and where its rows are."""
         return self._places.items()
 
     def __iter__(self) -> Iterator[Cells]:
-        """Every row whole."""
+        """Every row as a dict."""
         columns = columns_as_lists(self._rows)
         return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
     def row(self, at: int) -> Cells:
-        """Everything in one row, its number in the file as `row`."""
+        """All cells of one row, and its number in the file as `row`."""
         return {name: cells[0] for name, cells in columns_as_lists(self._rows.slice(at, 1)).items()}
 
 
 def as_text(table: pa.Table) -> pa.RecordBatch:
-    """The table, which is not empty, with its bytes taken for text, unchecked."""
+    """The table, which is not empty, with its bytes as text, unchecked."""
     (batch,) = table.combine_chunks().to_batches()
     texts = [c.view(pa.string()) if pa.types.is_binary(c.type) else c for c in batch.columns]
     return pa.RecordBatch.from_arrays(texts, batch.schema.names)

@@ -1,4 +1,4 @@
-"""The names by which other exports call the columns of a record."""
+"""Column names of other exports for the fields of a record."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "phases": ("phases", "phase"),
     "overall_status": ("overallstatus", "studystatus", "recruitmentstatus", "trialstatus", "status"),
     "study_type": ("studytype",),
-    # AACT's start_date makes the last day of a month out of a month.
+    # AACT's start_date turns a month into its last day.
     "start_date": (
         *("startmonthyear", "startdate", "studystartdate", "startdatestructdate"),
         *("dateofenrollment", "dateenrollment", "dateenrollement", "dateoffirstenrollment"),
@@ -77,7 +77,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "text": ("text", "fulltext", "trialtext", "document", "content", "input"),
     "source": ("source",),
     "data_timestamp": ("datatimestamp",),
-    # Parts of a field, and what tells one version of a trial from another.
+    # Parts of a field, and columns that identify a version of a trial.
     "inclusion_criteria": ("inclusioncriteria",),
     "exclusion_criteria": ("exclusioncriteria",),
     "intervention_types": ("interventiontype",),
@@ -92,13 +92,13 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "fda_device": ("isfdaregulateddevice",),
     "version": ("version", "versionnumber", "versiondate", "versionholder"),
 }
-# Modules of the API, as flattened names begin with them: identification_briefTitle.
+# Modules of the API, which are prefixes of flattened names: identification_briefTitle.
 _MODULE = re.compile(
     r"(?:protocolsection)?[._]?(?:identification|status|description|conditions|design|arms_?interventions"
     r"|outcomes|eligibility|sponsor_?collaborators|oversight|contacts_?locations)(?:module)?[._](?=.)",
     re.IGNORECASE,
 )
-# Columns that AACT's `studies` has and no other export; there `source` is the lead sponsor.
+# Columns unique to AACT's `studies`, where `source` is the lead sponsor.
 _AACT = frozenset(
     {"start_month_year", "study_first_submitted_date", "last_known_status", "completion_month_year"}
     | {"first_received_date", "last_changed_date", "results_first_submitted_date", "downcase_name"}
@@ -122,9 +122,9 @@ def columns_of(names: tuple[str, ...]) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def table_columns(names: tuple[str, ...]) -> Columns:
-    """The columns told apart by their names."""
+    """The columns, matched by their names."""
     plain: dict[str, str] = {}
-    # A whole name goes before a part of another, as "title" before "outcome.title".
+    # A full name takes precedence over a part of another: "title" over "outcome.title".
     for reading in (str, _without_module, _last_two, _last):
         for name in names:
             plain.setdefault(re.sub(r"[^a-z0-9]", "", reading(str(name)).lower()), name)

@@ -1,4 +1,4 @@
-"""Fields that some exports spread over several columns, or several of which share one."""
+"""Fields that some exports split over several columns, or combine in one."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from trialtune.registry.record.identifiers import identifier
 from trialtune.registry.record.lists import HTML_BREAK, identifiers_of, items_of, raw_items
 from trialtune.registry.record.text import text_of
 
-# Items of one column that say more of the items of another: field -> (its key, part -> the part's key).
+# Columns whose items belong to the items of another: field -> (its key, part -> the part's key).
 _ZIPPED = {
     "interventions": ("name", {"intervention_types": "type"}),
     "arms": ("name", {"arm_descriptions": "description"}),
@@ -25,7 +25,7 @@ _HEADS = {"inclusion_criteria": "Inclusion Criteria:", "exclusion_criteria": "Ex
 
 
 def composed(cells: dict[str, Any]) -> dict[str, Any]:
-    """The cells by field, with those of parts put into the fields they belong to."""
+    """The cells by field, with those of parts merged into their fields."""
     found = dict(cells)
     parts = [text for name in _HEADS if (text := _headed(name, found.pop(name, None)))]
     if parts:
@@ -67,7 +67,7 @@ def _headed(name: str, value: object) -> str | None:
 
 
 def _zipped(items: object, key: str, values: object, part: str) -> object:
-    """Both columns' items side by side, if there are as many of one as of the other."""
+    """Both columns' items paired, if they have the same number."""
     ones, others = raw_items(items), raw_items(values)
     if len(ones) != len(others) or any(isinstance(one, Mapping) for one in ones):
         return items
@@ -75,7 +75,7 @@ def _zipped(items: object, key: str, values: object, part: str) -> object:
 
 
 def _countries(locations: object) -> list[str]:
-    """Of locations as objects, or as the site prints them: "Place, City, Country|Place, ..."."""
+    """Countries of locations as objects, or as the site prints them: "Place, City, Country|Place, ..."."""
     found = []
     for place in raw_items(locations):
         if isinstance(place, Mapping):

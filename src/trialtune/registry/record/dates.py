@@ -1,4 +1,4 @@
-"""Dates in the forms that registries, spreadsheets and statistics programs write them."""
+"""Dates in the formats of registries, spreadsheets and statistics programs."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from trialtune.registry.record.text import text_of
 
-# dateutil reads most of these, but guesses what is missing (a day from today, a century) without a word.
+# dateutil reads most of these, but silently guesses what is missing (the day from today, the century).
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _TIME = r"(?:[T ,]+\d{1,2}:.*)?"
 _ISO = re.compile(rf"(\d{{4}})(?:[-/.](\d{{1,2}})(?:[-/.](\d{{1,2}}))?)?{_TIME}")
@@ -21,15 +21,15 @@ _SLASHES = re.compile(rf"(\d{{1,2}})[/-](\d{{1,2}})[/-](\d{{4}}|\d\d){_TIME}")
 _MONTH_SLASH_YEAR = re.compile(r"(\d{1,2})/(\d{4})")
 _NUMBER = re.compile(r"\d{4,19}(?:\.0*)?|\d\.\d+[eE]\+?\d{1,2}")
 
-_FIRST_YEAR, _LAST_YEAR = 1900, 2199  # of a number that stands alone
-_EXCEL_BEGINS = date(1899, 12, 30)  # day 0 of its serials, its leap day of 1900 counted in
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199  # of a bare number
+_EXCEL_BEGINS = date(1899, 12, 30)  # day 0 of its serials, including its leap day of 1900
 _EXCEL_SERIALS = range(18_264, 73_051)  # 1950 to 2099
 _EPOCH_UNITS = ((12, 1), (14, 1_000), (17, 1_000_000), (20, 1_000_000_000))  # by the number of digits
-_LAST_SHORT_YEAR = 50  # 00 to 50 are of this century
+_LAST_SHORT_YEAR = 50  # 00 to 50 are in this century
 
 
 def iso_date(value: object, *, day_first: bool = False) -> str | None:
-    """A date as YYYY-MM-DD, YYYY-MM or YYYY, as exact as it was given; None when it is not a date.
+    """A date as YYYY-MM-DD, YYYY-MM or YYYY, with the precision given; None when it is not a date.
 
     Reads ISO dates and times; "January 1994", "December 12, 2014", "12 Dec 2014", 15-Jun-15, Jun-22 (month
     and year), 15JUN2015; 31.12.2014; 12/31/2014 and 12/31/14, month first as the registry's country writes
@@ -41,7 +41,7 @@ def iso_date(value: object, *, day_first: bool = False) -> str | None:
 
 
 @lru_cache(maxsize=1 << 16)
-def _of_text(given: str, day_first: bool) -> str | None:  # a registry has few different dates
+def _of_text(given: str, day_first: bool) -> str | None:  # cached: a registry has few distinct dates
     text = text_of(given)
     if text is None:
         return None
@@ -76,7 +76,7 @@ def order_is_open(value: object) -> bool:
 
 
 def day_comes_first(values: Iterable[object]) -> bool | None:
-    """What the dates of a column say of their order; None when they say nothing, or both."""
+    """The order inferred from the dates of a column; None when there is no evidence, or for both."""
     orders = set()
     for value in values:
         if (match := _SLASHES.fullmatch(text_of(value) or "")) and (int(match[1]) > 12) != (

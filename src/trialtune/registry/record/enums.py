@@ -1,6 +1,6 @@
-"""Answers from closed lists, in the API's names: status, phase, sex, sponsor class, yes and no.
+"""Enumerated values, by the API's names: status, phase, sex, sponsor class, yes and no.
 
-Each function returns None (or no item) for an answer that is not on its list: nothing is made up.
+Each function returns None (or no item) for an unknown value: nothing is guessed.
 """
 
 import math
@@ -104,7 +104,7 @@ def allocation_of(value: object) -> str | None:
 
 @remembered
 def masking_of(value: object) -> str | None:
-    """NONE (open label), SINGLE, DOUBLE, TRIPLE or QUADRUPLE; who is masked, in brackets, is dropped."""
+    """NONE (open label), SINGLE, DOUBLE, TRIPLE or QUADRUPLE; those masked, in brackets, are dropped."""
     if isinstance(value, str) and value.strip().upper() == "NONE":
         return "NONE"
     name = _name(value) or ""
@@ -121,7 +121,7 @@ def enrollment_type_of(value: object) -> str | None:
 
 @remembered
 def boolean_of(value: object) -> bool | None:
-    """Yes and no in the words of registries and programs."""
+    """Yes and no in the spellings of registries and programs."""
     if isinstance(value, bool):
         return value
     name = _name(value)
@@ -141,7 +141,7 @@ def count_of(value: object) -> int | None:
 
 
 def read_phases(value: object) -> tuple[list[str], list[str]]:
-    """Phases in the API's names, and what stands among them and is none.
+    """Phases by the API's names, and the items that are not phases.
 
     Reads "Phase 1/Phase 2", "PHASE1|PHASE2", "Phase II/III", "2.0" and lists of them.
     """
@@ -158,7 +158,7 @@ def read_phases(value: object) -> tuple[list[str], list[str]]:
 
 @remembered
 def _of_item(value: object) -> list[str] | None:
-    """The phases of one item; none for an empty one, and None for what is no phase."""
+    """The phases of one item; none for an empty one, and None for what is not a phase."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return [] if value is None else None
     text = str(value).strip().upper()
@@ -175,7 +175,7 @@ def _of_item(value: object) -> list[str] | None:
 
 
 def _name(value: object) -> str | None:
-    """UPPER_SNAKE form: "Active, not recruiting" -> ACTIVE_NOT_RECRUITING; what stands in brackets goes."""
+    """UPPER_SNAKE form: "Active, not recruiting" -> ACTIVE_NOT_RECRUITING; text in brackets is dropped."""
     text = text_of(value)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What reading a whole source found out beside its trials: columns, values that were not read, warnings."""
+"""Findings from reading a source besides its trials: columns, unreadable values, warnings."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from trialtune.registry.record.aliases import Columns
 from trialtune.registry.record.notes import Notes
 
-_KEPT = 20  # different values of a field, the first ones
+_KEPT = 20  # distinct values of a field, the first ones
 _SHOWN = 5
 
 
 @dataclass
 class Values:
-    """Values of one field: how many, and the first different ones with their counts."""
+    """Values of one field: their number, and the first distinct ones with their counts."""
 
     count: int = 0
     examples: Counter[str] = field(default_factory=Counter)
@@ -30,7 +30,7 @@ class Values:
 
 @dataclass
 class Findings:
-    """Of a source: columns that were used (column -> field) and not, values unread or guessed, warnings."""
+    """Findings on a source: columns used (column -> field) and not, values unread or guessed, warnings."""
 
     used: dict[str, str] = field(default_factory=dict)
     unused: dict[str, None] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class Findings:
     _seen: set[int] = field(default_factory=set, repr=False)
 
     def warn(self, text: str) -> None:
-        """Take a warning, once."""
+        """Add a warning, once."""
         if text not in self.warnings:
             self.warnings.append(text)
 
     def add(self, notes: Notes) -> None:
-        """Take the notes of one record."""
+        """Add the notes of one record."""
         if notes.columns is not None and id(notes.columns) not in self._seen:
             self._seen.add(id(notes.columns))
             self.add_columns(notes.columns)
@@ -54,12 +54,12 @@ class Findings:
                 kept.setdefault(name, Values()).add(value)
 
     def add_columns(self, columns: Columns) -> None:
-        """Take a table's columns."""
+        """Add a table's columns."""
         self.used.update({column: name for name, column in columns.used.items()})
         self.unused.update(dict.fromkeys(columns.unused))
 
     def merge(self, other: "Findings") -> None:
-        """Take what another process found."""
+        """Merge another process's findings."""
         self.used.update(other.used)
         self.unused.update(other.unused)
         for theirs, ours in ((other.unread, self.unread), (other.guessed, self.guessed)):
@@ -74,5 +74,5 @@ class Findings:
 
     @property
     def columns_not_used(self) -> list[str]:
-        """Columns that no row used, in the order they were met."""
+        """Columns that no row used, in the order seen."""
         return [name for name in self.unused if name not in self.used]

@@ -1,9 +1,9 @@
-"""A trial's ids beside its NCT id, each with the kind of register or body it comes from."""
+"""A trial's secondary ids, each with the kind of register or organization that issued it."""
 
 import re
 from functools import lru_cache
 
-# EU numbers: CTIS numbers have a 5 at the head of six digits (Regulation 536/2014), EudraCT numbers do not.
+# EU numbers: in CTIS numbers the six digits begin with 5 (Regulation 536/2014), in EudraCT numbers not.
 _BY_FORM = re.compile(
     r"(?P<UTN>U1111-\d{4}-\d{4})|(?P<ISRCTN>ISRCTN\d{8})|(?P<CTIS>20\d\d-5\d{5}-\d\d(?:-\d\d)?)"
     r"|(?P<EudraCT>(?:19|20)\d\d-\d{6}-\d\d)"
@@ -26,10 +26,10 @@ _KINDS = frozenset({OTHER, *_BY_FORM.groupindex, *_BY_TYPE.values()})
 
 
 def identifier(value: str, kind: str | None = None) -> str:
-    """An id behind its kind, as "EudraCT: 2004-000446-20".
+    """An id with its kind as prefix: "EudraCT: 2004-000446-20".
 
-    A UTN, ISRCTN, CTIS or EudraCT number is known by its form, whatever the record calls it; another id
-    has the kind that the API's type (OTHER_GRANT, REGISTRY, ...) says; an id that has a kind keeps it.
+    A UTN, ISRCTN, CTIS or EudraCT number is recognized by its format, whatever its type; another id
+    gets the kind of the API's type (OTHER_GRANT, REGISTRY, ...); an existing prefix is kept.
     """
     head, colon, rest = value.partition(": ")
     if colon and head in _KINDS and rest:

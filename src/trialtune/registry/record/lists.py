@@ -1,4 +1,4 @@
-"""List cells: items of conditions, interventions, arms and outcomes, however a source writes them."""
+"""List cells: items of conditions, interventions, arms and outcomes, in all formats."""
 
 import re
 from collections import Counter
@@ -32,7 +32,7 @@ _NEXT_TYPED = re.compile(rf";\s*(?=(?:{_TYPE}):)", re.IGNORECASE)
 # "COVID-19;Fever" is two conditions; "Kidney Transplant; Complications" and "inv(16)(p13;q22)" are one.
 _TERM = re.compile(r"(?:\([^()]*\)|;(?=\s)|[^;(]+|\()+")
 HTML_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
-# How the parts of an item are called, in the API, its predecessor and AACT; compared without punctuation.
+# Names of the parts of an item in the API, its predecessor and AACT; compared without punctuation.
 _PARTS = {
     "type": ("type", "interventiontype", "secondaryidtype", "idtype"),
     "name": (
@@ -71,7 +71,7 @@ def interventions_of(value: object) -> list[str]:
             found.append(intervention_of(item))
         else:
             texts = _clean([item], joined=joined)
-            # The items of a list are whole; only joined text may have several between its bars.
+            # Items of a list are not split; only joined text may have several between its bars.
             parts = [part for text in texts for part in _NEXT_TYPED.split(text)] if joined else texts
             found += [typed_name(*_split_type(part)) for part in parts if part]
     return unique(item for item in found if item)
@@ -89,7 +89,7 @@ def arms_of(value: object) -> list[str]:
 
 
 def outcomes_of(value: object) -> list[str]:
-    """Outcomes as "measure: description"; those that differ in their time frame only have it behind them."""
+    """Outcomes as "measure: description"; those that differ only in time frame have it appended."""
     items = raw_items(value)
     texts = [_joined(item, "measure") if isinstance(item, dict) else text_of(item) or "" for item in items]
     if len(set(texts)) < len(texts):
@@ -104,7 +104,7 @@ def outcomes_of(value: object) -> list[str]:
 
 
 def identifiers_of(value: object) -> list[str]:
-    """Ids behind their kinds, of texts or of the API's {"id": ..., "type": ...}."""
+    """Ids prefixed by their kinds, from texts or the API's {"id": ..., "type": ...}."""
     found = []
     for item in [] if value is None else raw_items(value):
         entry = item if isinstance(item, dict) else {"id": item}
@@ -113,7 +113,7 @@ def identifiers_of(value: object) -> list[str]:
 
 
 def typed_name(kind: object, name: str | None) -> str | None:
-    """("DIETARY_SUPPLEMENT", "Zinc") -> "Dietary Supplement: Zinc"; an unknown kind leaves the name alone."""
+    """("DIETARY_SUPPLEMENT", "Zinc") -> "Dietary Supplement: Zinc"; an unknown kind is dropped."""
     if name is None or not isinstance(kind, str):
         return name
     label = _TYPE_NAMES.get(kind) or _TYPE_NAMES.get(kind.upper().replace(" ", "_"))
@@ -131,12 +131,12 @@ def _split_type(item: str) -> tuple[str | None, str]:
 
 
 def _is_joined(value: object) -> bool:
-    """Whether a cell is text that may hold several items, and no list."""
+    """Whether a cell is text that may hold several items, not a list."""
     return isinstance(value, str) and printed_list(value.strip()) is None
 
 
 def raw_items(value: object) -> list[object]:
-    """The cell's items as they are: text, numbers, dicts."""
+    """The cell's items unchanged: text, numbers, dicts."""
     if isinstance(value, str):
         text = value.strip()
         printed = printed_list(text)
@@ -157,7 +157,7 @@ def _texts(value: object) -> list[str]:
 
 def _clean(items: Iterable[object], *, joined: bool) -> list[str]:
     texts = [text for item in items if (text := text_of(item))]
-    # Some exports end joined items by a comma that belongs to none; those of a list are as they are.
+    # Some exports add a trailing comma to joined items; those of a list are left unchanged.
     return [text for item in texts if (text := item.rstrip(", "))] if joined else texts
 
 
@@ -175,6 +175,6 @@ def _part(entry: Mapping[str, Any], name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _key_of(keys: tuple[str, ...], name: str) -> str | None:
-    """Which of an item's keys has the part, by any of its names."""
+    """The item's key for a part, by any of its names."""
     known = {re.sub(r"[^a-z]", "", str(key).lower()): key for key in keys}
     return next((known[alias] for alias in _PARTS[name] if alias in known), None)

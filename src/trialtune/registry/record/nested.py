@@ -1,4 +1,4 @@
-"""Studies in other wrappings than the API's own: flattened, in a column, of the API that went before."""
+"""Studies in other forms than the API's own: flattened, in a column, from the previous API."""
 
 import json
 import re
@@ -10,7 +10,7 @@ _DEEPEST = 4
 
 
 def study_of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The API v2 study that a row holds: as it is, flattened by dots or underscores, or in a column.
+    """The API v2 study in a row: unchanged, flattened by dots or underscores, or in a column.
 
     A column may hold it as an object or as JSON text. None when the row holds none.
     """
@@ -37,9 +37,9 @@ def study_of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def flat_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row with the values of its objects beside the others, under names such as eligibility.sex.
+    """The row with the values of its objects added under names such as eligibility.sex.
 
-    A study of the API that went before ("ProtocolSection") gives its leaves, whose names are distinct.
+    A study of the previous API ("ProtocolSection") gives its leaves, whose names are distinct.
     """
     if "ProtocolSection" in row:
         leaves: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What is remembered of reading a record beside its values: columns, what could not be read, the version."""
+"""Notes on reading a record, besides its values: columns, unreadable values, the version."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(slots=True)
 class Notes:
-    """Of one record: the table's columns, values by field that could not be read or were guessed at."""
+    """Notes on one record: the table's columns, values by field that could not be read or were guessed."""
 
     columns: Columns | None = None
     unread: list[tuple[str, str]] = field(default_factory=list)
@@ -21,7 +21,7 @@ class Notes:
     version: str | None = None
 
     def read(self, name: str, reader: Callable[[Any], _Value], value: object) -> _Value | None:
-        """What the reader makes of the value; a value that says something and gives nothing is noted."""
+        """The reader's result for the value; a non-empty value without a result is noted."""
         if value is None:
             return None
         found = reader(value)
@@ -30,12 +30,12 @@ class Notes:
         return found
 
     def unreadable(self, name: str, value: object) -> None:
-        """Note a value that says something, but nothing that the field knows."""
+        """Note a non-empty value that is invalid for the field."""
         if (text := text_of(value)) is not None:
             self.unread.append((name, shown(text)))
 
 
 def shown(text: str) -> str:
-    """A value for a message: on one line, and cut when it is long."""
+    """A value for a message: on one line, and shortened when it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"

@@ -1,4 +1,4 @@
-"""A record from what a source holds: an API v2 study, or a flat row whose columns go by any usual name."""
+"""Parses a record: an API v2 study, or a flat row with columns under any known name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ _TEXTS: dict[str, Callable[[object], str | None]] = {
 
 @dataclass(frozen=True)
 class TableForm:
-    """What a whole table says of its rows: which date fields are day first or not, its tildes and columns."""
+    """Properties of a whole table: the order of its date fields, its tildes and columns."""
 
     day_first: Mapping[str, bool] = field(default_factory=dict)
     tildes: Tildes | None = None
@@ -61,9 +61,9 @@ class TableForm:
 
 
 def record_from_study(study: Mapping[str, Any], notes: Notes | None = None) -> Record:
-    """Snapshot row of one ClinicalTrials.gov API v2 study; a part of another type than expected is unknown.
+    """Snapshot row of one ClinicalTrials.gov API v2 study; a part of an unexpected type becomes null.
 
-    `source`, `data_timestamp` and `row_hash` stay None: the import fills them in. `notes` takes what
+    `source`, `data_timestamp` and `row_hash` stay None: the import fills them in. `notes` collects what
     could not be read.
     """
     notes = Notes() if notes is None else notes
@@ -145,10 +145,10 @@ def record_from_study(study: Mapping[str, Any], notes: Notes | None = None) -> R
 def record_from_row(
     row: Mapping[str, Any], notes: Notes | None = None, form: TableForm = TableForm()
 ) -> Record:
-    """Snapshot row of one flat row (CSV, Parquet, flat JSON) whose columns go by any of their usual names.
+    """Snapshot row of one flat row (CSV, Parquet, flat JSON) with columns under any known name.
 
-    Nested values are read by their names, too; a row that holds an API study, whole or flattened, is that
-    study. `form` is what the whole table says of its rows.
+    Nested values are found by name too; a row that holds an API study, whole or flattened, is that
+    study. `form` has the properties of the whole table.
     """
     notes = Notes() if notes is None else notes
     if (study := study_of(row)) is not None:
@@ -197,13 +197,13 @@ def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _texts(value: object) -> list[str]:
     if value is None:
         return []
-    # The API's items are taken as they are: a "|" or ";" in a condition's name is part of it.
+    # The API's items are not split: a "|" or ";" in a condition's name is part of it.
     items = _listed(value) if isinstance(value, str | list) else [value]
     return lists.unique(filter(None, map(text_of, items)))
 
 
 def _names(value: object, key: str) -> list[str]:
-    # Many places lie in few countries.
+    # Many locations are in few countries.
     named = {name: None for entry in _entries(value) if type(name := entry.get(key)) is str}
     return lists.unique(filter(None, map(text_of, named))) if named else []
 
@@ -223,7 +223,7 @@ def _entries(value: object) -> list[dict[str, Any]]:
 
 
 def _listed(value: str | list[Any]) -> list[Any]:
-    """A list, or the one that a flattened study's cell has in print."""
+    """A list, or the list printed in a flattened study's cell."""
     if isinstance(value, list):
         return value
     printed = printed_list(value.strip())

@@ -1,4 +1,4 @@
-"""Lists as programs print them into a cell: Python, NumPy, pandas, JSON, PostgreSQL, DuckDB, R.
+"""Lists printed into a cell by programs: Python, NumPy, pandas, JSON, PostgreSQL, DuckDB, R.
 
 No parser on PyPI reads this mixture: `json` and `ast.literal_eval` stop at nan, `array(...)`, bare words.
 """
@@ -16,7 +16,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "", "f": " "}
 _CODES = {"x": 2, "u": 4, "U": 8}  # digits of a character's number
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _CLOSES = {"[": "]", "(": ")", "{": "}"}
-# An isotope in brackets is a name or the beginning of one: such a cell is no list.
+# An isotope in brackets is a name or the beginning of one: such a cell is not a list.
 _NAME = re.compile(r"\[\d+[A-Z][a-z]?\d*\]")
 
 
@@ -25,7 +25,7 @@ class _NoList(ValueError):
 
 
 def printed_list(text: str) -> list[Any] | None:
-    """The items of a printed list (text, dicts, None), or None when the cell is no such list.
+    """The items of a printed list (text, dicts, None), or None when the cell is not such a list.
 
     In parentheses and after `c(`, items must be quoted: "(R)-ketamine (oral)" is a name.
     """
@@ -75,7 +75,7 @@ def _sequence(text: str, at: int, depth: int) -> tuple[Any, int]:
     pairs: dict[str, Any] = {}
     at = _blank(text, at + 1)
     while text[at] != closing:
-        if text[at] == ",":  # the one behind the last item, or one of an empty item
+        if text[at] == ",":  # a trailing comma, or one of an empty item
             at = _blank(text, at + 1)
             continue
         if opening == "(" and text[at] not in "'\"[({" and not _is_missing_at(text, at):

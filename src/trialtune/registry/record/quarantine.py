@@ -1,4 +1,4 @@
-"""The file of refused rows: which, why, and what they held."""
+"""The quarantine file: rejected rows with their reasons and raw fields."""
 
 import json
 import re
@@ -11,18 +11,18 @@ from trialtune.errors import DataError
 from trialtune.registry.record.row import Row
 from trialtune.registry.record.validate import is_nct_id
 
-# Some readers of lines take these for the end of one; JSON need not escape them.
+# Some line readers treat these as line breaks; JSON need not escape them.
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 
 
 class NothingUsable(DataError):
-    """A source held no usable row; its quarantine file is kept, because it says why."""
+    """A source has no usable row; its quarantine file is kept, because it has the reasons."""
 
 
 class Quarantine:
-    """JSON Lines of refused rows (file, row, nct_id, reason, raw), written when the block ends well.
+    """JSON Lines of rejected rows (file, row, nct_id, reason, raw), written when the block succeeds.
 
-    A run without refused rows leaves no file, and removes that of an earlier run.
+    A run without rejected rows writes no file, and removes that of an earlier run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,11 +33,11 @@ class Quarantine:
 
     @property
     def count(self) -> int:
-        """How many rows were refused."""
+        """The number of rejected rows."""
         return self.reasons.total()
 
     def add(self, row: Row) -> None:
-        """Write one refused row down, and count it under the kind of its first reason."""
+        """Write one rejected row, and count it under the kind of its first reason."""
         self.reasons[row.kind or "unknown"] += 1
         nct_id = row.raw.get("nct_id")
         entry = {

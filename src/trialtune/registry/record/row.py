@@ -1,4 +1,4 @@
-"""One row of a source: a usable record, or the reason why it is not one."""
+"""One row of a source: a usable record, or the reason why it is not usable."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Row:
 
 
 def bad_row(file: str, number: int, reason: str, raw: Mapping[str, Any]) -> Row:
-    """A row that cannot be used; long fields are cut and say how long they were."""
+    """A row that cannot be used; long fields are truncated, with their length."""
     return Row(file, number, None, reason, cut_fields(raw))
 
 
@@ -44,7 +44,7 @@ def record_row(file: str, number: int, record: Record, notes: Notes | None = Non
 
 
 def value_row(file: str, number: int, value: object) -> Row:
-    """Row of one JSON value: an API v2 study in any wrapping, or a flat object of named columns."""
+    """Row of one JSON value: an API v2 study in any form, or a flat object of named columns."""
     value = _unwrapped(value)
     if not isinstance(value, dict):
         return bad_row(file, number, f"not a study: a JSON {type(value).__name__}", {"value": value})
@@ -54,7 +54,7 @@ def value_row(file: str, number: int, value: object) -> Row:
     row = record_row(file, number, record, notes)
     if row.kind != "no NCT id":
         return row
-    # What it holds in place of an id says what it is.
+    # Its keys show what it is instead of a study.
     if is_study:
         return bad_row(file, number, row.reason or "", {**record, "study": value})
     named = ", ".join(map(shown, list(value)[:8]))
@@ -62,7 +62,7 @@ def value_row(file: str, number: int, value: object) -> Row:
 
 
 def _unwrapped(value: object) -> object:
-    """What stands in {"study": ...} or {"Rank": 1, "Study": ...}."""
+    """The content of {"study": ...} or {"Rank": 1, "Study": ...}."""
     for name in ("study", "Study"):
         if (
             isinstance(value, dict)
@@ -74,7 +74,7 @@ def _unwrapped(value: object) -> object:
 
 
 def cut_fields(raw: Mapping[str, Any]) -> dict[str, str]:
-    """The fields that hold something, as text of at most 2,000 characters each."""
+    """The non-empty fields, as text of at most 2,000 characters each."""
     texts = {name: _text(value) for name, value in raw.items() if value not in (None, "", [])}
     return {name: _cut(text) for name, text in texts.items()}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 Record = dict[str, Any]
-#: Characters that the hash leaves out: AACT's files have lost some of them.
+#: Characters that the hash ignores: AACT's files have lost some of them.
 NOT_HASHED = ' "\t\n'
 DATE_COLUMNS = (
     *("start_date", "last_update_date", "first_posted_date", "primary_completion_date", "completion_date"),
@@ -17,7 +17,7 @@ LIST_COLUMNS = (
     *("conditions", "keywords", "interventions", "arms", "primary_outcomes", "secondary_outcomes"),
     *("phases", "collaborators", "countries", "secondary_ids", "nct_aliases"),
 )
-#: What studies of trials group by; none of it enters a text.
+#: Grouping columns, which are not part of any text.
 GROUP_COLUMNS = (
     *("lead_sponsor", "sponsor_class", "collaborators", "first_posted_date", "primary_completion_date"),
     *("completion_date", "enrollment", "enrollment_type", "countries", "secondary_ids", "has_results"),
@@ -42,8 +42,8 @@ def _type(name: str) -> pa.DataType:
 
 
 SNAPSHOT_SCHEMA = pa.schema([pa.field(name, _type(name)) for name in COLUMNS])
-#: Columns the hash covers: what the record says of the trial and its stop. Neither where it came from or
-#: when it was touched, nor what a source may not have (AACT's nine main tables have no sponsors).
+#: Columns the hash covers: the content on the trial and its stop. Neither its origin and
+#: update dates, nor what a source may lack (AACT's nine main tables have no sponsors).
 CONTENT_FIELDS = tuple(
     name
     for name in COLUMNS
@@ -57,21 +57,21 @@ TEXT_FIELDS = (
 
 
 def content_of(record: Mapping[str, Any], fields: Iterable[str] = CONTENT_FIELDS) -> str:
-    """The fields' text and lists, those that the hash covers, as one text."""
-    # Text holds no control characters, so these two separate items and fields without doubt.
+    """The text and lists that the hash covers, as one text."""
+    # Text has no control characters, so these two separate items and fields unambiguously.
     cells = [record[field] or "" for field in fields]
     return "\x01".join(["\x02".join(cell) if type(cell) is list else cell for cell in cells])
 
 
 def hash_of(content: str) -> str:
-    """`content_hash` of what `content_of` gave."""
+    """`content_hash` of the result of `content_of`."""
     return hashlib.blake2b(content.encode().translate(None, NOT_HASHED.encode()), digest_size=16).hexdigest()
 
 
 def content_hash(record: Mapping[str, Any]) -> str:
     """32 hex digits over `CONTENT_FIELDS` (BLAKE2b); the same content from another source hashes the same.
 
-    AACT's files have lost quotation marks and blank lines: neither they nor blanks count.
-    Raises UnicodeEncodeError for half a character.
+    AACT's files have lost quotation marks and blank lines: these and blanks are ignored.
+    Raises UnicodeEncodeError for a lone surrogate.
     """
     return hash_of(content_of(record))

@@ -1,4 +1,4 @@
-"""Cells as clean text, and the ways in which programs spell a missing value."""
+"""Cells as clean text, and programs' spellings of a missing value."""
 
 import math
 import re
@@ -7,11 +7,11 @@ from datetime import date
 from functools import lru_cache, wraps
 from typing import TypeVar
 
-# Line breaks of other kinds become "\n", so that no two words are glued; other control characters go.
+# Other line breaks become "\n", so that no two words are joined; other control characters are dropped.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_NO_CONTROL = re.compile("[\t\n -~\xa0-\U0010ffff]*")  # matching it is sooner done than finding none
+_NO_CONTROL = re.compile("[\t\n -~\xa0-\U0010ffff]*")  # matching all is faster than searching for others
 _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85]")
-# What R, pandas, Excel, PostgreSQL, SAS and Python write for "nothing"; compared in lower case.
+# Missing values as written by R, pandas, Excel, PostgreSQL, SAS and Python; compared in lower case.
 _MISSING = frozenset(
     {"", "na", "n/a", "#n/a", "<na>", "na_character_", "nan", "nat", "none", "null", "\\n"} | {"-", "--", "."}
 )
@@ -20,7 +20,7 @@ _LONGEST_MISSING = max(map(len, _MISSING))
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell, stripped of blanks, is empty or but a program's word for a missing value."""
+    """Whether a cell, stripped of blanks, is empty or a program's spelling of a missing value."""
     return len(text) <= _LONGEST_MISSING and text.lower() in _MISSING
 
 
@@ -28,7 +28,7 @@ _Found = TypeVar("_Found")
 
 
 def remembered(reader: Callable[[object], _Found]) -> Callable[[object], _Found]:
-    """A reader of short answers that remembers what it made of a text: a registry has few different ones."""
+    """Caches a reader of short values, of which a registry has few distinct ones."""
 
     @lru_cache(maxsize=1 << 15)
     def of_text(text: str) -> _Found:
@@ -42,12 +42,12 @@ def remembered(reader: Callable[[object], _Found]) -> Callable[[object], _Found]
 
 
 def text_of(value: object) -> str | None:
-    """Text without control characters and outer blanks; None when nothing or a missing value is left.
+    """Text without control characters and outer blanks; None when it is empty or a missing value.
 
-    Numbers are written out and the items of a list joined by line breaks; any other type holds no text.
+    Numbers are written out and the items of a list joined by line breaks; any other type is not text.
     """
     if isinstance(value, str):
-        # Asking the whole text is several times cheaper than matching it.
+        # Testing the whole text is several times cheaper than matching it.
         if not value.isprintable() and not _NO_CONTROL.fullmatch(value):
             value = _CONTROL.sub("", _BREAK.sub("\n", value))
         value = value.strip()
@@ -61,7 +61,7 @@ def text_of(value: object) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, list | tuple):
-        # One level only: a list in a list is no text, however deep it goes.
+        # One level only: a nested list is not text.
         parts = (text_of(item) for item in value if not isinstance(item, list | tuple))
         return "\n".join(part for part in parts if part) or None
     return None

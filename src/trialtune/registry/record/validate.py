@@ -1,4 +1,4 @@
-"""What makes a record unusable: no NCT id, no text, an unknown sex, too long or undecodable text."""
+"""Checks that a record is usable: NCT id, text, sex, lengths, encoding."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ MAX_FIELD_CHARACTERS = 1_000_000
 
 SEXES = ("ALL", "MALE", "FEMALE")
 
-# Of the registers that WHO's ICTRP gathers: https://www.who.int/tools/clinical-trials-registry-platform
+# Registers in WHO's ICTRP: https://www.who.int/tools/clinical-trials-registry-platform
 _OTHER_REGISTRIES = tuple(
     (registry, re.compile(form))
     for registry, form in (
@@ -51,18 +51,18 @@ _NCT_ID = re.compile(r"NCT\d{8}", re.ASCII)
 
 
 def nct_id_of(value: object) -> str | None:
-    """The id without blanks, in capitals; the validator says whether it is one."""
+    """The id without blanks, in capitals; the validator checks it."""
     text = text_of(value)
     return text.upper() if text else None
 
 
 def is_nct_id(value: object) -> bool:
-    """Whether the value, blanks and case aside, is NCT and eight digits."""
+    """Whether the value, ignoring blanks and case, is NCT and eight digits."""
     return isinstance(value, str) and _NCT_ID.fullmatch(value.strip().upper()) is not None
 
 
 def problems(record: Record) -> list[str]:
-    """Why the record cannot be used, each as "kind: detail"; a good record has none, and gets its hash."""
+    """Why the record is unusable, each as "kind: detail"; a good record has none, and gets its hash."""
     found = []
     nct_id = record["nct_id"]
     if nct_id is None:
@@ -87,7 +87,7 @@ def problems(record: Record) -> list[str]:
 
 
 def bad_id(value: str) -> str:
-    """Why a value is no NCT id: another registry's id, or none at all."""
+    """Why a value is not an NCT id: it is another registry's id, or no id."""
     text = value.strip().upper()
     for registry, form in _OTHER_REGISTRIES:
         if form.match(text):
@@ -96,7 +96,7 @@ def bad_id(value: str) -> str:
 
 
 def shown(value: str) -> str:
-    """A value for a message: quoted, and cut when it is long."""
+    """A value for a message: quoted, and shortened when it is long."""
     return repr(value if len(value) <= 40 else value[:40] + "…")
 
 
@@ -114,7 +114,7 @@ def _undecodable(record: Mapping[str, Any]) -> list[str]:
         field: re.search("[\ud800-\udfff]", "\n".join(_flat([value]))) for field, value in record.items()
     }
     return [
-        f"undecodable text: {field} holds U+{ord(half[0]):04X}, half a character or a byte that is not UTF-8"
+        f"undecodable text: {field} holds U+{ord(half[0]):04X}, a lone surrogate or a byte that is not UTF-8"
         for field, half in halves.items()
         if half
     ]

@@ -1,4 +1,4 @@
-"""The snapshot: one Parquet row a trial, made from any source, with what was refused set beside it."""
+"""Builds a snapshot, one Parquet row per trial, from any source, with a quarantine file."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ from trialtune.registry.snapshot.deduplicate import Deduplicator
 from trialtune.registry.snapshot.filter import picked_rows
 from trialtune.registry.snapshot.write import SnapshotWriter
 
-# Below this, starting other processes takes longer than they save.
+# Below this, starting processes takes longer than they save.
 SHARED_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import did; read = kept + quarantined, and `reasons` counts the quarantined by kind.
+    """The result of an import; read = kept + quarantined, and `reasons` counts the quarantined by kind.
 
-    `columns_used` says which field each column of a table went to. `unread` has, by field, how many values
-    could not be read, and the most frequent of them; `guessed` those that could be read in two ways.
+    `columns_used` maps each column of a table to its field. `unread` has, by field, how many values
+    could not be read, and the most frequent of them; `guessed` those that are ambiguous.
     """
 
     read: int
@@ -62,24 +62,24 @@ def import_trials(
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> ImportSummary:
-    """Import trials into a snapshot; refused rows go to `<stem>.quarantine.jsonl`, with the reason.
+    """Import trials into a snapshot; rejected rows go to `<stem>.quarantine.jsonl`, with the reason.
 
     The same files give the same bytes, whatever the number of processes. Of several versions of a trial
     the newest is kept: by update date, then by the number or date of the version, then the last.
 
     Args:
-        source: A file, a folder, or the data set OWNER/NAME of the Hugging Face Hub; see `SUPPORTED`.
+        source: A file, a folder, or the data set OWNER/NAME on the Hugging Face Hub; see `SUPPORTED`.
         out: The Parquet file to write.
         encoding: Of CSV and JSON files.
-        data_timestamp: How old the data is; the newest file's modification time (UTC) when not given.
-        workers: Processes that a large source is shared among.
-        progress: Takes numbers of rows that were read.
+        data_timestamp: The date of the data; default the newest file's modification time (UTC).
+        workers: Processes for a large source.
+        progress: Called with numbers of rows read.
 
     Returns:
         The counts: read = kept + quarantined.
 
     Raises:
-        UsageError: The source is missing or of an unknown kind, or `out` is not to be written.
+        UsageError: The source is missing or its format unknown, or `out` is not a valid name.
         DataError: A file cannot be read, or no row is usable.
 
     Example:
@@ -115,7 +115,7 @@ def import_trials(
                 if progress:
                     progress(table.num_rows + len(refused))
             if source.is_file():
-                digest = {"source_sha256": sha256_of(source)}  # mostly known from the reading
+                digest = {"source_sha256": sha256_of(source)}  # usually cached from reading
                 writer.tell(digest)
                 metadata |= digest
         if deduplicator.superseded:
@@ -141,7 +141,7 @@ def import_trials(
 def _drop_superseded(
     path: Path, metadata: dict[str, str], deduplicator: Deduplicator, quarantine: Quarantine
 ) -> None:
-    """Write the snapshot again without the rows that later ones replaced, which go to quarantine."""
+    """Rewrite the snapshot without the rows replaced by later ones, which are quarantined."""
     old = path.with_name(f"{path.name}.all")
     path.rename(old)
     try:
@@ -159,7 +159,7 @@ def _drop_superseded(
 
 
 def _stamped(table: pa.Table, timestamp: str, *, replace: bool) -> pa.Table:
-    """The rows with their data timestamps: their own where they have one, unless it is replaced."""
+    """The rows with their data timestamps: their own where they have one, unless overridden."""
     at = table.schema.get_field_index("data_timestamp")
     own = pa.nulls(table.num_rows, pa.string()) if replace else table.column(at)
     return table.set_column(at, table.schema.field(at), pc.fill_null(own, timestamp))
@@ -170,16 +170,16 @@ def _refuse_useless(source: Path, kept: int, quarantine: Quarantine) -> None:
     if reasons["undecodable bytes"] > kept:
         raise NothingUsable(
             f"{source}: {reasons['undecodable bytes']} of {kept + quarantine.count} rows do not decode;"
-            " the file is in another encoding: name it with --encoding (such as cp1252)."
+            " the file has another encoding: set it with --encoding (such as cp1252)."
             f" See {quarantine.path}"
         )
     if kept:
         return
     if not reasons:
-        raise NothingUsable(f"{source}: it holds no trial; check that it is the right file")
-    told = ", ".join(f"{kind} ({count})" for kind, count in reasons.most_common(3))
+        raise NothingUsable(f"{source}: has no trials; check that it is the right file")
+    listed = ", ".join(f"{kind} ({count})" for kind, count in reasons.most_common(3))
     raise NothingUsable(
-        f"{source}: none of its {quarantine.count} rows is usable: {told}. See {quarantine.path}"
+        f"{source}: none of its {quarantine.count} rows is usable: {listed}. See {quarantine.path}"
     )
 
 

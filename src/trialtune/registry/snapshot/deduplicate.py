@@ -1,4 +1,4 @@
-"""The newest version of each trial: by its update date, then its version, then its place in the source."""
+"""Keeps the newest version of each trial: by update date, version, and position in the source."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ Place = tuple[str, int]  # file and row
 
 @dataclass(slots=True)
 class _Kept:
-    """The version of a trial that is kept so far: where it stands among the rows kept, and in the source."""
+    """The version of a trial kept so far: its position among the rows kept, and in the source."""
 
     at: int
     file: str
@@ -23,20 +23,20 @@ class _Kept:
 
 
 class Deduplicator:
-    """Remembers which version of each trial is the newest so far.
+    """Tracks the newest version of each trial so far.
 
-    A row that is older than one before it, or equal to it, is refused at once. One that is newer is kept,
-    and `superseded` names the kept row that it takes the place of.
+    A row that is older than an earlier one, or equal to it, is rejected at once. One that is newer is kept,
+    and `superseded` names the kept row that it replaces.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, _Kept] = {}
         self._count = 0
-        #: Places of kept rows (from 0, as they were handed out) that a newer one replaces, with the reason.
+        #: Positions of kept rows (from 0, in output order) that a newer one replaces, with the reason.
         self.superseded: dict[int, tuple[Place, str]] = {}
 
     def of(self, packed: Packed) -> tuple[pa.Table, list[Row]]:
-        """The good rows that are new trials or newer versions, and the refused ones, both in order."""
+        """The good rows that are new trials or newer versions, and the rejected ones, both in order."""
         refused = [((place, 0), row) for place, row in packed.bad]
         again = []
         columns = (packed.good[name].to_pylist() for name in ("nct_id", "row_hash", "last_update_date"))
@@ -65,7 +65,7 @@ def _same(one: _Kept, other: _Kept) -> bool:
 
 
 def _age(day: str | None, version: str | None) -> tuple[str, float]:
-    """What versions are ordered by: the day of the update, then the version's number or date."""
+    """The sort key of versions: the day of the update, then the version's number or date."""
     if version is None:
         return day or "", -1.0
     if (of_version := iso_date(version)) is not None:

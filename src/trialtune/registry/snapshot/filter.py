@@ -1,4 +1,4 @@
-"""Rows of a snapshot picked by their place in the file, read and written in bounded memory."""
+"""Selects rows of a snapshot by position, in bounded memory."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _BATCH_ROWS = 5_000
 
 
 def picked_rows(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[pa.Table, npt.NDArray[np.intp]]]:
-    """The snapshot's rows where `mask` (one entry a row) is true, as tables with their places in the file.
+    """The snapshot's rows where `mask` (one entry per row) is true, as tables with their positions.
 
     Row groups without such a row are not read.
     """
@@ -37,7 +37,7 @@ def picked_rows(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[pa.Ta
 
 
 def copy_rows(path: Path, out: Path, mask: npt.NDArray[np.bool_]) -> None:
-    """Write the snapshot's rows where `mask` is true, in their order, to a snapshot of their own."""
+    """Write the snapshot's rows where `mask` is true, in order, to another snapshot."""
     with picked_writer(out, snapshot_origin(path)) as writer:
         for rows, _ in picked_rows(path, mask):
             writer.add(rows)
@@ -45,6 +45,6 @@ def copy_rows(path: Path, out: Path, mask: npt.NDArray[np.bool_]) -> None:
 
 @contextmanager
 def picked_writer(path: Path, origin: Mapping[str, str], *more: pa.Field) -> Iterator[SnapshotWriter]:
-    """A `SnapshotWriter` whose file takes its place when the block ends well."""
+    """A `SnapshotWriter` whose file is moved into place when the block succeeds."""
     with atomic_file(path) as temporary, SnapshotWriter(temporary, origin, *more) as writer:
         yield writer

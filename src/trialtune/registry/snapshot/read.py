@@ -1,4 +1,4 @@
-"""Opening a snapshot: its rows, where they come from, and which trials have left the registry."""
+"""Opens a snapshot: its rows, their origin, and the trials removed from the registry."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ def read_snapshot(path: Path | str) -> "pl.DataFrame":
         path: The Parquet file, or the folder.
 
     Returns:
-        A row a trial, with the columns of `SNAPSHOT_SCHEMA`.
+        One row per trial, with the columns of `SNAPSHOT_SCHEMA`.
 
     Raises:
-        DataError: The file is missing, or no snapshot.
+        DataError: The file is missing, or not a snapshot.
 
     Example:
         >>> from trialtune import read_snapshot
@@ -39,7 +39,7 @@ def snapshot_file(path: Path) -> Path:
 
 
 def check_snapshot(path: Path) -> Path:
-    """The snapshot's file; raises DataError when it is missing or no snapshot."""
+    """The snapshot's file; raises DataError when it is missing or not a snapshot."""
     path = snapshot_file(path)
     if not path.is_file():
         raise DataError(
@@ -63,7 +63,7 @@ def check_snapshot(path: Path) -> Path:
     other = [name for name in SNAPSHOT_SCHEMA.names if not _fits(name, found.field(name).type)]
     if other:
         raise DataError(
-            f"{path}: not a snapshot, its column {', '.join(other)} is of another type;"
+            f"{path}: not a snapshot, its column {', '.join(other)} has another type;"
             " run trialtune registry import first"
         )
     return path
@@ -91,18 +91,18 @@ def scan_snapshot(path: Path) -> "pl.LazyFrame":
 
     The folder of a finished sync counts as its snapshot.
     """
-    import polars as pl  # noqa: PLC0415 - looking into a snapshot starts without it
+    import polars as pl  # noqa: PLC0415 - info, show and sql start without it
 
     return pl.scan_parquet(check_snapshot(path))
 
 
 def snapshot_metadata(path: Path) -> dict[str, str]:
-    """What the snapshot says of its origin: version, source, source_sha256, data_timestamp."""
+    """The snapshot's origin from its metadata: version, source, source_sha256, data_timestamp."""
     return snapshot_origin(check_snapshot(path))
 
 
 def removed_trials(snapshot: Path) -> dict[str, str | None]:
-    """The trials that left the registry and, if merged, into which one, as far as the folder of a sync knows.
+    """The trials removed from the registry and, if merged, into which one, as recorded in a sync folder.
 
     Empty for a file.
     """
@@ -117,7 +117,7 @@ def removed_trials(snapshot: Path) -> dict[str, str | None]:
 
 
 def snapshot_origin(path: Path) -> dict[str, str]:
-    """What a snapshot's metadata say of its origin, to be handed on to a part of it."""
+    """The metadata on a snapshot's origin, to be copied to a part of it."""
     stored = pq.read_metadata(path).metadata or {}
     prefix = b"trialtune."
     return {k.removeprefix(prefix).decode(): v.decode() for k, v in stored.items() if k.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Snapshots written in bounded memory, so that the same rows give the same bytes."""
+"""Writes snapshots in bounded memory; the same rows give the same bytes."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +13,16 @@ from trialtune import __version__
 from trialtune.registry.record.schema import SNAPSHOT_SCHEMA
 
 _GROUP_ROWS = 10_000
-# Arrow's plain string columns hold 2 GiB: a group of very long records is closed before 10,000 rows.
+# Arrow's plain string columns are limited to 2 GiB: a group of very long records has fewer than 10,000 rows.
 _GROUP_BYTES = 1 << 27
 
 
 class SnapshotWriter:
     """Collects tables and writes them in row groups of 10,000 with zstd; bounded memory.
 
-    A thread compresses one group while the next is collected, so that whoever waits to hand over rows,
-    or to get more work, does not wait for it.
-    `metadata` says where the snapshot comes from; `more` are columns behind those of `SNAPSHOT_SCHEMA`.
+    A thread compresses one group while the next is collected, so that producers of rows
+    do not wait for it.
+    `metadata` has the snapshot's origin; `more` are columns after those of `SNAPSHOT_SCHEMA`.
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, str], *more: pa.Field) -> None:
@@ -35,7 +35,7 @@ class SnapshotWriter:
         self._rows = self._bytes = 0
 
     def add(self, table: pa.Table) -> None:
-        """Take rows of the schema's columns."""
+        """Add rows with the schema's columns."""
         self._tables.append(table.cast(self.schema))
         self._rows += table.num_rows
         self._bytes += table.nbytes
@@ -43,7 +43,7 @@ class SnapshotWriter:
             self._flush()
 
     def tell(self, metadata: Mapping[str, str]) -> None:
-        """Add what was found out while the rows were read."""
+        """Add the findings from reading the rows."""
         self._written()
         self._writer.add_key_value_metadata(_prefixed(metadata))
 
@@ -62,7 +62,7 @@ class SnapshotWriter:
             self._writer.write_table(rows.slice(start, _GROUP_ROWS))
 
     def _written(self) -> None:
-        """Wait for the thread; raises what it raised."""
+        """Wait for the thread; raises its exception."""
         if self._writing is not None:
             self._writing.result()
 

@@ -1,4 +1,4 @@
-"""Talking to the registry's API v2: one polite request at a time, tried again until it is answered whole."""
+"""A client of the registry's API v2: one rate-limited request at a time, retried until complete."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from trialtune.registry.settings import BASE_URL, MAX_PAGE, ClientSettings
 
 _RETRIED = {408, 425, 429}
 _LONGEST_WAIT = 60.0
-# A server that asks for more than this is not coming back soon; a later run goes on from there.
+# A longer Retry-After means a long outage; a later run resumes from there.
 _LONGEST_RETRY_AFTER = 600.0
 
 
@@ -34,7 +34,7 @@ class Page:
 
 
 class Refused(DataError):
-    """The registry answered that the request itself is wrong (HTTP 4xx)."""
+    """The registry rejected the request itself (HTTP 4xx)."""
 
     def __init__(self, url: str, status: int, text: str) -> None:
         self.status = status
@@ -43,7 +43,7 @@ class Refused(DataError):
 
 
 class _Unanswered(Exception):
-    """No whole answer, for a reason that may pass; `retry_after` in seconds when the server named it."""
+    """No complete response, for a transient reason; `retry_after` in seconds when the server gave it."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
@@ -53,8 +53,8 @@ class _Unanswered(Exception):
 class RegistryClient:
     """A client of API v2 at `base_url` (https://clinicaltrials.gov/data-api/api); use it in a with block.
 
-    Rates, 5xx, timeouts, cut connections, cut JSON and HTML pages are tried again with exponential
-    backoff and jitter, or after the server's Retry-After. Raises UsageError for a URL that is none,
+    Rate limits, 5xx, timeouts, broken connections, truncated JSON and HTML pages are retried with exponential
+    backoff and jitter, or after the server's Retry-After. Raises UsageError for an invalid URL,
     Refused for a 4xx, DataError when the attempts are used up. Counts `requests` and `retries`.
     """
 
@@ -87,7 +87,7 @@ class RegistryClient:
         )
 
     def version(self) -> str:
-        """The `dataTimestamp` of the data served now, such as 2026-02-13T09:00:05."""
+        """The current `dataTimestamp` of the data, such as 2026-02-13T09:00:05."""
         answer = self._get("version", {})
         timestamp = answer.get("dataTimestamp")
         if not isinstance(timestamp, str) or not _is_time(timestamp):
@@ -95,17 +95,17 @@ class RegistryClient:
         return timestamp
 
     def page(self, params: Mapping[str, str], *, token: str | None = None, size: int = MAX_PAGE) -> Page:
-        """One page of the studies that `params` ask for; the first page, without `token`, has the total."""
+        """One page of the studies selected by `params`; the first page, without `token`, has the total."""
         paging = {"pageToken": token} if token is not None else {"countTotal": "true"}
         answer = self._get("studies", {**params, "pageSize": str(size), **paging}, needs="studies")
         total = answer.get("totalCount")
         return Page(answer["studies"], answer.get("nextPageToken"), total if token is None else None)
 
     def count(self, params: Mapping[str, str]) -> int:
-        """How many studies `params` ask for."""
+        """The number of studies selected by `params`."""
         total = self.page({**params, "fields": "NCTId"}, size=1).total
         if not isinstance(total, int):
-            raise DataError(f"{self.base_url}/studies: no totalCount in the answer; check --base-url")
+            raise DataError(f"{self.base_url}/studies: no totalCount in the response; check --base-url")
         return total
 
     def _get(self, path: str, params: Mapping[str, str], *, needs: str | None = None) -> dict[str, Any]:
@@ -121,8 +121,8 @@ class RegistryClient:
             return retrying(self._ask, url, params, needs)
         except _Unanswered as error:
             raise DataError(
-                f"{url}: no whole answer in {self._settings.attempts} attempts, the last time {error};"
-                " what was fetched is kept: run the same command again later"
+                f"{url}: no complete response in {self._settings.attempts} attempts, the last time {error};"
+                " what was fetched is kept: run the same command again later to resume"
             ) from error
 
     def _ask(self, url: str, params: Mapping[str, str], needs: str | None) -> dict[str, Any]:
@@ -166,13 +166,13 @@ class RegistryClient:
 
 def _decoded(response: httpx.Response, needs: str | None) -> dict[str, Any]:
     try:
-        # A byte that is not UTF-8 spoils the record it stands in, which is refused later, not the page.
+        # A byte that is not UTF-8 invalidates only its record, which is rejected later, not the page.
         value = json.loads(response.content.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
         kind = response.headers.get("content-type", "no content type")
         start = response.text[:40]
         raise _Unanswered(
-            f"no JSON but {len(response.content):,} bytes of {kind}, {start!r} ({error})"
+            f"not JSON but {len(response.content):,} bytes of {kind}, {start!r} ({error})"
         ) from error
     if not isinstance(value, dict) or (needs and not isinstance(value.get(needs), list)):
         raise _Unanswered(f"JSON without {needs or 'an object'}: {str(value)[:80]}")
@@ -180,7 +180,7 @@ def _decoded(response: httpx.Response, needs: str | None) -> dict[str, Any]:
 
 
 def retry_after(response: httpx.Response) -> float:
-    """Seconds of the Retry-After header, which holds a number or a date (RFC 9110, 10.2.3)."""
+    """Seconds of the Retry-After header, which is a number or a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("retry-after", "")
     try:
         seconds = float(text)

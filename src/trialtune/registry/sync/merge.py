@@ -1,4 +1,4 @@
-"""Merging the parts of a sync into its snapshot: sorted by NCT id, with history, in bounded memory."""
+"""Merges the parts of a sync into its snapshot: sorted by NCT id, with history, in bounded memory."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from trialtune.registry.settings import MergeSettings
 from trialtune.registry.snapshot.write import SnapshotWriter
 from trialtune.registry.sync.pages import SWEEP_SCHEMA
 
-#: Days of the registry's data in which a trial was first seen, and in which its content last changed.
+#: The dates of the registry's data when a trial was first seen, and when its content last changed.
 HISTORY = ("first_seen", "last_changed")
 HISTORY_FIELDS = tuple(pa.field(name, pa.string()) for name in HISTORY)
 SYNC_SCHEMA = pa.schema([*SNAPSHOT_SCHEMA, *HISTORY_FIELDS])
@@ -30,7 +30,7 @@ _DATED = ("nct_id", "last_update_date")
 
 @dataclass(frozen=True)
 class Merge:
-    """What is merged: `parts` over the `base` snapshot, without the ids that are `gone`, as of `day`."""
+    """The inputs of a merge: `parts` over the `base` snapshot, without the ids `gone`, as of `day`."""
 
     parts: list[Path]
     base: Path | None
@@ -58,7 +58,7 @@ class Merged:
 
 
 def known(parts: list[Path], base: Path | None) -> pl.DataFrame:
-    """nct_id and last_update_date of every trial at hand; that of a part counts before the base's."""
+    """nct_id and last_update_date of every local trial; those of parts override the base's."""
     frames = [pl.scan_parquet(base).select(_DATED)] if base else []
     if parts:
         frames.append(pl.scan_parquet(parts).select(_DATED).filter(pl.col("nct_id").is_not_null()))
@@ -68,7 +68,7 @@ def known(parts: list[Path], base: Path | None) -> pl.DataFrame:
 
 
 def read_sweep(parts: list[Path]) -> pl.DataFrame:
-    """What a sweep saw: nct_id, last_update_date and aliases, one row a trial."""
+    """The trials seen by a sweep: nct_id, last_update_date and aliases, one row per trial."""
     if not parts:
         frame = pl.from_arrow(SWEEP_SCHEMA.empty_table())
         assert isinstance(frame, pl.DataFrame)
@@ -77,7 +77,7 @@ def read_sweep(parts: list[Path]) -> pl.DataFrame:
 
 
 def write_snapshot(merge: Merge, out: Path, quarantine: Quarantine, scratch: Path) -> Merged:
-    """Write `out`, a row group a bucket, sorted by NCT id; refused rows go to `quarantine`.
+    """Write `out`, one row group per bucket, sorted by NCT id; rejected rows go to `quarantine`.
 
     Of several versions of a trial the one updated last is kept, then the one fetched last; the others
     are quarantined. `scratch` is a folder that is emptied before and after.
@@ -102,9 +102,9 @@ def write_snapshot(merge: Merge, out: Path, quarantine: Quarantine, scratch: Pat
 
 
 def write_removed(out: Path, earlier: Path | None, merge: Merge, snapshot: Path, sweep: pl.DataFrame) -> int:
-    """Write `out`: trials removed before and now, without those that came back; returns the number merged.
+    """Write `out`: trials removed before and now, without those restored; returns the number merged.
 
-    A removed id that stands among the aliases of a trial was merged into that trial.
+    A removed id that is among the aliases of a trial was merged into that trial.
     """
     present = pl.read_parquet(snapshot, columns=["nct_id"])
     now = pl.DataFrame({"nct_id": sorted(merge.gone)}, schema={"nct_id": pl.String}).with_columns(
@@ -128,7 +128,7 @@ def _good(parts: list[Path]) -> pl.LazyFrame:
 
 
 def _bounds(merge: Merge) -> list[str]:
-    """The ids that part the trials into buckets."""
+    """The ids that divide the trials into buckets."""
     frames = [pl.scan_parquet(merge.base).select("nct_id")] if merge.base else []
     frames += [_good(merge.parts).select("nct_id")] if merge.parts else []
     if not frames:
@@ -155,7 +155,7 @@ def _unread(parts: list[Path]) -> dict[str, dict[str, object]]:
 
 
 def _split(merge: Merge, bounds: list[str], scratch: Path) -> dict[int, Path]:
-    """Pour the parts' good rows into a file a bucket, in the order in which they came."""
+    """Distribute the parts' good rows over one file per bucket, in order."""
     writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
     paths: dict[int, Path] = {}
     options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -208,7 +208,7 @@ def _superseded(
 def _base_rows(merge: Merge, low: str, high: str) -> pl.DataFrame | None:
     if merge.base is None:
         return None
-    column = pl.col("nct_id")  # the row groups are sorted: their statistics say which to read
+    column = pl.col("nct_id")  # the row groups are sorted, so their statistics show which to read
     rows = pl.scan_parquet(merge.base).filter(column >= low, column < high).collect()
     return rows.filter(~column.is_in(sorted(merge.gone)))
 

@@ -1,4 +1,4 @@
-"""Walking through the pages of a request: each page lands as a Parquet part before the next is asked for."""
+"""Fetches the pages of a request: each is written as a Parquet part before the next is requested."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ from trialtune.registry.settings import SyncRequest
 from trialtune.registry.sync.client import Page, Refused, RegistryClient
 from trialtune.registry.sync.state import Kind, SyncFolder, Walk
 
-#: A part holds every study of its page: the good as snapshot rows, with the values that could not be read
-#: ([[field, value], ...] in JSON); the refused with reason and raw fields.
+#: A part holds every study of its page: the good ones as snapshot rows, with the unreadable values
+#: ([[field, value], ...] in JSON); the rejected ones with reason and raw fields.
 PART_SCHEMA = pa.schema(
     [
         *SNAPSHOT_SCHEMA,
@@ -41,15 +41,15 @@ SWEEP_SCHEMA = pa.schema(
 )
 _SWEEP_FIELDS = "NCTId,LastUpdatePostDate,NCTIdAlias"
 _RESTARTS = 3
-_NO_ENTRY = {401, 403}  # refused whatever is asked: what landed is kept for a later run
+_NO_ENTRY = {401, 403}  # access denied: the parts are kept for a later run
 _BATCH = 200  # ids in one URL of some 2,500 characters
-# Before the registry's first trial: where the halving of date ranges begins.
+# Before the registry's first trial: where the bisection of date ranges begins.
 _FIRST_DAY = date(1999, 1, 1)
 
 
 @dataclass(frozen=True)
 class Walker:
-    """What walking needs: whom to ask, for what, and where the pages land."""
+    """The context of a walk: client, request, and folder of the parts."""
 
     client: RegistryClient
     folder: SyncFolder
@@ -70,9 +70,9 @@ class Walker:
         return asked
 
     def walk_all(self, kind: Kind) -> None:
-        """Fetch every page of the round's walks of a kind that has not landed yet.
+        """Fetch every missing page of the round's walks of a kind.
 
-        Raises DataError when a walk fails again and again: the totals differ, or its tokens run out.
+        Raises DataError when a walk fails repeatedly: the totals differ, or its tokens expire.
         """
         assert self.folder.round is not None
         walks = self.folder.round.walks
@@ -80,7 +80,7 @@ class Walker:
             self._walk(left[0])
 
     def save(self) -> None:
-        """Save the manifest, with what was asked so far."""
+        """Save the manifest, with the requests so far."""
         assert self.folder.round is not None
         self.folder.round.requests, self.folder.round.retries = self.client.requests, self.client.retries
         self.folder.save()
@@ -105,13 +105,13 @@ class Walker:
                 self.progress(len(page.studies))
 
     def _land(self, walk: Walk, page: Page) -> bool:
-        """Write a page down; False when the walk's numbers do not add up and it begins again."""
+        """Write a page; False when the walk's numbers do not add up and it restarts."""
         received = walk.received + len(page.studies)
         total = page.total if walk.token is None else walk.total
         ends = not page.token
         if total is not None and (received > total or (ends and received != total)):
-            told = f"the registry announced {total:,} studies and sent {received:,}"
-            self._again(walk, f"{told}{'' if ends else ' and more'}")
+            counts = f"the registry announced {total:,} studies and sent {received:,}"
+            self._again(walk, f"{counts}{'' if ends else ' and more'}")
             return False
         self._write(walk, [*self._rows(walk, page.studies)] if walk.kind == "studies" else page.studies)
         walk.pages, walk.received, walk.total = walk.pages + 1, received, total
@@ -121,7 +121,7 @@ class Walker:
     def _again(self, walk: Walk, reason: str) -> None:
         if walk.restarts == _RESTARTS:
             raise DataError(
-                f"{self.client.base_url}: {walk.label}: {reason}, {_RESTARTS + 1} times running;"
+                f"{self.client.base_url}: {walk.label}: {reason}, {_RESTARTS + 1} times in a row;"
                 " the other parts are kept: run the same command again later"
             )
         walk.restarts += 1
@@ -132,7 +132,7 @@ class Walker:
             part.unlink(missing_ok=True)
 
     def _narrow(self, walk: Walk) -> None:
-        """Halve the days of a range that began again twice: fewer pages need their tokens less long."""
+        """Halve a range of days after two restarts: fewer pages need shorter-lived tokens."""
         assert self.folder.round is not None
         halves = _halves(walk.first, walk.last, date.fromisoformat(self.folder.round.day))
         if walk.ids is None and halves and walk.restarts > 1:
@@ -141,7 +141,7 @@ class Walker:
             self.save()
 
     def _split(self, walk: Walk, refusal: str) -> None:
-        """Halve a refused batch until the id that spoils it stands alone, and set that one aside."""
+        """Halve a rejected batch until the offending id is isolated, and quarantine that one."""
         assert walk.ids is not None and self.folder.round is not None
         if len(walk.ids) > 1:
             half = len(walk.ids) // 2
@@ -179,10 +179,10 @@ def write_part(path: Path, rows: list[Row]) -> None:
 
 
 def range_walks(walker: Walker, kind: Kind, since: str | None, *, pages: int) -> list[Walk]:
-    """Walks over ranges of update days that hold at most `pages` pages each, the oldest first.
+    """Walks over ranges of update days with at most `pages` pages each, the oldest first.
 
-    Halves the days until every half is small enough; counts, fetches nothing. A single day is not
-    halved, nor the days of a server whose halves hold as much as the whole: it ignores the filter.
+    Halves the days until every half is small enough, using counts only. A single day is not
+    halved, nor are ranges on a server that ignores the filter, where a half has as many as the whole.
     """
     today = date.fromisoformat(walker.client.version()[:10])
 
@@ -203,7 +203,7 @@ def range_walks(walker: Walker, kind: Kind, since: str | None, *, pages: int) ->
 
 
 def _halves(first: str, last: str, today: date) -> list[tuple[str, str]]:
-    """The two halves of a range of days, ends included; none of a single day."""
+    """The two halves of a range of days, inclusive; none for a single day."""
     low = _FIRST_DAY if first == "MIN" else date.fromisoformat(first)
     high = today if last == "MAX" else date.fromisoformat(last)
     if low >= high:
@@ -227,7 +227,7 @@ def _part_row(row: Row) -> dict[str, Any]:
     if row.record is not None:
         unread = json.dumps(row.notes.unread) if row.notes and row.notes.unread else None
         return {**row.record, **about, "unread": unread}
-    # Where the id and the date can be read, the sweep knows that this study was seen.
+    # With a readable id and date, the sweep counts this study as seen.
     nct_id, day = nct_id_of(row.raw.get("nct_id")), iso_date(row.raw.get("last_update_date"))
     known = {"nct_id": nct_id if is_nct_id(nct_id) else None, "last_update_date": day}
     return {**known, **about, "raw": json.dumps(dict(row.raw), ensure_ascii=False)}

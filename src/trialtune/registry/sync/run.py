@@ -1,10 +1,10 @@
-"""Keeping a snapshot of the registry current: fetched page by page, killed and continued at any moment.
+"""Keeps a snapshot of the registry current: fetched page by page, resumable at any time.
 
-A sync is a round of phases. `studies` walks through ranges of update days; `sweep` looks at every id and
-its date; `repair` fetches by id what the sweep found to differ; `merge` writes the new snapshot beside the
-old one and `publish` puts it in its place. The first round sweeps only when the registry changed meanwhile
-or its total does not fit; a later round fetches the updates since the last one, and always sweeps, because
-only so are removed and merged trials found.
+A sync is a round of phases. `studies` walks through ranges of update days; `sweep` checks every id and
+its date; `repair` fetches by id what the sweep found to differ; `merge` writes the new snapshot next to the
+old one and `publish` replaces that. The first round sweeps only when the registry changed meanwhile
+or its total does not match; a later round fetches the updates since the last one, and always sweeps, because
+only a sweep finds removed and merged trials.
 """
 
 import shutil
@@ -33,18 +33,18 @@ from trialtune.registry.sync.merge import (
 from trialtune.registry.sync.pages import Walker, id_walks, range_walks
 from trialtune.registry.sync.state import Phase, Round, SyncFolder
 
-_OVERLAP = timedelta(days=1)  # update dates are days: what was posted later on the last day counts too
+_OVERLAP = timedelta(days=1)  # update dates are days: includes what was posted later on the last day
 _RANGE_PAGES, _SWEEP_PAGES = 25, 100
 _QUARANTINE = "snapshot.quarantine.jsonl"
-# Losing this much at once is an outage of theirs, not a cleaning.
+# Losing this much at once is an outage, not a cleanup.
 _MOST_GONE, _FEW = 0.2, 100
 
 
 @dataclass(frozen=True)
 class SyncSummary:
-    """What a round did, over all of its runs: read = kept + quarantined, kept = new + changed + unchanged.
+    """The result of a round, over all runs: read = kept + quarantined, kept = new + changed + unchanged.
 
-    `unknown_ids` are ids asked for that the registry never had; `unread` has, by field, how many values
+    `unknown_ids` are requested ids that the registry never had; `unread` has, by field, how many values
     could not be read, and the most frequent of them.
     """
 
@@ -73,7 +73,7 @@ class SyncSummary:
 
 @dataclass(frozen=True)
 class SyncPreview:
-    """What a sync would fetch: `to_fetch` of `total` studies, in some `requests` taking some `seconds`."""
+    """What a sync would fetch: `to_fetch` of `total` studies, in about `requests` requests and `seconds`."""
 
     out: Path
     data_timestamp: str
@@ -94,7 +94,7 @@ def sync(
     *,
     progress: Callable[[int], None] = lambda count: None,
 ) -> SyncSummary:
-    """Bring the sync folder `out` up to the registry's present state; a broken-off round is continued.
+    """Bring the sync folder `out` up to date; an interrupted round is resumed.
 
     Writes out/snapshot.parquet (sorted by nct_id, with `first_seen` and `last_changed`), removed.parquet
     (nct_id, merged_into, removed_on) and snapshot.quarantine.jsonl.
@@ -102,15 +102,15 @@ def sync(
     Args:
         out: The folder.
         request: Which trials; all of them when not given.
-        settings: How fast, how often tried again.
-        progress: Takes numbers of studies that were read.
+        settings: Rate limits and retries.
+        progress: Called with numbers of studies read.
 
     Returns:
-        How many trials are new, changed, removed and in all.
+        The numbers of new, changed, removed and all trials.
 
     Raises:
         UsageError: `out` holds another request's sync, or is in use.
-        DataError: The registry does not answer, contradicts itself, or has lost a fifth of what it held.
+        DataError: The registry does not respond, contradicts itself, or has lost a fifth of its trials.
 
     Example:
         >>> from trialtune import sync
@@ -134,7 +134,7 @@ def sync(
 
 
 def preview(out: Path, request: SyncRequest, settings: SyncSettings | None = None) -> SyncPreview:
-    """What `sync` would do, by a few requests; writes nothing."""
+    """A preview of `sync`, from a few requests; writes nothing."""
     settings = settings or SyncSettings()
     folder = SyncFolder.open(out, request)
     with RegistryClient(request.base_url, settings) as client:
@@ -153,14 +153,14 @@ def preview(out: Path, request: SyncRequest, settings: SyncSettings | None = Non
 
 @contextmanager
 def _locked(out: Path, request: SyncRequest) -> Iterator[SyncFolder]:
-    SyncFolder.open(out, request)  # refuses before anything is written
+    SyncFolder.open(out, request)  # raises before anything is written
     out.mkdir(parents=True, exist_ok=True)
     try:
-        # The lock dies with its process, whatever kills it.
+        # The lock is released with its process, however that ends.
         with FileLock(out / ".lock", timeout=0):
             yield SyncFolder.open(out, request)
     except Timeout as error:
-        raise UsageError(f"--out {out}: another sync is writing here; wait for its end") from error
+        raise UsageError(f"--out {out}: another sync is writing here; wait until it has finished") from error
 
 
 def _new_round(walker: Walker) -> Round:
@@ -171,9 +171,7 @@ def _new_round(walker: Walker) -> Round:
         since = _changed_since(walker.folder, request)
         new.add(range_walks(walker, "studies", since, pages=_RANGE_PAGES))
         if last is None and not new.walks:
-            raise DataError(
-                f"{request.base_url}: it holds no study for this request; check --query and --since"
-            )
+            raise DataError(f"{request.base_url}: has no studies for this request; check --query and --since")
     return new
 
 
@@ -192,7 +190,7 @@ def _count(walker: Walker, since: str | None) -> int:
 
 
 class _Rounds:
-    """The phases of the round under way, each of which ends by naming the next."""
+    """The phases of the current round, each of which sets the next."""
 
     def __init__(self, walker: Walker, settings: MergeSettings) -> None:
         self.walker, self.folder, self.request = walker, walker.folder, walker.request
@@ -202,7 +200,7 @@ class _Rounds:
         self.base = self.folder.snapshot if self.folder.snapshot.exists() else None
 
     def run(self) -> None:
-        """Go through the phases; each is saved before the next begins."""
+        """Run the phases; each is saved before the next begins."""
         phases = {
             "studies": self._studies,
             "sweep": self._sweep,
@@ -250,9 +248,9 @@ class _Rounds:
             self.round.walks = [walk for walk in self.round.walks if walk.kind != "sweep"]
             self.round.phase = "studies"
             raise DataError(
-                f"{self.request.base_url}: it no longer lists {gone:,} of the {held:,} trials held here,"
+                f"{self.request.base_url}: {gone:,} of the {held:,} trials held here are no longer listed,"
                 " which looks like an outage; nothing was removed. Run the same command again later,"
-                " or sync into a new folder if it is true"
+                " or sync into a new folder if they were really removed"
             )
 
     def _repair(self) -> Phase:
@@ -260,9 +258,9 @@ class _Rounds:
         return "merge"
 
     def _absent(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Ids that the sweep did not see: the gone, not known as such before, and those it never will.
+        """Ids that the sweep did not see: newly removed ones, and unknown ones.
 
-        Gone is what was held, or is asked for and now another trial's; the others that are asked for are
+        Removed are ids held before, or requested and now another trial's; other requested ids are
         unknown to the registry.
         """
         if not self.round.swept:
@@ -300,7 +298,7 @@ class _Rounds:
         return "publish"
 
     def _publish(self) -> Phase:
-        # Renames only: killed between two of them, the rest is done by the next run.
+        # Renames only: if killed in between, the next run does the rest.
         if not self.round.reasons:
             (self.folder.path / _QUARANTINE).unlink(missing_ok=True)
         for file in self._next.glob("*") if self._next.exists() else ():

@@ -17,10 +17,10 @@ function say(text, wrong = false) {
 async function call(path, body) {
   const options = body ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {};
   const reply = await fetch(path, options).catch(() => null);
-  if (!reply) throw new Error("the service does not answer. Start the same command again; what is on this page stays here");
+  if (!reply) throw new Error("the service does not respond. Start the same command again; the content of this page is kept");
   if (reply.ok) return reply.json();
   const said = await reply.json().catch(() => ({}));
-  throw Object.assign(new Error(said.detail || "the service answered " + reply.status), { status: reply.status });
+  throw Object.assign(new Error(said.detail || "the service responded with " + reply.status), { status: reply.status });
 }
 
 const boxes = () => [...$("choices").querySelectorAll("input")];
@@ -29,7 +29,7 @@ const isNone = () => Boolean($("none") && $("none").checked);
 
 function makeChoices() {
   const many = session.kind === "multi_label";
-  $("question").textContent = many ? "Which labels hold?" : "Which label holds?";
+  $("question").textContent = many ? "Which labels apply?" : "Which label applies?";
   const choice = ({ name, definition, key }, id) => {
     const box = make("input", { type: many ? "checkbox" : "radio", name: "label", value: name, id: "label-" + id });
     if (key) box.setAttribute("aria-keyshortcuts", key);
@@ -50,7 +50,7 @@ function makeChoices() {
 }
 
 const names = (labels) => labels.length ? labels.join(", ") : "none";
-const ways = { random: "drawn at random", uncertain: "the model is unsure", rare: "may have a rare label", listed: "as listed" };
+const ways = { random: "drawn at random", uncertain: "the model is uncertain", rare: "may have a rare label", listed: "as listed" };
 
 function show(shown, answer) {
   item = shown;
@@ -58,13 +58,13 @@ function show(shown, answer) {
   $("return").hidden = !back;
   if (!item) {
     const { counts } = session.progress;
-    const skipped = counts.skipped ? ` ${counts.skipped} of them were skipped; b goes back to them.` : "";
-    say(`Every text is answered.${skipped}`);
+    const skipped = counts.skipped ? ` ${counts.skipped} of them were skipped; press b to go back to them.` : "";
+    say(`All texts are answered.${skipped}`);
     return;
   }
   const words = item.text.split(/\s+/).length;
   const about = [item.nct_id, `${words.toLocaleString("en")} ${words === 1 ? "word" : "words"}`, ways[item.drawn] || item.drawn];
-  $("head").textContent = (back ? "Answered before: " : "Text: ") + about.filter(Boolean).join(", ");
+  $("head").textContent = (back ? "Earlier answer: " : "Text: ") + about.filter(Boolean).join(", ");
   $("title").textContent = item.title;
   $("text").textContent = item.text;
   $("text").scrollTop = 0;
@@ -72,7 +72,7 @@ function show(shown, answer) {
   $("suggestion").hidden = !told;
   if (told) {
     const likely = (label) => told.probabilities[label] === undefined ? label : `${label} ${percent(told.probabilities[label])}`;
-    $("suggestion").textContent = "The model says: " + names(told.labels.map(likely));
+    $("suggestion").textContent = "The model predicts: " + names(told.labels.map(likely));
   }
   $("opinions").hidden = !item.opinions.length;
   $("opinions").replaceChildren(...item.opinions.map((one) => make("li", {}, make("strong", { textContent: one.annotator }),
@@ -89,9 +89,9 @@ function showProgress(progress) {
   session.progress = progress;
   const { counts, labels, model, forecast } = progress;
   const done = counts.labelled + counts.adjudicated;
-  const parts = [`${done.toLocaleString("en")} ${session.mode === "adjudicate" ? "settled" : "labelled"}`, `${counts.unsure} unsure`,
+  const parts = [`${done.toLocaleString("en")} ${session.mode === "adjudicate" ? "adjudicated" : "labelled"}`, `${counts.unsure} unsure`,
     `${counts.skipped} skipped`, `${counts.left.toLocaleString("en")} left`];
-  $("counts").textContent = parts.join(", ") + "." + (model && model.texts ? ` The model (${model.name}) has learnt from ${model.texts} texts.` : "");
+  $("counts").textContent = parts.join(", ") + "." + (model && model.texts ? ` The model (${model.name}) is trained on ${model.texts} texts.` : "");
   $("counts").classList.toggle("error", Boolean(model && model.problem));
   if (model && model.problem) $("counts").append(" " + model.problem);
   $("advice").textContent = forecast ? forecast.advice : "";
@@ -128,14 +128,14 @@ const save = (status) => working(async () => {
   } catch (error) {
     throw Object.assign(new Error("not saved: " + error.message), { status: error.status });
   }
-  const told = saved.suggestion && !item.suggestion ? ` The model would have said: ${names(saved.suggestion.labels)}.` : "";
-  const more = saved.rows > 1 ? ` Also for ${saved.rows - 1} with the same words.` : "";
-  const again = saved.before && !back ? " It had been answered before; this answer counts." : "";
+  const told = saved.suggestion && !item.suggestion ? ` The model's prediction: ${names(saved.suggestion.labels)}.` : "";
+  const more = saved.rows > 1 ? ` Also for ${saved.rows - 1} with the same wording.` : "";
+  const again = saved.before && !back ? " It replaces an earlier answer." : "";
   say(`Saved: ${status === "labelled" ? names(labels) : status}.${more}${again}${told}`);
   back = 0;
   showProgress(saved.progress);
   show(saved.next);
-  if (!saved.next) say($("said").textContent + " The last one is saved.");
+  if (!saved.next) say($("said").textContent + " This was the last text.");
 });
 
 const goBack = () => working(async () => {
@@ -143,7 +143,7 @@ const goBack = () => working(async () => {
   if (!found) { say("There is no earlier text."); return; }
   const { answer, ...before } = found;
   back += 1;
-  say(`You said: ${answer.status === "unsure" || answer.status === "skipped" ? answer.status : names(answer.labels)}.`);
+  say(`Your answer: ${answer.status === "unsure" || answer.status === "skipped" ? answer.status : names(answer.labels)}.`);
   show(before, answer);
 });
 

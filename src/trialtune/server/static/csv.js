@@ -1,6 +1,6 @@
 "use strict";
-// CSV as RFC 4180 has it: quoted cells may hold separators, line ends and doubled quotes. Spreadsheets of
-// half the world separate by semicolons.
+// CSV by RFC 4180: quoted cells may contain separators, line breaks and doubled quotes. Spreadsheets in
+// many locales use semicolons as separators.
 
 function separatorOf(text) {
   const header = text.replaceAll(/"[^"]*"/g, "").split(/[\r\n]/, 1)[0];
@@ -26,7 +26,7 @@ function parseCsv(text, separator) {
       else cell += c;
     }
   }
-  if (quoted) throw new Error("a quoted cell is never closed");
+  if (quoted) throw new Error("a quote is never closed");
   if (begun) endRow();
   return rows;
 }

@@ -1,5 +1,5 @@
 "use strict";
-// The curve of expected F1 against labels: measured points with their intervals, and where they lead.
+// The curve of expected F1 against labels: measured points with their intervals, and the extrapolation.
 function drawCurve(curve, name) {
   const width = 560, height = 220, left = 44, right = 12, top = 12, bottom = 34;
   const points = [...curve.measured, ...curve.later].sort((a, b) => a.labels - b.labels);
@@ -32,6 +32,6 @@ function drawCurve(curve, name) {
   for (const p of [curve.measured[0], now, curve.later.at(-1)]) {
     drawing.append(svg("text", { x: x(p.labels), y: height - 18, "text-anchor": p.labels === most ? "end" : "middle" }, p.labels));
   }
-  drawing.append(svg("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, `${name} to expect, by labels; bars: 95% intervals`));
+  drawing.append(svg("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, `expected ${name} by number of labels; bars: 95% intervals`));
   return drawing;
 }

@@ -16,7 +16,7 @@ function say(id, text, wrong = false) {
   $(id).classList.toggle("error", wrong);
 }
 
-// Not `disabled`, which would take the focus away from who works by keyboard.
+// Not `disabled`, which would remove the keyboard focus.
 const isBusy = (id) => $(id).getAttribute("aria-disabled") === "true";
 const setBusy = (id, busy) => $(id).setAttribute("aria-disabled", String(busy));
 const offerTable = () => { $("start").disabled = $("column").disabled = !(table && models.length); };
@@ -27,16 +27,16 @@ async function call(path, body) {
   if (body) headers["Content-Type"] = "application/json";
   for (let tries = 0; ; tries++) {
     const reply = await fetch(path, { ...options, headers }).catch(() => null);
-    if (!reply) throw new Error("the service does not answer");
+    if (!reply) throw new Error("the service does not respond");
     if (reply.ok) return reply.json();
     if (reply.status === 429 && tries < 20) { await wait(Number(reply.headers.get("Retry-After")) || 1); continue; }
     if (reply.status === 401) {
       $("token-form").hidden = false;
       $("token").focus();
-      throw new Error(token ? "that token is not the right one" : "this service asks for a token");
+      throw new Error(token ? "the token is wrong" : "this service requires a token");
     }
     const said = await reply.json().catch(() => ({}));
-    throw new Error(said.detail || "the service answered " + reply.status);
+    throw new Error(said.detail || "the service responded with " + reply.status);
   }
 }
 
@@ -68,12 +68,12 @@ function question(text, task) {
     [record] = record;
   }
   if (record === null || typeof record !== "object" || Array.isArray(record)) {
-    throw new Error("this is no record: a record has named fields");
+    throw new Error("this is not a record: a record has named fields");
   }
   return { ...body, records: [record] };
 }
 
-// Texts are counted in code points by the service, in UTF-16 units by JavaScript.
+// Offsets are in code points in the service, in UTF-16 units in JavaScript.
 function marked(text, words) {
   const points = Array.from(text), parts = [];
   const most = Math.max(0.05, ...words.map((word) => Math.abs(word.importance)));
@@ -93,10 +93,10 @@ function marked(text, words) {
 async function explain(task, text, label, read, note) {
   const mine = read.dataset.asked = String(++asked);
   if (Array.from(text).length > LONGEST_EXPLAINED) {
-    note.textContent = "The text is too long to ask which of its words matter.";
+    note.textContent = "The text is too long to determine which words matter.";
     return;
   }
-  note.textContent = `Asking which words matter for ${label} …`;
+  note.textContent = `Determining which words matter for ${label} …`;
   try {
     const { words } = await call("/v1/explain", { task, text, label });
     if (read.dataset.asked !== mine) return;
@@ -105,15 +105,15 @@ async function explain(task, text, label, read, note) {
       .sort((a, b) => sign * (b.importance - a.importance)).slice(0, 5)
       .map((word) => Array.from(text).slice(word.start, word.end).join("")).join(", ");
     const [pro, con] = [telling(1), telling(-1)];
-    note.textContent = [pro && `Words that speak most for ${label}: ${pro}.`, con && `Against it: ${con}.`]
-      .filter(Boolean).join(" ") || `No single word decides on ${label}.`;
+    note.textContent = [pro && `Words that most support ${label}: ${pro}.`, con && `Words against it: ${con}.`]
+      .filter(Boolean).join(" ") || `No single word determines ${label}.`;
   } catch (error) {
-    if (read.dataset.asked === mine) note.textContent = "Which words matter is not known: " + error.message;
+    if (read.dataset.asked === mine) note.textContent = "Word importance is not available: " + error.message;
   }
 }
 
 function labelItem(label, p, chosen, ask) {
-  const said = [chosen ? "given, " : "", percent(p)].join("");
+  const said = [chosen ? "predicted, " : "", percent(p)].join("");
   const fill = make("span", { className: "fill" });
   fill.style.width = 100 * p + "%";
   const track = make("span", { className: "track" }, fill);
@@ -127,7 +127,7 @@ function labelItem(label, p, chosen, ask) {
     make("span", { className: "name", textContent: label.name }), make("span", { textContent: said }), track);
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => ask(button));
-  const from = label.threshold === null ? "" : `Given from ${percent(label.threshold)}. `;
+  const from = label.threshold === null ? "" : `Predicted from ${percent(label.threshold)} on. `;
   const meaning = make("p", { className: "meaning", textContent: from + label.definition });
   return make("li", { className: chosen ? "chosen" : "" }, button, meaning);
 }
@@ -135,13 +135,13 @@ function labelItem(label, p, chosen, ask) {
 function answer(model, told) {
   const box = make("article", {}, make("h3", { textContent: model.task }));
   if (!told.labels) {
-    box.append(make("p", { textContent: "No text to read for this question." }));
+    box.append(make("p", { textContent: "There is no text for this task." }));
     return box;
   }
   const given = told.labels.length ? told.labels.join(", ") : "none";
   box.append(make("p", {}, "Labels: ", make("strong", { textContent: given })));
   if (told.needs_review) {
-    box.append(make("p", { className: "doubt", textContent: "Needs review: the classifier is unsure." }));
+    box.append(make("p", { className: "doubt", textContent: "Needs review: the classifier is uncertain." }));
   }
   const read = make("p", { className: "read", textContent: told.text });
   const note = make("p", { className: "meaning" });
@@ -177,7 +177,7 @@ $("ask").addEventListener("submit", async (event) => {
     const { results } = await call("/v1/predict", question(text, $("task").value));
     const told = models.filter((model) => results[model.task]);
     $("answers").replaceChildren(...told.map((model) => answer(model, results[model.task][0])));
-    $("said").classList.add("heard"); // for screen readers; the others see the answers themselves
+    $("said").classList.add("heard"); // for screen readers only; the results are visible
     say("said", told.map((model) => `${model.task}: ${(results[model.task][0].labels || ["no text"]).join(", ")}`
       + (results[model.task][0].needs_review ? " (needs review)" : "")).join("; "));
   } catch (error) { say("said", "Error: " + error.message, true); }
@@ -196,7 +196,7 @@ $("file").addEventListener("change", async () => {
     const separator = separatorOf(text);
     const [header, ...rows] = parseCsv(text, separator);
     if (!header || !rows.length) throw new Error("it has no rows");
-    // Where there is one column, a blank line is an empty cell.
+    // With a single column, a blank line is an empty cell.
     const blank = (row) => row.length === 1 && row[0] === "" && header.length > 1;
     const bad = rows.findIndex((row) => row.length !== header.length && !blank(row));
     if (bad >= 0) throw new Error(`row ${bad + 1} has ${rows[bad].length} cells, the header ${header.length}`);
@@ -233,7 +233,7 @@ $("table").addEventListener("submit", async (event) => {
         told.needs_review === null ? "" : String(told.needs_review),
         ...labels.map((label) => (told.probabilities ? String(told.probabilities[label]) : ""))]));
       $("progress").value = out.length - 1;
-      // A screen reader hears each tenth, not each part.
+      // Announced to screen readers every tenth only.
       const tenth = Math.floor((10 * (out.length - 1)) / rows.length);
       if (tenth !== Math.floor((10 * at) / rows.length)) say("table-said", `${out.length - 1} of ${rows.length} rows`);
     }
@@ -251,7 +251,7 @@ $("stop").addEventListener("click", () => { stopped = true; });
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   token = $("token").value.trim();
-  say("said", ""); // so that the same answer is said again
+  say("said", ""); // so that a repeated result is announced again
   start();
 });
 start();

@@ -1,4 +1,4 @@
-"""The sentences of a record that tell which sex it is open to, cut to the words around what tells."""
+"""The sentences of a record on which sex it is open to, shortened to the words around the cues."""
 
 import re
 from bisect import bisect_right
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from trialtune.tasks.text import ended
 
-# Words that name who may take part.
+# Words for participants.
 NAMES = re.compile(
     r"\b(?:(?:fe)?males?|wom[ae]n|m[ae]n|boys?|girls?|ladies|sex(?:es)?|genders?|(?:grand)?mothers?|fathers?"
     r"|husbands?|wi(?:fe|ves)|widows?|(?:pre|post|peri)?menopaus\w*|trans(?:gender|wom[ae]n|m[ae]n)|MSM"
@@ -15,7 +15,7 @@ NAMES = re.compile(
     r"|pregnant (?:patients?|subjects?|volunteers?|participants?|adolescents?))\b",
     re.IGNORECASE,
 )
-# Words of organs, pregnancy and contraception: they hint, and often in sentences for one sex of two.
+# Words for organs, pregnancy and contraception: weak cues, often in sentences about one of both sexes.
 HINTS = re.compile(
     r"\b(?:pregnan\w*|lactat\w*|breast-? ?(?:feed|fed)\w*|nursing(?! (?:home|facilit|staff|care)\w*)"
     r"|contracept\w*|birth control|condoms?|child-? ?bearing|menstrua\w*|menses|gestation\w*|obstetric\w*"
@@ -57,7 +57,7 @@ def divide_criteria(criteria: str) -> tuple[list[str], list[str]]:
 
 
 def around(sentence: str, telling: re.Pattern[str]) -> str:
-    """The words of `sentence` within 15 of a telling one; `…` stands where words between were left out."""
+    """The words of `sentence` within 15 of a cue; `…` marks omitted words."""
     words = [match.span() for match in re.finditer(r"\S+", sentence)]
     starts = [start for start, _ in words]
     kept: set[int] = set()
@@ -72,7 +72,7 @@ def around(sentence: str, telling: re.Pattern[str]) -> str:
 
 
 class Snippets:
-    """Telling pieces of a record in the order they were asked for, none twice."""
+    """Pieces of a record with cues, in the order added, without repeats."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self.pieces: list[str] = []
@@ -87,7 +87,7 @@ class Snippets:
         name: str = "",
         but: re.Pattern[str] | None = None,
     ) -> None:
-        """Take up to `words` words around `telling` from sentences without `but`, under `name`."""
+        """Add up to `words` words around `telling` from sentences without `but`, under `name`."""
         taken: list[str] = []
         for sentence in texts:
             if not telling.search(sentence) or (but and but.search(sentence)):

@@ -1,4 +1,4 @@
-"""Keyword rules for sex eligibility: what a reader of the definitions would search for, made without data."""
+"""Keyword rules for sex eligibility: written from the definitions, without looking at data."""
 
 from trialtune.tasks.text import Rules, words
 

@@ -1,4 +1,4 @@
-"""The sex that a record's title and inclusion criteria state in so many words."""
+"""The sex that a record's title and inclusion criteria state explicitly."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _SOME = re.compile(
     r"|\b(?:(?:fe)?males?|(?:wo)?men)\s*[:≥≤<>=(]|[≥≤<>=]\s*\d+[^.;]*\b(?:g|mg|ml)/",
     re.IGNORECASE,
 )
-# Sentences about others than the participants, or about more of them than their mothers.
+# Sentences not about the participants, or not only about mothers.
 _KIN = re.compile(
     r"\b(?:partners?|couples?|wives|wife|husbands?|mothers?|maternal|fathers?|parents?|famil(?:y|ies|ial)"
     r"|siblings?|brothers?|sisters?|infants?|bab(?:y|ies)|newborns?|neonat\w*|offspring|off-spring|born"
@@ -45,11 +45,11 @@ class Statement(NamedTuple):
 
 
 def stated_sex(row: Mapping[str, Any]) -> Statement | None:
-    """What the title and the inclusion criteria of a snapshot row state, None when nothing or two things.
+    """The sex stated in the title and inclusion criteria of a snapshot row, None when absent or ambiguous.
 
     One sex counts when some sentence names it without a condition ("women of childbearing potential
     must ..." says nothing about men), when no sentence there, in the conditions or the summary names
-    the other, and when the title is not of couples, families, or mothers and their children.
+    the other, and when the title is not about couples, families, or mothers and their children.
     """
     fields = {column: clean_field(row.get(column)) for column in FIELDS}
     inclusion, _ = divide_criteria(fields["eligibility_criteria"])

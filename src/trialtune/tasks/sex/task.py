@@ -1,4 +1,4 @@
-"""Which sex a trial is open to, read from its free text alone."""
+"""The sex a trial is open to, from its free text only."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from trialtune.tasks.sex.topics import topic_of
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import ended
 
-# The answer itself (`sex`) and the ages are structured fields: they never enter the text.
+# The target (`sex`) and the ages are structured fields: they are never part of the text.
 FIELDS = (
     "brief_title",
     "official_title",
@@ -19,11 +19,11 @@ FIELDS = (
     "eligibility_criteria",
     "brief_summary",
     "detailed_description",
-    "text",  # what a source without separate fields brings
+    "text",  # for sources without separate fields
 )
 
-# A published comparison also lists a class `None`: records of the old registry without an answer.
-# Such rows hold nothing to learn, so they are counted as unlabelled instead.
+# A published comparison also lists a class `None`: records of the old registry without a value.
+# There is nothing to learn from such rows, so they are counted as unlabelled instead.
 LABELS = {
     "ALL": "Open to people of any sex.",
     "FEMALE": "Open to women or girls only.",
@@ -37,7 +37,7 @@ SYNONYMS = {
 }
 
 _LONGEST = 16_000  # characters of a field; nearly all are shorter
-_SHORT = 8  # words of criteria that stay whole: "No eligibility criteria" says something, too
+_SHORT = 8  # words of criteria kept whole: "No eligibility criteria" is informative too
 _WORDS = 200  # of a text; about 280 tokens
 
 _NAME = r"(?:genders?|sex(?:es)?)(?:\s+eligible(?:\s+for\s+study)?)?(?:\s*\([^()\n]{1,30}\))?"
@@ -45,9 +45,9 @@ _ONE = (
     r"(?:females?|males?|women|woman|men|man|girls|boys|both|all|any|either|not\s+specified|n/a|[mf]\b)"
     r"(?:\s+(?:genders?(?!\s+based)|sex(?:es)?|only))?"
 )
-# A whole answer and nothing more: "Sex: Female", "* Gender Eligible for Study: Both", "Sex: M or F", and
+# A complete structured value: "Sex: Female", "* Gender Eligible for Study: Both", "Sex: M or F", and
 # the old cancer records' run-on form "Age: 18 and over Sex: Female Menopausal status: ...". A
-# sentence such as "Gender: male subjects who ..." is the sponsor's own criterion and stays.
+# sentence such as "Gender: male subjects who ..." is the sponsor's own criterion and is kept.
 _STRUCTURED = re.compile(
     rf"(?:^[ \t]*(?:[-*•]+|\d{{1,2}}[.)])?[ \t]*|(?<![\w/(-]))"
     rf"(?:{_NAME}\s*[:=]\s*(?:[-*•]\s*)?(?:both\s+)?{_ONE}(?:\s*(?:and/or|and|or|[/&,])\s*{_ONE})*"
@@ -58,13 +58,13 @@ _STRUCTURED = re.compile(
 
 
 def build_text(record: Mapping[str, Any]) -> str:
-    """Title, conditions, then the words around what tells of sex or pregnancy, on one line.
+    """Title, conditions, then the words around cues of sex or pregnancy, on one line.
 
-    Encoders read a few hundred tokens, and a record may hold thousands: of the rest only what names who
-    may take part is kept, criteria before summaries, inclusion before exclusion and under its name, since
-    "pregnant women" says the opposite under each. Criteria of a few words stay whole, and a record
-    without a telling word keeps its first sentences. Nine in ten records then fit 128 tokens. A short
-    ready-made text stays whole.
+    Encoders take a few hundred tokens, and a record may have thousands: of the rest only text on who
+    may participate is kept, criteria before summaries, inclusion before exclusion and under its name, since
+    "pregnant women" means the opposite under each. Criteria of a few words are kept whole, and a record
+    without cues keeps its first sentences. Nine in ten records then fit 128 tokens. A short
+    ready-made text is kept whole.
     """
     fields = {column: clean_field(record.get(column)) for column in FIELDS}
     if not any(fields[column] for column in FIELDS[:-1]) and len(fields["text"].split()) <= _WORDS:
@@ -92,12 +92,12 @@ def build_text(record: Mapping[str, Any]) -> str:
 
 
 def strip_structured(text: str) -> str:
-    """`text` without copies of the registry's structured answers ("Gender: All", "Sex: Female")."""
+    """`text` without copies of the registry's structured values ("Gender: All", "Sex: Female")."""
     return _STRUCTURED.sub("", text).strip()
 
 
 def clean_field(value: str | list[str] | None) -> str:
-    """One field, cleaned, without structured answers; "" when there is none."""
+    """One field, cleaned, without structured values; "" when there is none."""
     text = value if isinstance(value, str) else ", ".join(value or [])
     return strip_structured(clean(text[:_LONGEST]))
 

@@ -1,9 +1,9 @@
-"""What a record of the sex task is about, where that all but gives the answer away."""
+"""Topics of records of the sex task that nearly determine the label."""
 
 import re
 
 OTHER = "other"
-# The topics that all but give a sex away, in the order in which they are tried.
+# Topics that nearly determine the sex, in order of precedence.
 TOPICS = {
     "prostate": r"prostat\w*|BPH",
     "breast": r"breast (?:cancer|neoplasm|carcinoma|tumou?r|disease|lesion)\w*|mammogra\w*|mastectom\w*",
@@ -18,7 +18,7 @@ TOPICS = {
 _PATTERNS = {topic: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for topic, words in TOPICS.items()}
 
 _BODY = re.compile(r"\b(?:(?:in|ex)clusion(?: criteria)?|summary|description)\b:?|\bcriteria:", re.IGNORECASE)
-# Old records that say nothing of who may take part: the registry's answer can only be guessed.
+# Old records without any information on participants: the registry's value can only be guessed.
 UNSTATED = "no criteria stated"
 
 _UNSTATED = re.compile(r"\bCriteria: (?:no eligibility criteria|please contact site)", re.IGNORECASE)
@@ -27,9 +27,9 @@ _HEAD = 60  # words of title and conditions at most
 
 
 def topic_of(text: str) -> str:
-    """The first of `TOPICS` that the title and conditions at the head of a sex task's text speak of.
+    """The first of `TOPICS` in the title and conditions at the start of a sex task's text.
 
-    "other" where they speak of none; "no criteria stated" where a record says so in so many words.
+    "other" where there is none; "no criteria stated" where a record says so explicitly.
     """
     if _UNSTATED.search(text):
         return UNSTATED

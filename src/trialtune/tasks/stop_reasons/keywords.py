@@ -1,4 +1,4 @@
-"""Keyword rules for stop reasons: what a reader of the definitions would search for, made without data."""
+"""Keyword rules for stop reasons: written from the definitions, without looking at data."""
 
 import re
 

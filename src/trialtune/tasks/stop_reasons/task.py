@@ -1,4 +1,4 @@
-"""Why a trial stopped: 17 reasons, several of which may hold, read from `why_stopped`."""
+"""Why a trial stopped: 17 reasons, multi-label, from `why_stopped`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,13 +46,13 @@ def build_text(record: Mapping[str, Any]) -> str:
 
 
 def load_gold() -> "pl.DataFrame":
-    """The shipped labels [nct_id, labels, split, text_hash], one row a trial.
+    """The shipped labels [nct_id, labels, split, text_hash], one row per trial.
 
-    Labels were hand-checked by the project from the texts, which are not shipped; `split` is `train`
+    The project checked the labels by hand against the texts, which are not shipped; `split` is `train`
     or `dev` (labelled twice and reconciled; keep it for testing).
     """
     if not _GOLD.is_file():
-        raise DataError(f"{_GOLD}: the labels are missing from this installation; install trialtune again")
+        raise DataError(f"{_GOLD}: the labels are missing from this installation; reinstall trialtune")
     import polars as pl  # noqa: PLC0415 - labelling one text starts without it
 
     return pl.read_parquet(_GOLD)
