@@ -11,7 +11,7 @@ CONSTRAINTS := constraints.txt
 
 PORT ?= 8000
 
-.PHONY: run serve-demo test tests test-lowest test-newest check check-metadata dist reference notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
+.PHONY: run serve-demo test tests test-lowest test-newest check check-metadata dist docs docs-serve reference notebooks registry-demo models models/rows models/stop-reasons models/sex models/install setup clean
 
 # A made-up registry labelled by the shipped classifiers, then an experiment of your own on it.
 SAMPLE := runs/sample
@@ -39,7 +39,7 @@ test-lowest:
 test-newest:
 	$(MAKE) tests VENV=.venv-newest CONSTRAINTS=
 
-check: setup
+check: setup docs
 	$(BIN)/ruff check src tests tools benchmarks notebooks packages
 	$(BIN)/ruff format --check src tests tools benchmarks notebooks packages
 	$(BIN)/mypy
@@ -62,6 +62,14 @@ check-metadata: setup
 dist: setup
 	rm -rf dist
 	$(foreach project,$(PROJECTS),$(BIN)/python -m build --no-isolation --outdir dist $(project) &&) true
+
+# The site, into site/; a broken link or reference ends it. The theme's note about its successor is left out.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: setup
+	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
 # The pages of docs/reference that come from the commands and settings.
 reference: setup
@@ -124,4 +132,4 @@ $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-* runs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* runs site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Pictures of the page of `trialtune annotate`, light and dark: docs/annotate.png and docs/annotate-dark.png.
+"""Pictures of the page of `trialtune annotate`, light and dark: docs/images/annotate.png and -dark.png.
 
     python tools/annotate_pictures.py
 
@@ -23,7 +23,7 @@ from trialtune.registry.sample import SampleSettings, generate_studies, write_sa
 from trialtune.server.annotate import KEYS, TIMEOUT, build_annotate_app
 from trialtune.server.run import bind, make_server
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
 SAMPLE = SampleSettings()
 ANSWERS = 240
@@ -70,7 +70,7 @@ def take_pictures(session: Session, keys: list[str]) -> None:
             page.locator("#curve svg").wait_for()
             for key in keys:
                 page.keyboard.press(key)
-            page.screenshot(path=DOCS / name, full_page=True)
+            page.screenshot(path=IMAGES / name, full_page=True)
         browser.close()
         server.should_exit = True
         thread.join()

@@ -19,7 +19,7 @@ from trialtune.stages.settings import FinetuneSettings
 from trialtune.tasks.catalog import load_task
 
 TITLES = {"ALL": "Patients with diabetes", "FEMALE": "Female adults, women", "MALE": "Healthy men"}
-JUDGED = Path(__file__).parents[2] / "docs" / "audit_sex.csv"
+JUDGED = Path(__file__).parents[2] / "docs" / "explanation" / "audit-sex.csv"
 
 
 @pytest.fixture(scope="module")

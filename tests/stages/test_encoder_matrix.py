@@ -1,6 +1,6 @@
 """Every family of encoders, from files of every type and form, through every stage.
 
-It works as plain `transformers` does, or says why not. docs/encoders.md has what was found; after a
+It works as plain `transformers` does, or says why not. docs/reference/encoders.md has what was found; after a
 change, write it anew with `WRITE_DOCS=1 pytest tests/stages/test_encoder_matrix.py`.
 """
 
@@ -33,7 +33,7 @@ from trialtune.stages.settings import AdaptSettings, FinetuneSettings
 from trialtune.tasks.catalog import load_task
 from trialtune.training.settings import TrainSettings
 
-DOCS = Path(__file__).parents[2] / "docs" / "encoders.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "encoders.md"
 TASK = load_task("stop-reasons")
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 FORMS = ("safetensors", "sharded", "bin")

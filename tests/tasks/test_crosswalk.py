@@ -45,7 +45,7 @@ def test_open_targets_is_what_is_published() -> None:
 
 
 def test_the_documentation_lists_what_the_files_say() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "crosswalks.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "crosswalks.md").read_text(encoding="utf-8")
     shipped = [load_crosswalk(name) for name in SHIPPED]
     rows = [f"| {label} | {' | '.join(one.labels[label].target for one in shipped)} |" for label in LABELS]
     assert f"| label | {' | '.join(f'`{name}`' for name in SHIPPED)} |" in page
@@ -53,7 +53,7 @@ def test_the_documentation_lists_what_the_files_say() -> None:
 
 
 def test_the_example_of_the_documentation_is_one(tmp_path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "crosswalks.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "crosswalks.md").read_text(encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     crosswalk = load_crosswalk(tmp_path / "mine.yaml")
     assert crosswalk.columns[2:] == ("mine_weight", "mine_weight_probability")
@@ -110,7 +110,7 @@ def test_a_file_of_ones_own(declare) -> None:
         ({"version": 1.0}, "version: YAML reads this as 1.0; put it in quotes"),
         ({"klasses": {}}, "klasses: no such setting; did you mean 'classes'"),
         ({"name": "My Scheme"}, "name"),
-        ({"name": "fhir"}, "a shipped crosswalk is called 'fhir'"),
+        ({"name": "fhir"}, "a shipped crosswalk is named 'fhir'"),
         ({"classes": {"open": "", "Open": "", "closed": ""}}, "are too similar"),
         ({"classes": {"open": "", "closed": "", "a|b": ""}}, r"no \|"),
         (

@@ -15,7 +15,7 @@ from trialtune.tasks.sex.cue_sentences import NAMES, around
 from trialtune.tasks.sex.stated import stated_sex
 
 COLUMNS = ("nct_id", "title", "registry", "model", "probability", "sentence", "alone")
-MIN_PROBABILITY = 0.9  # chosen on the results in docs/audit_sex.csv
+MIN_PROBABILITY = 0.9  # chosen on the results in docs/explanation/audit-sex.csv
 _ALONE = 0.5
 
 
