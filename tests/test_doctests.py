@@ -105,6 +105,6 @@ def test_the_example_runs(name, things, estimated, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_docstring_says_what_goes_in_and_comes_out(name) -> None:
     said = getattr(trialtune, name).__doc__
-    assert "Example:" in said
+    assert "Examples:" in said
     if not isinstance(getattr(trialtune, name), type):
         assert "Args:" in said and "Returns:" in said and "Raises:" in said

@@ -37,7 +37,7 @@ class Classifier:
 
     Open one with `from_pretrained`. Every `trialtune` command that labels texts uses this class.
 
-    Example:
+    Examples:
         >>> from trialtune import Classifier
         >>> classifier = Classifier.from_pretrained(folder)
         >>> [prediction] = classifier.predict(["Slow accrual, funding ended"])

@@ -32,7 +32,7 @@ def last_layers(depth: int) -> list[int]:
 class FrozenFeatures:
     """A frozen graph from tokens to features, and its tokenizer: the input of a linear layer.
 
-    Example:
+    Examples:
         >>> features = FrozenFeatures.of_classifier("stop-reasons")
         >>> features.of(["Slow accrual, funding ended"]).shape
         (1, 1536)

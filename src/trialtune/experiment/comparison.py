@@ -84,7 +84,7 @@ def compare(
     Raises:
         DataError: Training rows are among the test rows, or a file cannot be used.
 
-    Example:
+    Examples:
         >>> from trialtune import compare, load_task
         >>> result = compare(load_task("stop-reasons"), data, encoder, adapter, out, seeds=[1], settings=fast)
         >>> result.difference.micro_f1.low <= result.difference.micro_f1.high

@@ -47,7 +47,7 @@ def predict_trial_stop_reasons(
         DataError: The classifier cannot be opened.
         UsageError: It is for another task, `threshold` is invalid, or something other than texts was given.
 
-    Example:
+    Examples:
         >>> from trialtune.interop.open_targets import COLUMN, predict_trial_stop_reasons
         >>> reasons = predict_trial_stop_reasons(["Slow accrual", ""], classifier=folder)
         >>> reasons[1]

@@ -125,7 +125,7 @@ def adapt(
     Raises:
         DataError: The corpus was built with another tokenizer.
 
-    Example:
+    Examples:
         >>> from trialtune import adapt
         >>> training = adapt(corpus, encoder, out, settings=short)
         >>> training.kept.step == training.kept_step

@@ -161,7 +161,7 @@ def label_registry(
         UsageError: `out` holds other files or is being written, the engine is not installed, or a crosswalk
             does not exist or is not for the task.
 
-    Example:
+    Examples:
         >>> from trialtune import label_registry
         >>> summary = label_registry(folder, snapshot, out)
         >>> summary.labelled + summary.without_text == summary.trials

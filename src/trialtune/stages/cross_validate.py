@@ -65,7 +65,7 @@ def cross_validate(
     Raises:
         DataError: There are fewer groups of similar rows than folds, or the encoder cannot be used.
 
-    Example:
+    Examples:
         >>> from trialtune import cross_validate, load_task
         >>> scores = cross_validate(load_task("stop-reasons"), examples, encoder, out, folds=2, settings=fast)
         >>> scores.n == len(examples)

@@ -22,7 +22,7 @@ def diff(new: Path | str, base: Path | str, out: Path | str) -> DiffSummary:
     Raises:
         DataError: A file is not a snapshot, or has an id twice.
 
-    Example:
+    Examples:
         >>> from trialtune import diff
         >>> summary = diff(snapshot, snapshot, out)
         >>> summary.new, summary.changed, summary.removed

@@ -86,7 +86,7 @@ def estimate(
             `check_independent`.
         UsageError: There is no such group, label or crosswalk.
 
-    Example:
+    Examples:
         >>> from trialtune import estimate
         >>> result = estimate(labelled, sheet, by=["phase"])
         >>> all(one.low <= one.share <= one.high for one in result.shares if one.share is not None)

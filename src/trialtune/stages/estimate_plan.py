@@ -65,7 +65,7 @@ def plan_estimate(
         UsageError: More rows are requested than there are, or there is no such class or group.
         DataError: See `read_population`.
 
-    Example:
+    Examples:
         >>> from trialtune import plan_estimate
         >>> from trialtune.estimation.settings import PlanSettings
         >>> plan_estimate(labelled, settings=PlanSettings(rows=100)).rows

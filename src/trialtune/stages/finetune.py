@@ -71,7 +71,7 @@ def finetune(
         UsageError: The encoder has fewer positions than requested, the method cannot use an argument, or
             `out` holds other files.
 
-    Example:
+    Examples:
         >>> from trialtune import Classifier, finetune, load_task
         >>> result = finetune(load_task("stop-reasons"), examples, encoder, out, settings=fast)
         >>> Classifier.from_pretrained(out).task.name

@@ -36,7 +36,7 @@ def push_to_hub(
         UsageError: The folder is not such an output.
         DataError: It is incomplete, or the Hub refused it or cannot be reached.
 
-    Example:
+    Examples:
         >>> from trialtune import Classifier, push_to_hub
         >>> name = f"group/{Classifier.from_pretrained(folder).task.name}"
         >>> push_to_hub(folder, name)  # doctest: +SKIP

@@ -29,7 +29,7 @@ def load_task(name: str | Path) -> Task:
     Raises:
         UsageError: There is no such task; it suggests the closest name, or the closest key of the file.
 
-    Example:
+    Examples:
         >>> from trialtune import load_task
         >>> list(load_task("sex").labels)
         ['ALL', 'FEMALE', 'MALE']

@@ -45,7 +45,7 @@ class Agreement:
 class Task:
     """One classification task over trials.
 
-    Example:
+    Examples:
         >>> from trialtune import load_task
         >>> task = load_task("stop-reasons")
         >>> task.kind, len(task.labels)

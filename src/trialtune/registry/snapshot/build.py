@@ -82,7 +82,7 @@ def import_trials(
         UsageError: The source is missing or its format unknown, or `out` is not a valid name.
         DataError: A file cannot be read, or no row is usable.
 
-    Example:
+    Examples:
         >>> from trialtune import import_trials
         >>> summary = import_trials(source, out / "snapshot.parquet")
         >>> summary.read == summary.kept + summary.quarantined

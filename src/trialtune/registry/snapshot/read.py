@@ -25,7 +25,7 @@ def read_snapshot(path: Path | str) -> "pl.DataFrame":
     Raises:
         DataError: The file is missing, or not a snapshot.
 
-    Example:
+    Examples:
         >>> from trialtune import read_snapshot
         >>> read_snapshot(snapshot)["nct_id"].is_unique().all()
         True

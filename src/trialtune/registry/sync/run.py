@@ -112,7 +112,7 @@ def sync(
         UsageError: `out` holds another request's sync, or is in use.
         DataError: The registry does not respond, contradicts itself, or has lost a fifth of its trials.
 
-    Example:
+    Examples:
         >>> from trialtune import sync
         >>> summary = sync(out, request)
         >>> summary.total == summary.new > 0
