@@ -47,7 +47,7 @@ def test_200_answers_and_a_kill_in_the_middle(annotating, browser, label_of) -> 
         kept = ready(page)
         first.process.kill()
         first.process.wait()
-        assert "not saved: the service does not answer" in press(page, KEYS[label_of(kept)], "Enter")
+        assert "not saved: the service does not respond" in press(page, KEYS[label_of(kept)], "Enter")
         with annotating("--retrain-every", "25", port=first.port):
             assert ready(page) == kept and page.locator("#choices input:checked").count() == 1
             assert press(page, "Enter").startswith("Saved: ")

@@ -80,7 +80,7 @@ def test_paths_that_are_no_classifier(folder, tiny_encoder, tmp_path) -> None:
         ({}, "another version of trialtune"),
         ("{", "not valid JSON"),
         ("[]", "describes no task"),
-        ({"name": "weather", "shipped": True, "max_length": 9}, "no shipped task is called 'weather'"),
+        ({"name": "weather", "shipped": True, "max_length": 9}, "no shipped task is named 'weather'"),
         ({"name": "stop-reasons", "shipped": True, "max_length": "long"}, "'long' is not a number of tokens"),
         ({"name": "own", "kind": "multi_label"}, "describes no task .labels"),
         ({"name": "sex", "shipped": True, "max_length": 9}, "are not those of the task sex"),

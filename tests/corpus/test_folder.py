@@ -51,5 +51,5 @@ def test_a_missing_or_shortened_shard_is_noticed(folder) -> None:
         table = reader.read_all()
     with pa.ipc.new_stream(str(path), table.schema) as writer:
         writer.write_table(table[:-1])
-    with pytest.raises(DataError, match=r"heldout blocks of the .* corpus\.json"):
+    with pytest.raises(DataError, match=r"heldout blocks, but corpus\.json lists"):
         read_blocks(folder, "heldout", pad_id=0)

@@ -159,7 +159,7 @@ def test_sheets_as_spreadsheets_write_them_back(read, write) -> None:
             r"row 5: an empty NCT id .*\(2 such rows\)",
         ),
         (cell("labels", 3, "Safety_Sideefects"), "row 5: .*'Safety_Sideefects'; did you mean 'Safety_Side"),
-        (cell("labels", 3, "TRUE"), "row 5: no label of stop-reasons is called 'TRUE'"),
+        (cell("labels", 3, "TRUE"), "row 5: no label of stop-reasons is named 'TRUE'"),
         (cell("drawing_probability", 3, None), "row 5: NCT0.* has no drawing_probability"),
         (cell("drawing_probability", 3, "0"), "row 5: NCT0.* has '0' as drawing_probability"),
         (cell("drawing_probability", 3, "often"), "row 5: NCT0.* has 'often' as drawing_probability"),

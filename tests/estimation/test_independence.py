@@ -74,7 +74,7 @@ def test_its_predictions_out_of_fold_are_taken_instead(trained, gold, registry, 
         [one.high - one.low for one in plain.shares if one.gold_with >= 10], rel=0.05
     )
     table.filter(among(gold)).head(149).write_parquet(tmp_path / "short.parquet")
-    with pytest.raises(DataError, match=r"short.parquet: 1 gold rows are not in it \(NCT0"):
+    with pytest.raises(DataError, match=r"short.parquet: 1 gold rows are missing \(NCT0"):
         estimate(labels, gold, out_of_fold=tmp_path / "short.parquet")
 
 

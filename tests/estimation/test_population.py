@@ -109,7 +109,7 @@ def edited(name: str, value: object) -> pl.Expr:
         (lambda table: table.with_columns(edited("classifier", "b")), r"labels of 2 classifiers \(b, f00d"),
         (
             lambda table: table.with_columns(edited("labels", ["Safety"])),
-            "NCT00000004: no label of stop-reasons is called 'Safety'; did you mean 'Safety_Sideeffects'",
+            "NCT00000004: no label of stop-reasons is named 'Safety'; did you mean 'Safety_Sideeffects'",
         ),
         (
             lambda table: table.with_columns(edited("probabilities", None)),
@@ -138,7 +138,7 @@ def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) 
     with pytest.raises(UsageError, match="name it with --task"):
         read_population(tmp_path / "bare.parquet")
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
-    with pytest.raises(DataError, match=r"NCT0.*: no label of sex is called"):
+    with pytest.raises(DataError, match=r"NCT0.*: no label of sex is named"):
         read_population(tmp_path / "bare.parquet", load_task("sex"))
 
 

@@ -293,7 +293,7 @@ def test_an_adapter_of_tied_embeddings_is_merged_as_it_was_trained(targets, tiny
         expected = model(input_ids=IDS).logits
     start = AutoModelForMaskedLM.from_pretrained(tiny_encoder)
     if targets == ["decoder"]:  # nothing of it is in the encoder
-        with pytest.raises(DataError, match=r"decoder\.lora_A\.weight finds no layer"):
+        with pytest.raises(DataError, match=r"decoder\.lora_A\.weight matches no layer"):
             merge_adapter(start, tmp_path / "a")
         return
     merged = merge_adapter(start, tmp_path / "a").eval()
@@ -325,7 +325,7 @@ def test_a_pickle_is_not_opened(foreign, tiny_encoder, tmp_path) -> None:
     ("size", "message"),
     [
         ({"hidden_size": 64}, r"does not fit the encoder \(size mismatch for .*lora_"),
-        ({"num_hidden_layers": 1}, r"layer\.1\.\S+ finds no layer in this 'bert' encoder"),
+        ({"num_hidden_layers": 1}, r"layer\.1\.\S+ matches no layer in this 'bert' encoder"),
         ({"num_hidden_layers": 3}, r"has no tensors for encoder\.layer\.2\.attention\.self\.query"),
     ],
     ids=["wider", "shallower", "deeper"],
@@ -351,7 +351,7 @@ def test_an_encoder_of_another_size(size, message, whose, tiny_encoder, request)
         ),
         (
             lambda tensors: tensors | {"base_model.model.bert.adapter.lora_A.weight": torch.ones(1, 32)},
-            "bert.adapter.lora_A.weight finds no layer",
+            "bert.adapter.lora_A.weight matches no layer",
         ),
         (
             lambda tensors: {name: value for name, value in tensors.items() if "1.attention" not in name},

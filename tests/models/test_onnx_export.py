@@ -113,5 +113,5 @@ def test_a_family_whose_graph_answers_otherwise_is_refused(small_config, tmp_pat
     for value in model.parameters():
         if value.ndim == 2:
             torch.nn.init.normal_(value, std=0.15)
-    with pytest.raises(DataError, match=r"'longformer' classifier cannot be written .*tokens.*safetensors"):
+    with pytest.raises(DataError, match=r"'longformer' classifier cannot be exported .*tokens.*safetensors"):
         write_graph(model, tmp_path / "model.onnx")

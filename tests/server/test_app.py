@@ -377,7 +377,7 @@ def test_failures_show_nothing_and_logs_hold_no_texts(classifiers, serving, capl
 
 
 def test_wrong_folders_ports_and_tokens_are_refused(classifiers, tmp_path) -> None:
-    with pytest.raises(UsageError, match="both of the task sex"):
+    with pytest.raises(UsageError, match="have the same task sex"):
         build_app([classifiers[1], classifiers[1]], ServiceSettings())
     with pytest.raises(DataError, match="not a classifier folder"):
         build_app([tmp_path], ServiceSettings())

@@ -326,7 +326,7 @@ def test_evidence_is_kept_and_never_mixed_with_rows_that_lack_it(classifier, tmp
     assert {key: after[key] for key in before} == before and len(after) == len(before) + 1
     assert all(after[key] for key in after if key)
     assert apply(second, out).scored == 0
-    assert "evidence, which is dropped" in told[-1]
+    assert "evidence, which is left out" in told[-1]
     assert "evidence" not in labelled(out).columns
     assert b"trialtune.evidence" not in pq.read_schema(out / "labels" / "part-00000.parquet").metadata
 

@@ -91,7 +91,7 @@ def test_what_a_plan_is_not_given_for(registry, tmp_path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             plan_estimate(registry.labels, settings=settings, **more)
-    with pytest.raises(UsageError, match=r"is a \.csv file"):
+    with pytest.raises(UsageError, match=r"the sheet must be a \.csv file"):
         plan_estimate(registry.labels, tmp_path / "sheet.xlsx")
     (tmp_path / "sheet.csv").write_text("hours of work")
     with pytest.raises(UsageError, match="exists, perhaps with hand labels in it"):

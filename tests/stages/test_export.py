@@ -178,7 +178,9 @@ def test_damaged_graphs_are_told(classifier, tmp_path) -> None:
     (tmp_path / "out" / "model.onnx.sha256").unlink()  # as in a folder that someone else made
     for broken in (whole[: len(whole) // 2], b"", b"no graph" * 99):
         graph.write_bytes(broken)
-        with pytest.raises(DataError, match=r"model\.onnx: onnxruntime .* cannot open it .*; write it again"):
+        with pytest.raises(
+            DataError, match=r"model\.onnx: onnxruntime .* cannot open it .*; export it again"
+        ):
             Classifier.from_pretrained(tmp_path / "out")
     graph.write_bytes(whole)
     config = json.loads((tmp_path / "out" / "config.json").read_text())

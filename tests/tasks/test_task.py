@@ -88,7 +88,7 @@ def test_the_shortest_declaration(tmp_path):
         (("kind: multi_class", "kind: multiclass"), r"kind: .*'multi_label' or 'multi_class'"),
         (("name: blinding\n", ""), "name: is missing"),
         (("name: blinding", "name: my task/1"), "name: "),
-        (("name: blinding", "name: sex"), "a shipped task is called 'sex'"),
+        (("name: blinding", "name: sex"), "a shipped task is named 'sex'"),
         (('labels: {Open: everybody knows, Blind: nobody knows, "None": ""}', "labels: [Yes, No]"), "quotes"),
         (('labels: {Open: everybody knows, Blind: nobody knows, "None": ""}', "labels: [Open]"), "labels: "),
         (("Blind: nobody knows", "open: twice"), "'Open' and 'open' are too similar"),

@@ -1,7 +1,7 @@
 """The classifier: opens a folder, labels texts with calibrated probabilities."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from trialtune.classifier.crosswalk_columns import Named, crosswalks_for, with_c
 from trialtune.classifier.evidence import Evidence, find_evidence
 from trialtune.classifier.explain import Question, Span, occlude
 from trialtune.classifier.folder import FILES, ClassifierFolder
+from trialtune.classifier.given_texts import given_texts
 from trialtune.classifier.hub import upload_classifier
 from trialtune.classifier.named import open_folder
 from trialtune.classifier.prediction import NO_TEXT, Prediction, prediction_frame
@@ -317,20 +318,7 @@ class Classifier:
 
     def _read(self, texts: Iterable[str]) -> list[str | None]:
         """Texts as the task normalizes them; None for an empty one."""
-        if isinstance(texts, str | bytes):
-            raise UsageError(f"texts is one {type(texts).__name__}, not a list of texts; write [text]")
-        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # would yield its column names
-            raise UsageError(f"texts is a table ({type(texts).__name__}); use predict_frame")
-        if not isinstance(texts, Iterable):
-            raise UsageError(f"texts is {texts!r:.60}, not a list of texts")
-        given = list(texts)
-        for place, text in enumerate(given):
-            if not isinstance(text, str):
-                raise UsageError(
-                    f"texts[{place}] is {text!r:.60} ({type(text).__name__}), not a text; leave it out or use"
-                    " predict_frame with a table, which keeps rows without text"
-                )
-        return [self.task.text_of({"text": text}) for text in given]
+        return [self.task.text_of({"text": text}) for text in given_texts(texts)]
 
     def _predictions(
         self, texts: Sequence[str | None], evidence: bool, progress: Report | None

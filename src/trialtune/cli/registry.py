@@ -58,7 +58,7 @@ def import_(
         tell(f"warning: {warning}")
     tell_columns(summary.columns_used, summary.columns_not_used)
     tell_values("could not be read", summary.unread)
-    tell_values("are ambiguous", summary.guessed)
+    tell_values("can be read in two ways", summary.guessed)
 
     def show(result: dict[str, Any]) -> None:
         console.print(

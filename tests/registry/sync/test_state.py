@@ -45,7 +45,7 @@ def test_fields_are_what_is_asked_for(served, tmp_path):
 
 def test_another_request_in_the_same_folder_is_refused(served, tmp_path):
     sync(tmp_path / "sync", SyncRequest(base_url=served[0]), BIG)
-    with pytest.raises(UsageError, match=r"another request \(query None there, 'placebo' here\)"):
+    with pytest.raises(UsageError, match=r"another request's sync \(query None before, 'placebo' now\)"):
         sync(tmp_path / "sync", SyncRequest(base_url=served[0], query="placebo"), BIG)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
