@@ -27,7 +27,7 @@ from trialtune.cli import app
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.dataset.holdout import SplitSettings
 from trialtune.estimation.settings import EstimateSettings, PlanSettings
-from trialtune.experiment.recipe import OtherEncoder, Recipe, TaskRecipe, builtin_recipes
+from trialtune.experiment.recipe import OtherEncoder, Recipe, SizesRecipe, TaskRecipe, builtin_recipes
 from trialtune.experiment.size_settings import SizeSettings
 from trialtune.labelling.publication import Publication
 from trialtune.models.settings import LoraSettings, ShrinkSettings
@@ -51,7 +51,7 @@ SETTINGS: dict[str, tuple[type[Settings], ...]] = {
     "Trials": (SyncRequest, SyncSettings, MergeSettings, SampleSettings),
     "Rows and texts": (CorpusSettings, PartSettings),
     "Labels": (LabelSettings, Publication, ServiceSettings, DrawSettings, PlanSettings, EstimateSettings),
-    "Recipes": (Recipe, Cut, TaskRecipe, SplitSettings, OtherEncoder, SizeSettings),
+    "Recipes": (Recipe, Cut, TaskRecipe, SplitSettings, OtherEncoder, SizeSettings, SizesRecipe),
     "Files of your own": (TaskSpec, Crosswalk, CrosswalkLine, CrosswalkFactor),
 }
 #: Commands that name the options of these settings themselves.

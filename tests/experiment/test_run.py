@@ -28,7 +28,11 @@ variants:
   qv: {eval_blocks: 20, lora: {target_modules: [query, value]}, train: {steps: 4, batch_size: 4}}
 tasks:
   stop-reasons: {seeds: [1], finetune: {epochs: 1}}
-  sex: {seeds: [1, 2], split: {max_train: 150, max_test: 60}, finetune: {epochs: 1, max_length: 64}}
+  sex:
+    seeds: [1, 2]
+    split: {max_train: 150, max_test: 60}
+    finetune: {epochs: 1, max_length: 64}
+    train_sizes: {sizes: [40], draws: 1, min_steps: 1, finetune: {epochs: 2, max_length: 32}}
 """
 
 
@@ -59,8 +63,8 @@ def scores(metrics: RunResult) -> str:
 def whole(recipe, tmp_path_factory) -> tuple[Path, RunResult]:
     out = tmp_path_factory.mktemp("whole") / "run"
     metrics, done = run(recipe, out)
-    baselines, end = 5, 2  # errors and comparison
-    assert len(done) == 10 + (baselines + 2 * 2 + end) + (baselines + 2 * 4 + end) + 1
+    baselines, end, sizes = 5, 2, 1  # errors and comparison
+    assert len(done) == 10 + (baselines + 2 * 2 + end) + (baselines + 2 * 4 + end + sizes) + 1
     return out, metrics
 
 
@@ -82,6 +86,17 @@ def test_the_run_folder_holds_everything(whole) -> None:
     start, variant = metrics.mlm["adapt"].history[0], metrics.mlm["qv"].history[0]
     assert variant.loss == start.loss  # both begin with the same encoder
     assert (out / "variants" / "qv" / "adapter_model.safetensors").is_file()
+
+
+def test_sizes_are_compared_with_settings_of_their_own(whole) -> None:
+    out, metrics = whole
+    [point] = metrics.sizes["sex"].points
+    assert point.rows == 40
+    assert {"base", "adapted", "tf-idf"} <= point.systems.keys()
+    step = json.loads((out / "tasks" / "sex" / "sizes" / "scores" / "base-40-1" / "step.json").read_text())
+    assert step["result"].keys() == {"micro_f1", "macro_f1", "seconds"}
+    assert metrics.sizes["sex"].verdicts["adapted"] in (out / "report" / "index.html").read_text()
+    assert metrics.settings["tasks"]["sex"]["train_sizes"]["finetune"]["max_length"] == 32
 
 
 def test_no_test_trial_is_in_a_corpus_or_in_training(whole) -> None:
@@ -175,10 +190,13 @@ def test_real_trials_go_through_the_whole_loop(shared_data, tiny_encoder, tmp_pa
         *("tasks.stop-reasons.seeds=[1]", "tasks.stop-reasons.split.max_train=300"),
         *("tasks.sex.seeds=[1]", "tasks.sex.split={max_train: 200, max_test: 100}"),
         *("tasks.sex.finetune.max_length=64", "tasks.sex.others={}", "tasks.stop-reasons.others={}"),
+        "tasks.stop-reasons.train_sizes=null",
+        "tasks.sex.train_sizes={sizes: [100], draws: 1, min_steps: 1}",
     ]
     metrics = Experiment(load_recipe("registry", caps), tmp_path / "run").run(lambda line: None)
     assert metrics.data.read == 18549
     assert not metrics.made_up
     assert metrics.tasks["stop-reasons"].n == 500
     assert metrics.tasks["sex"].n == 100
+    assert [point.rows for point in metrics.sizes["sex"].points] == [100]
     assert (tmp_path / "run" / "report" / "index.html").stat().st_size > 20_000

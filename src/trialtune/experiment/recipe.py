@@ -37,6 +37,14 @@ class OtherEncoder(Settings):
     seeds: tuple[int, ...] = Field((1,), min_length=1, description="each trains one classifier")
 
 
+class SizesRecipe(SizeSettings):
+    """A comparison over training sizes in a recipe."""
+
+    finetune: FinetuneSettings | None = Field(
+        None, description="training at every size; the task's own settings when null"
+    )
+
+
 class TaskRecipe(Settings):
     """How a task's classifiers are compared."""
 
@@ -51,7 +59,7 @@ class TaskRecipe(Settings):
         {}, description="other encoders, such as larger ones, listed with base and adapted"
     )
     split: SplitSettings = SplitSettings()
-    train_sizes: SizeSettings | None = Field(
+    train_sizes: SizesRecipe | None = Field(
         None, description="also compare on nested training sets of growing size"
     )
 

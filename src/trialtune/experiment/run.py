@@ -21,8 +21,7 @@ from trialtune.evaluation.size_result import SizesResult
 from trialtune.experiment.comparison import Comparison, System
 from trialtune.experiment.data import DataFiles, TaskFiles, find_data, given_rows
 from trialtune.experiment.environment import machine, versions
-from trialtune.experiment.recipe import Recipe, TaskRecipe
-from trialtune.experiment.size_settings import SizeSettings
+from trialtune.experiment.recipe import Recipe, SizesRecipe, TaskRecipe
 from trialtune.experiment.sizes import compare_sizes
 from trialtune.experiment.step import RECORD, Step
 from trialtune.files import sha256_of, write_json
@@ -246,7 +245,7 @@ class Experiment:
             corpora=[self.out / "corpus" / part for part in ("base", "new")],
         )
 
-    def _sizes(self, comparison: Comparison, sizes: SizeSettings) -> SizesResult:
+    def _sizes(self, comparison: Comparison, sizes: SizesRecipe) -> SizesResult:
         return compare_sizes(
             comparison.task,
             comparison.train,
@@ -254,7 +253,7 @@ class Experiment:
             comparison.out / "sizes",
             adapter=comparison.adapter,
             sizes=sizes,
-            settings=comparison.settings,
+            settings=sizes.finetune or comparison.settings,
             test=comparison.test,
         )
 
