@@ -32,7 +32,7 @@ def _check_name(name: str) -> str:
 class OtherEncoder(Settings):
     """Another encoder, fine-tuned and scored on the same rows as base and adapted."""
 
-    encoder: str = Field(description="a folder, a Hub id or one that comes along: embedded:mpnet-base")
+    encoder: str = Field(description="a folder, a Hub id, or a bundled encoder such as embedded:mpnet-base")
     finetune: FinetuneSettings = FinetuneSettings()
     seeds: tuple[int, ...] = Field((1,), min_length=1, description="each trains one classifier")
 
