@@ -28,7 +28,6 @@ from trialtune.corpus.settings import CorpusSettings
 from trialtune.dataset.holdout import SplitSettings
 from trialtune.estimation.settings import EstimateSettings, PlanSettings
 from trialtune.experiment.recipe import OtherEncoder, Recipe, SizesRecipe, TaskRecipe, builtin_recipes
-from trialtune.experiment.size_settings import SizeSettings
 from trialtune.labelling.publication import Publication
 from trialtune.models.settings import LoraSettings, ShrinkSettings
 from trialtune.registry.settings import MergeSettings, SampleSettings, SyncRequest, SyncSettings
@@ -51,11 +50,11 @@ SETTINGS: dict[str, tuple[type[Settings], ...]] = {
     "Trials": (SyncRequest, SyncSettings, MergeSettings, SampleSettings),
     "Rows and texts": (CorpusSettings, PartSettings),
     "Labels": (LabelSettings, Publication, ServiceSettings, DrawSettings, PlanSettings, EstimateSettings),
-    "Recipes": (Recipe, Cut, TaskRecipe, SplitSettings, OtherEncoder, SizeSettings, SizesRecipe),
+    "Recipes": (Recipe, Cut, TaskRecipe, SplitSettings, OtherEncoder, SizesRecipe),
     "Files of your own": (TaskSpec, Crosswalk, CrosswalkLine, CrosswalkFactor),
 }
 #: Commands that name the options of these settings themselves.
-_BY_HAND = {LabelSettings: "apply", ServiceSettings: "serve", SizeSettings: "compare"}
+_BY_HAND = {LabelSettings: "apply", ServiceSettings: "serve", SizesRecipe: "compare"}
 _BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
 _BOUNDS |= {"min_length": "at least {}", "pattern": "matches {}"}
 _NAMES = {str: "text", int: "int", float: "float", bool: "true or false", Path: "path"}
