@@ -22,11 +22,6 @@ from trialtune.reports.estimate import (
 from trialtune.stages.estimate import estimate
 from trialtune.stages.estimate_plan import plan_estimate
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 EVIL = """</style></svg><script>alert(1)</script>$\\frac{"'"""
 
 
@@ -160,27 +155,11 @@ def test_the_page_is_the_same_each_time(result, page, tmp_path) -> None:
         assert (tmp_path / name).read_bytes() == (page.parent / name).read_bytes()
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_in_a_browser(page, scheme) -> None:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
-
-    address = page.as_uri()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        shown = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
-        problems: list[str] = []
-        requests: list[str] = []
-        shown.on("console", lambda message: problems.append(message.text))
-        shown.on("pageerror", lambda error: problems.append(str(error)))
-        shown.on("request", lambda request: requests.append(request.url))
-        shown.goto(address)
-        assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+def test_in_a_browser(page, browser, scheme) -> None:
+    with browser.opened_report(page, scheme) as shown:
         assert shown.locator("figure svg").count() == shown.locator("figure").count() >= 3
-        assert shown.locator("figure svg").first.bounding_box()["height"] > 100
         assert shown.get_by_role("heading", name="For a methods section").is_visible()
-        browser.close()
-    assert (problems, requests) == ([], [address])
 
 
 def shown(renderable) -> str:

@@ -12,12 +12,6 @@ from trialtune.evaluation.error_report import ErrorReport
 from trialtune.reports.report import write_report
 from trialtune.reports.run_result import RunResult
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
 
 class Page(HTMLParser):
     """Texts, addresses and headers of a page."""
@@ -227,28 +221,12 @@ def test_the_page_is_the_same_each_time(run, made_up_errors, report, tmp_path) -
     assert again.read_bytes() == report.read_bytes()
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_in_a_browser(report, scheme) -> None:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
-
-    address = report.as_uri()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
-        problems: list[str] = []
-        requests: list[str] = []
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_in_a_browser(report, browser, scheme) -> None:
+    with browser.opened_report(report, scheme) as page:
         assert page.locator("figure svg").count() == page.locator("figure").count() >= 10
-        assert page.locator("figure svg").first.bounding_box()["height"] > 100
         page.get_by_text("Settings", exact=True).click()
         assert page.get_by_text("adapt.rank").is_visible()
         page.get_by_text("Regulatory: wrongly given").click()
         assert page.locator("mark", has_text="agency").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        browser.close()
-    assert (problems, requests) == ([], [address])
