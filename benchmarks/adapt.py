@@ -40,9 +40,8 @@ from transformers import (
 )
 from turns import BASELINE, add_options, in_turns, of_build, own_environment, peak, print_machine
 
-from trialtune.corpus.blocks import Blocks, BlockSource
+from trialtune.corpus.blocks import Blocks, BlockSource, read_blocks
 from trialtune.corpus.build import build_corpus
-from trialtune.corpus.folder import read_blocks
 from trialtune.corpus.masking import Masker
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.evaluation.mlm import mlm_metrics, token_counts

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 import torch
 
+from trialtune.corpus.blocks import read_blocks
 from trialtune.corpus.build import build_corpus, tokenizer_fingerprint
 from trialtune.corpus.documents import NO_SECTION, SECTION_NAMES, compose
-from trialtune.corpus.folder import Corpus, corpus_trials, read_blocks
+from trialtune.corpus.folder import Corpus, corpus_trials
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.corpus.tokenize import is_heldout
 from trialtune.errors import DataError

@@ -4,8 +4,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from trialtune.corpus.blocks import block_files, read_blocks
 from trialtune.corpus.build import build_corpus
-from trialtune.corpus.folder import Corpus, block_files, corpus_trials, read_blocks
+from trialtune.corpus.folder import Corpus, corpus_trials
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.errors import DataError
 
@@ -35,7 +36,7 @@ def test_no_corpus_is_told(tmp_path) -> None:
 def test_the_corpus_of_another_version_is_told(folder) -> None:
     described = folder / "corpus.json"
     described.write_text(described.read_text().replace('"documents"', '"papers"'))
-    with pytest.raises(DataError, match=r"corpus\.json.*papers.*corpus build"):
+    with pytest.raises(DataError, match=r"corpus\.json: documents.*corpus build"):
         Corpus.read(folder)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from trialtune.corpus.folder import CorpusCounts
 from trialtune.evaluation.comparison import ComparedRows, ComparisonResult, SystemSummary
 from trialtune.evaluation.error_report import ErrorReport, LabelErrors, Piece, WrongAnswer, Wrongs
 from trialtune.evaluation.intervals import (
@@ -21,7 +22,7 @@ from trialtune.evaluation.intervals import (
 from trialtune.evaluation.metrics import Averages, ClassMetrics, ReliabilityBin
 from trialtune.evaluation.mlm_result import Forgetting, MlmScores, MlmTraining, Scoring, TextScores
 from trialtune.evaluation.slices import Slice
-from trialtune.reports.run_result import Corpora, CorpusCounts, Machine, RunData, RunResult
+from trialtune.reports.run_result import Corpora, Machine, RunData, RunResult
 from trialtune.results import Result
 
 STOP_REASONS = (

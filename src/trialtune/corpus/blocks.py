@@ -3,7 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from trialtune.corpus.documents import NO_SECTION
+from trialtune.corpus.folder import Corpus
+from trialtune.corpus.shards import open_shards
+from trialtune.errors import DataError
+
+Part = Literal["train", "heldout"]
 
 
 @dataclass(frozen=True)
@@ -103,3 +109,31 @@ class _Batch:
         self.ids = batch["input_ids"].values.to_numpy()
         if "section_ids" in batch.schema.names:
             self.sections = batch["section_ids"].values.to_numpy()
+
+
+def block_files(folder: Path, part: Part) -> list[Path]:
+    """The files of a part's blocks, in order; raises DataError when there is none."""
+    files = sorted(folder.glob(f"{part}-*.arrow"))
+    if not files:
+        raise DataError(f"{folder}: has no {part} blocks; run `trialtune corpus build` again")
+    return files
+
+
+def read_blocks(folder: Path, part: Part, *, pad_id: int) -> StoredBlocks:
+    """Open a part's blocks; shards are mapped, not loaded. Raises DataError when a file is broken."""
+    files = block_files(folder, part)
+    try:
+        table = open_shards(files)
+    except (OSError, pa.ArrowException) as error:
+        named = ", ".join(file.name for file in files[:3])
+        raise DataError(
+            f"{folder}: cannot read blocks from {named} ({error}); run `trialtune corpus build` again"
+        ) from error
+    described = Corpus.read(folder)
+    expected = described.blocks if part == "train" else described.heldout_blocks
+    if len(table) != expected:
+        raise DataError(
+            f"{folder}: {len(table):,} {part} blocks, but corpus.json lists {expected:,};"
+            " run `trialtune corpus build` again"
+        )
+    return StoredBlocks(table, pad_id=pad_id)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -11,12 +10,12 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerFast
 
 from trialtune.corpus.documents import COLUMNS
-from trialtune.corpus.folder import TRIALS, Corpus
+from trialtune.corpus.folder import DESCRIPTION, TRIALS, Corpus
 from trialtune.corpus.settings import CorpusSettings
 from trialtune.corpus.shards import BlockWriter
 from trialtune.corpus.tokenize import TRIALS_SCHEMA, Encoder
 from trialtune.errors import DataError
-from trialtune.files import atomic_folder, fingerprint, write_json
+from trialtune.files import atomic_folder, fingerprint
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.snapshot.read import scan_snapshot, snapshot_file
 from trialtune.workers import in_order
@@ -105,7 +104,7 @@ def build_corpus(
             settings=settings.model_dump(),
         )
         trials.write_parquet(folder / TRIALS)
-        write_json(folder / "corpus.json", asdict(corpus))
+        corpus.save(folder / DESCRIPTION)
         tokenizer.save_pretrained(folder / "tokenizer")
     return corpus
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from trialtune.corpus.folder import Corpus, corpus_trials
 from trialtune.dataset.near_duplicates import similar_pairs
 from trialtune.dataset.splits import identities
 from trialtune.errors import DataError
@@ -66,8 +67,6 @@ def mlm_overlap(test: pl.DataFrame, corpus: Path) -> int:
 
     Raises DataError when it is not a corpus, or does not list its trials.
     """
-    from trialtune.corpus.folder import Corpus, corpus_trials  # noqa: PLC0415 - PyTorch takes seconds
-
     Corpus.read(corpus)
     read = corpus_trials(corpus)
     ids = test["nct_id"].str.strip_chars().str.to_uppercase()

@@ -11,6 +11,7 @@ import polars as pl
 
 from trialtune.console import bar
 from trialtune.corpus.build import build_corpus, count_rows
+from trialtune.corpus.folder import CorpusCounts
 from trialtune.dataset.holdout import divide
 from trialtune.dataset.reading import read_examples
 from trialtune.errors import UsageError
@@ -32,7 +33,7 @@ from trialtune.registry.snapshot.build import import_trials
 from trialtune.registry.snapshot.read import read_snapshot, snapshot_metadata
 from trialtune.registry.split import split_by_cut
 from trialtune.reports.report import write_report
-from trialtune.reports.run_result import Corpora, CorpusCounts, RunData, RunResult
+from trialtune.reports.run_result import Corpora, RunData, RunResult
 from trialtune.stages.adapt import adapt
 from trialtune.stages.errors import FILE_NAME as ERRORS_FILE
 from trialtune.stages.settings import AdaptSettings
@@ -207,7 +208,7 @@ class Experiment:
                 workers=cores(),
                 progress=progress,
             )
-        return CorpusCounts(**{name: getattr(corpus, name) for name in CorpusCounts.model_fields})
+        return corpus.counts
 
     def _base(self, settings: AdaptSettings) -> MlmTraining:
         with training_bar("base") as report:

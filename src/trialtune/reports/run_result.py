@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from trialtune.corpus.folder import CorpusCounts
 from trialtune.evaluation.comparison import ComparisonResult
 from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.evaluation.size_result import SizesResult
@@ -26,21 +27,6 @@ class RunData(Result):
     new: int
     bad_ids: int = 0  # entries of the cut's id list that were not NCT ids
     years: dict[str, dict[str, int]]  # start year -> base and new -> trials
-
-
-class CorpusCounts(Result):
-    """The content of a corpus, from its `corpus.json`."""
-
-    documents: int
-    empty: int
-    excluded: int
-    withheld: int
-    heldout_documents: int
-    blocks: int
-    tokens: int
-    heldout_blocks: int
-    heldout_tokens: int
-    block_size: int
 
 
 class Corpora(Result):

@@ -11,9 +11,9 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from trialtune.corpus.blocks import Blocks, StoredBlocks
+from trialtune.corpus.blocks import Blocks, Part, StoredBlocks, block_files, read_blocks
 from trialtune.corpus.build import tokenizer_fingerprint
-from trialtune.corpus.folder import Corpus, Part, block_files, read_blocks
+from trialtune.corpus.folder import Corpus
 from trialtune.corpus.masking import Masker
 from trialtune.dataset.seen import add_seen
 from trialtune.errors import DataError
