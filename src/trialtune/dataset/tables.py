@@ -1,5 +1,8 @@
 """Reads and writes tables in the usual formats."""
 
+import codecs
+import gzip
+import zlib
 from pathlib import Path
 
 import orjson
@@ -11,44 +14,71 @@ from trialtune.registry.readers.hub import local_copy
 
 
 def read_table(path: Path | str) -> pl.DataFrame:
-    """Read a Parquet, CSV, JSON Lines or JSON table; raises DataError naming the file.
+    """Read a CSV, TSV, Parquet, JSON Lines or JSON table; raises DataError naming the file.
 
-    It may be on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
+    Any but Parquet may be compressed (.gz). UTF-16, in which Excel saves "Unicode Text" (.txt), is known by
+    its byte-order mark. The table may be on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
     """
     path = local_copy(path)
+    form = Path(path.name.lower().removesuffix(".gz")).suffix
+    if form not in _READ or path.suffix.lower() == ".gz" and form == ".parquet":
+        raise DataError(f"{path}: unknown table format; give {', '.join(_READ)} (each but .parquet also .gz)")
+    text = b""
     try:
-        match path.suffix.lower():
-            case ".parquet":
-                return pl.read_parquet(path)
-            case ".csv":
-                return pl.read_csv(path, infer_schema=False, separator=_separator(path))
-            case ".json" if path.read_bytes()[:100].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-                return _read_json(path)
-            case ".jsonl" | ".ndjson" | ".json":
-                return pl.read_ndjson(path, infer_schema_length=None)
+        if form == ".parquet":
+            return pl.read_parquet(path)
+        text = _utf8(path)
+        if form in (".csv", ".tsv", ".txt"):
+            separator = "\t" if form == ".tsv" else _separator(text)
+            return pl.read_csv(text, infer_schema=False, separator=separator)
+        if form == ".json" and text.lstrip().startswith(b"["):
+            return _read_json(text)
+        return pl.read_ndjson(text, infer_schema_length=None)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (pl.exceptions.PolarsError, orjson.JSONDecodeError, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({str(error).splitlines()[0]}); check that it is complete and UTF-8"
-        ) from error
-    raise DataError(f"{path}: unknown table format; give .parquet, .csv, .jsonl or .json")
+    except (pl.exceptions.PolarsError, ValueError, OSError, EOFError, zlib.error) as error:
+        raise DataError(_unreadable(path, text, error)) from error
 
 
-def _read_json(path: Path) -> pl.DataFrame:
+_READ = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json")
+
+
+def _utf8(path: Path) -> bytes:
+    """The content, unpacked, without a byte-order mark: UTF-8, unless the table is not."""
+    content = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        content = gzip.decompress(content)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def _unreadable(path: Path, text: bytes, error: Exception) -> str:
+    """Why a table cannot be read: a line in another encoding, or else the reader's reason."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as found:
+        line, byte = text.count(b"\n", 0, found.start) + 1, text[found.start]
+        return (
+            f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8; save the table as UTF-8 (Excel: CSV UTF-8)"
+            f" or convert it, for instance: iconv -f cp1252 -t utf-8 {path.name} > utf8-{path.name}"
+        )
+    return f"{path}: cannot be read ({str(error).splitlines()[0]}); check that it is complete"
+
+
+def _read_json(text: bytes) -> pl.DataFrame:
     """An array of rows; values that are text in one row and a list in another are read as from JSON Lines."""
     try:
-        return pl.read_json(path, infer_schema_length=None)
+        return pl.read_json(text, infer_schema_length=None)
     except pl.exceptions.PolarsError:
-        rows = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        rows = orjson.loads(text)
         return pl.read_ndjson(b"\n".join(map(orjson.dumps, rows)), infer_schema_length=None)
 
 
-def _separator(path: Path) -> str:
-    """The separator of a CSV file: spreadsheets in many locales write a semicolon, some a tab."""
-    with path.open("rb") as file:
-        header = file.readline().decode(errors="replace")
-    return "," if "," in header else next((one for one in ";\t" if one in header), ",")
+def _separator(text: bytes) -> str:
+    """The separator of a table as text: spreadsheets in many locales write a semicolon, some a tab."""
+    header = text.partition(b"\n")[0].decode(errors="replace")
+    return "," if "," in header else next((one for one in ";\t|" if one in header), ",")
 
 
 def check_table_name(path: Path) -> None:
