@@ -9,7 +9,8 @@ from trialtune.dataset.columns import ids_and_texts
 from trialtune.dataset.examples import load_examples
 from trialtune.dataset.tables import check_table_name
 from trialtune.errors import DataError, UsageError
-from trialtune.tasks.catalog import load_task
+from trialtune.tasks.catalog import load_task, task_from_spec
+from trialtune.tasks.spec import TaskSpec
 from trialtune.tasks.task import LONGEST
 
 
@@ -44,3 +45,16 @@ def test_wrong_columns_and_names_are_refused() -> None:
         ids_and_texts(load_task("stop-reasons"), pl.DataFrame({"text": [3]}))
     with pytest.raises(UsageError, match="xlsx"):
         check_table_name(Path("out.xlsx"))
+
+
+def test_the_way_out_is_named() -> None:
+    task = load_task("stop-reasons")
+    with pytest.raises(DataError, match=r"rename the column of your texts"):
+        ids_and_texts(task, pl.DataFrame({"title": ["a"]}))
+    with pytest.raises(DataError, match=r"registry sync --ids ids\.csv"):
+        ids_and_texts(task, pl.DataFrame({"NCT Number": ["NCT00000001"]}), where="ids.csv")
+    own = task_from_spec(TaskSpec(name="own", kind="multi_class", labels=["A", "B"], text="why"))
+    with pytest.raises(DataError, match=r"`text: COLUMN`"):
+        ids_and_texts(own, pl.DataFrame({"reason": ["a"]}))
+    with pytest.raises(DataError, match=r"`label_columns: COLUMN`"):
+        load_examples(own, pl.DataFrame({"why": ["a"], "code": ["A"]}), where="rows.csv")

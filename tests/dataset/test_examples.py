@@ -64,7 +64,7 @@ def test_a_cell_of_a_multi_class_task_is_one_label():
     task = task_from_spec(TaskSpec(name="own", kind="multi_class", labels=[*NAMES, "Safety"]))
     result = load(task, {"text": ["a", "b"], "label": ["Safety, or tolerability", "safety"]})
     assert result.frame["labels"].to_list() == [["Safety, or tolerability"], ["Safety"]]
-    with pytest.raises(DataError, match="row 1, label: 'Funding, Other' is not a label of own"):
+    with pytest.raises(DataError, match="row 1, label: own takes one label, not 'Funding, Other'"):
         load(task, {"text": ["a"], "label": ["Funding, Other"]})
 
 

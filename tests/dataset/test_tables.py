@@ -20,7 +20,9 @@ def test_csv_by_whatever_divides_its_header(tmp_path, separator, start, end) -> 
     assert read_table(tmp_path / "rows.csv").equals(ROWS)
 
 
-@pytest.mark.parametrize("name", ["rows.tsv", "rows.txt", "ROWS.TSV", "rows.tsv.gz", "rows.csv.gz", "rows.jsonl.gz"])
+@pytest.mark.parametrize(
+    "name", ["rows.tsv", "rows.txt", "ROWS.TSV", "rows.tsv.gz", "rows.csv.gz", "rows.jsonl.gz"]
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_by_the_name_packed_and_as_unicode_text(tmp_path, name, encoding) -> None:
     written = ROWS.write_ndjson() if "jsonl" in name else ROWS.write_csv(separator="\t")
@@ -37,7 +39,11 @@ def test_one_column_has_no_separator(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("rows.csv", "nct_id;é\n".encode("latin-1") + b"NCT00000001;\xe9\n", "line 1: byte 0xe9 is not UTF-8; save.*iconv"),
+        (
+            "rows.csv",
+            "nct_id;é\n".encode("latin-1") + b"NCT00000001;\xe9\n",
+            "line 1: byte 0xe9 is not UTF-8; save.*iconv",
+        ),
         ("rows.jsonl", b'{"text": "a"}\n{"text": "\xe9"}\n', "line 2: byte 0xe9 is not UTF-8"),
         ("rows.json", b'[{"text": "a"},\n{"text": "\xe9"}]', "line 2: byte 0xe9 is not UTF-8"),
         ("rows.csv", b"", "cannot be read"),

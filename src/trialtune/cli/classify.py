@@ -26,6 +26,7 @@ from trialtune.cli.tasks import (
 from trialtune.stages.settings import PartSettings
 
 if TYPE_CHECKING:
+    from trialtune.labelling.table import LabelledTable
     from trialtune.tasks.crosswalk import Crosswalk
 
 
@@ -130,7 +131,12 @@ def predict(
     classifier: ClassifierName,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; - for lines from stdin.")] = None,
     input_: Annotated[
-        Path | None, typer.Option("--input", help="A table with a text column, or a snapshot.")
+        Path | None,
+        typer.Option(
+            "--input",
+            help="A table (.csv, .tsv, .txt, .parquet, .jsonl, .json; also .gz) with a column of texts, or"
+            " a snapshot.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Output table: .parquet, .csv or .jsonl.")
@@ -145,6 +151,12 @@ def predict(
 
     if bool(texts) == bool(input_):
         raise UsageError("give either texts or --input FILE")
+    for text in texts or ():
+        if _is_file(text):
+            raise UsageError(
+                f"{text} is a file; label its rows with --input {text} (or, if these words are the text,"
+                " pass them on stdin, with -)"
+            )
     if texts == ["-"]:
         texts = [line.rstrip("\n") for line in sys.stdin]
     if texts and not output and not as_json and not crosswalk:  # needs no table, and so starts sooner
@@ -155,25 +167,58 @@ def predict(
         return
     from trialtune.classifier.crosswalk_columns import crosswalks_for
     from trialtune.console import bar
+    from trialtune.dataset.frames import as_polars
     from trialtune.dataset.tables import check_table_name, read_table, write_table
+    from trialtune.labelling.table import label_table
 
     if output:
         check_table_name(output)
-    table = read_table(input_) if input_ else {"text": texts}
+    table = read_table(input_) if input_ else as_polars({"text": texts})
     opened = Classifier.from_pretrained(classifier)
     chosen = crosswalks_for(opened.task, crosswalk or ())
-    with bar("scoring texts", len(texts or table)) as progress:
-        predicted = opened.predict_frame(table, crosswalks=chosen, evidence=evidence, progress=progress)
+    with bar("scoring texts", len(table)) as progress:
+        labelled = label_table(
+            opened, table, where=str(input_), crosswalks=chosen, evidence=evidence, progress=progress
+        )
     if output:
-        write_table(predicted, output)
+        write_table(labelled.rows, output)
+    if input_:
+        _tell_columns(input_, labelled)
 
     def show(result: dict[str, Any]) -> None:
         if output:
-            typer.echo(f"{result['n']:,} rows written to {output}")
+            counts = (
+                "{n:,} rows written to {0}: {without_text:,} without a text, {needs_review:,} need review"
+            )
+            typer.echo(counts.format(output, **result))
         else:
             stdout().print(_table(result["predictions"], chosen, evidence=evidence))
 
-    emit({"n": len(predicted), "predictions": [] if output else predicted.to_dicts()}, as_json, show)
+    columns = {"columns": labelled.columns} if input_ else {}
+    answers = [] if output else labelled.rows.to_dicts()
+    emit({**labelled.counts, **columns, "predictions": answers}, as_json, show)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a text may be no path at all
+        return False
+
+
+def _tell_columns(path: Path, labelled: "LabelledTable") -> None:
+    """Say which columns of the table were read, kept and left out."""
+    from trialtune.cli.findings import listed
+    from trialtune.console import tell
+
+    texts, nct_id = labelled.source
+    ids = f"NCT ids from {nct_id}" if nct_id else "it has no column of NCT ids"
+    tell(f"{path}: text from {', '.join(texts.values())}; {ids}")
+    kept = [own if own == name else f"{own} as {name}" for own, name in labelled.kept.items()]
+    if kept:
+        tell(f"other columns, kept: {listed(kept)}")
+    if labelled.left_out:
+        tell(f"columns left out, as they are nested: {listed(labelled.left_out)}")
 
 
 def _table(

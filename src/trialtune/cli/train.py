@@ -112,7 +112,7 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier by a suitable method; thresholds are tuned on held-out rows."""
-    from trialtune.console import console, is_first_process
+    from trialtune.console import is_first_process
     from trialtune.dataset.extra_texts import ExtraTexts, read_texts
     from trialtune.dataset.reading import read_examples
     from trialtune.stages.finetune import finetune as run
@@ -143,7 +143,6 @@ def finetune(
         )
 
     def show(_: dict[str, Any]) -> None:
-        console.print(f"rows: {labelled.counts}", markup=False)
         if summary.choice:
             stdout().print(_choice_table(summary))
         scores = summary.calibration

@@ -1,14 +1,15 @@
 """User tables: canonical column names, and the labels of each row."""
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from trialtune.dataset.frames import as_polars, with_texts
 from trialtune.errors import DataError
+from trialtune.registry.record.aliases import table_columns
 from trialtune.tasks.spec import DIVIDERS
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import normalize_text, plain_name
@@ -30,12 +31,12 @@ _FALSE = {"false", "0", "0.0", "no", "", "none", "nan"}
 def prepared(frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with canonical column names, where no other column has them already.
 
-    `id` is the NCT id when the first of its cells is one.
+    Any other column whose first cell is an NCT id is `nct_id` where none has that name.
     """
     names = {old: plain_name(old) for old in frame.columns}
     wanted = {old: _ALIASES.get(name, name) for old, name in names.items()}
-    if "nct_id" not in wanted.values():
-        wanted |= {old: "nct_id" for old, name in names.items() if name == "id" and _holds_ids(frame[old])}
+    if "nct_id" not in wanted.values() and (ids := _id_column(frame)) is not None:
+        wanted[ids] = "nct_id"
     taken: set[str] = set()
     renamed: dict[str, str] = {}
     # An exact name wins, then the closest spelling.
@@ -109,9 +110,35 @@ def label_flags(table: pl.DataFrame, columns: Mapping[str, str], where: str) -> 
     return found
 
 
+def _id_column(frame: pl.DataFrame) -> str | None:
+    """The column of NCT ids under another name: as `registry import` knows it, or by its first cell."""
+    known = table_columns(tuple(frame.columns))
+    named = known.used.get("nct_id")
+    if named is not None and ("nct" in named.lower() or _holds_ids(frame[named])):
+        return named
+    return next((name for name in known.unused if _holds_ids(frame[name])), None)
+
+
 def _holds_ids(column: pl.Series) -> bool:
     first = next(iter(column.drop_nulls()), None)
     return isinstance(first, str) and _NCT_ID.fullmatch(first) is not None
+
+
+class TextSource(NamedTuple):
+    """Which columns of a user's table hold the texts of a task, and the NCT ids; by their own names."""
+
+    texts: dict[str, str]  # field of the task, or `text` -> column
+    nct_id: str | None
+
+
+def text_source(task: Task, frame: pl.DataFrame, *, where: str = "the table") -> TextSource:
+    """The columns that `ids_and_texts` reads; raises DataError when none has texts."""
+    rows = prepared(frame)
+    own = dict(zip(rows.columns, frame.columns, strict=True))
+    columns = task.columns_in(tuple(rows.columns))
+    if not columns:
+        raise _no_text(task, rows.columns, where)
+    return TextSource({field: own[column] for field, column in columns.items()}, own.get("nct_id"))
 
 
 def ids_and_texts(
@@ -125,11 +152,18 @@ def ids_and_texts(
     rows = prepared(given)
     columns = task.columns_in(tuple(rows.columns))
     if not columns:
-        has = f"the columns {', '.join(rows.columns)}" if rows.columns else "no columns"
-        raise DataError(
-            f"{where}: has {has}; it needs one named text, or a snapshot with {' or '.join(task.fields)}"
-        )
+        raise _no_text(task, rows.columns, where)
     rows = readable(given, rows, columns, where)
     texts = [task.text_of(row) for row in rows.select(columns.values()).iter_rows(named=True)]
     ids = rows["nct_id"].to_list() if "nct_id" in rows.columns else [None] * len(rows)
     return ids, texts
+
+
+def _no_text(task: Task, names: Sequence[str], where: str) -> DataError:
+    has = f"the columns {', '.join(names)}" if names else "no columns"
+    needed = f"{where}: has {has}; it needs one named text, or a snapshot with {' or '.join(task.fields)}"
+    if list(names) == ["nct_id"]:
+        return DataError(f"{needed}; the trials of a list of ids: trialtune registry sync --ids {where}")
+    if task.spec is not None:
+        return DataError(f"{needed}; rename the column of your texts, or name it in the task: `text: COLUMN`")
+    return DataError(f"{needed}; rename the column of your texts")

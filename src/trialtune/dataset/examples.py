@@ -55,6 +55,13 @@ class Labelled:
             "conflicting": len(self.conflicts),
         }
 
+    def sentence(self) -> str:
+        """The counts in words."""
+        left = {**self.unlabelled, **self.dropped}
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in left.items() if count)
+        said = f"{self.read:,} rows read, {len(self.frame):,} labelled" + (f" ({why})" if why else "")
+        return f"{said}; {len(self.conflicts):,} of them: {CONFLICT}" if self.conflicts else said
+
     @property
     def trainable(self) -> pl.DataFrame:
         """The rows usable for training: those marked `dev` or `test` are left out."""
@@ -214,4 +221,5 @@ def _expected(task: Task, frame: pl.DataFrame, flags: Iterable[str], where: str)
         ways.append(f"{' or '.join(task.fields)} and {labels}")
     if task.load_gold:
         ways.append(f"nct_id and {task.fields[0]} (labels are joined by NCT id)")
-    return f"{where}: has the columns {', '.join(frame.columns)}; {task.name} needs {'; or '.join(ways)}"
+    own = ". Or name your columns in the task: `text: COLUMN`, `label_columns: COLUMN`" if task.spec else ""
+    return f"{where}: has the columns {', '.join(frame.columns)}; {task.name} needs {'; or '.join(ways)}{own}"

@@ -20,8 +20,9 @@ def read_table(path: Path | str) -> pl.DataFrame:
     its byte-order mark. The table may be on the Hugging Face Hub: hf://datasets/OWNER/NAME/FILE.
     """
     path = local_copy(path)
-    form = Path(path.name.lower().removesuffix(".gz")).suffix
-    if form not in _READ or path.suffix.lower() == ".gz" and form == ".parquet":
+    name = path.name.lower()
+    form = Path(name.removesuffix(".gz")).suffix
+    if form not in _READ or name.endswith(".parquet.gz"):
         raise DataError(f"{path}: unknown table format; give {', '.join(_READ)} (each but .parquet also .gz)")
     text = b""
     try:
@@ -103,6 +104,11 @@ def write_table(rows: pl.DataFrame, path: Path) -> None:
                 rows.select(map(_cells, rows.iter_columns())).write_csv(temporary)
             case _:
                 rows.write_ndjson(temporary)
+
+
+def cell_names(rows: pl.DataFrame) -> list[str]:
+    """The columns that `write_table` writes to CSV."""
+    return rows.clear().select(map(_cells, rows.iter_columns())).columns
 
 
 def _cells(column: pl.Series) -> pl.Expr:
