@@ -48,7 +48,7 @@ def evaluate(
     if known:
         log.warning(
             "%d of the %d rows were seen in training by the classifier that %s is built on, with other"
-            " labels: scores on them are probably higher than on new rows",
+            " labels: scores on them are probably higher than on new rows; score newer trials to be sure",
             known,
             len(unseen),
             folder,

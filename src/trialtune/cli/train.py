@@ -66,13 +66,14 @@ def _settings(sets: list[str] | None, method: str | None) -> FinetuneSettings:
 def _choice_table(summary: "TrainingResult") -> Table:
     from trialtune.reports.summary import score_text
 
-    table = Table("method", "trained on", "micro-F1", "macro-F1")
+    table = Table("method", "trained on", "log loss", "micro-F1", "macro-F1")
     for one in summary.choice:
         if one.left_out:
-            table.add_row(one.method, f"not tried: {one.left_out}", "", "")
+            table.add_row(one.method, f"not tried: {one.left_out}", "", "", "")
         else:
             name = f"{one.method} (chosen)" if one.chosen else one.method
-            table.add_row(name, one.reads, score_text(one.micro_f1), score_text(one.macro_f1))
+            scores = (one.log_loss, one.micro_f1, one.macro_f1)
+            table.add_row(name, one.reads, *map(score_text, scores))
     return table
 
 
