@@ -365,6 +365,19 @@ def test_sex_is_asked_of_every_trial(make_classifier, snapshot, tmp_path) -> Non
     assert summary.labelled == summary.trials == sum(summary.label.values())
 
 
+def test_labels_of_another_task_are_not_replaced(classifier, snapshot, tmp_path, make_classifier) -> None:
+    out = tmp_path / "stop-reasons"
+    label_registry(classifier, snapshot, out, settings=SMALL)
+    before = content(out)
+    sex = make_classifier("sex", tmp_path / "other")
+    for settings in (SMALL, LabelSettings(since=out)):
+        with pytest.raises(UsageError, match=r"labels of the task stop-reasons.* of sex.* such as .*/sex$"):
+            label_registry(sex, snapshot, out, settings=settings)
+    with pytest.raises(UsageError, match="stop-reasons"):
+        label_registry(sex, snapshot, out, settings=SMALL, dry_run=True)
+    assert content(out) == before
+
+
 def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_classifier) -> None:
     out = tmp_path / "out"
     nothing = make_snapshot(tmp_path / "nothing.parquet", {1: "", 2: ""})

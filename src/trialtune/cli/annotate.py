@@ -28,7 +28,7 @@ def _mix(text: str) -> dict[str, float]:
 @app.command(
     epilog=example(
         "trialtune annotate ./my_task.yaml --data snapshot.parquet --out labels.csv --annotator Ada",
-        "trialtune annotate stop-reasons --data labelled/ --review --out corrections.csv",
+        "trialtune annotate stop-reasons --data labelled/stop-reasons --review --out corrections.csv",
         "trialtune annotate stop-reasons --adjudicate --out labels.csv --annotator Grace",
     )
 )

@@ -11,7 +11,7 @@ from trialtune.cli.tasks import ClassifierName, Crosswalks, WithEvidence
 from trialtune.labelling.publication import Publication
 
 
-@app.command(epilog=example("trialtune apply stop-reasons snapshot.parquet --out labelled/"))
+@app.command(epilog=example("trialtune apply stop-reasons snapshot.parquet --out labelled/stop-reasons"))
 @settings_options
 def apply(
     classifier: ClassifierName,

@@ -58,8 +58,9 @@ KnownLabels = Annotated[
 
 @estimate.command(
     epilog=example(
-        "trialtune estimate plan labelled/ --precision 0.01 --out sheet.csv",
-        "trialtune estimate plan labelled/ --rows 500 --trials registry --by phase,year --out sheet.csv",
+        "trialtune estimate plan labelled/stop-reasons --precision 0.01 --out sheet.csv",
+        "trialtune estimate plan labelled/stop-reasons --rows 500 --trials registry --by phase,year"
+        " --out sheet.csv",
     )
 )
 @settings_options
@@ -119,10 +120,11 @@ def plan(
 
 @estimate.command(
     epilog=example(
-        "trialtune estimate run labelled/ --gold sheet.csv --out estimate",
-        "trialtune estimate run labelled/ --gold sheet.csv --trials registry --by year,phase --compare"
-        " sponsor_class --where \"start_date >= '2015'\" --out estimate",
-        "trialtune estimate run labelled/ --known shipped --trials registry --by year --out estimate",
+        "trialtune estimate run labelled/stop-reasons --gold sheet.csv --out estimate",
+        "trialtune estimate run labelled/stop-reasons --gold sheet.csv --trials registry --by year,phase"
+        " --compare sponsor_class --where \"start_date >= '2015'\" --out estimate",
+        "trialtune estimate run labelled/stop-reasons --known shipped --trials registry --by year"
+        " --out estimate",
     )
 )
 @settings_options

@@ -9,7 +9,9 @@ from trialtune.cli.app import AsJson, app, emit, example
 
 
 @app.command(
-    epilog=example("trialtune push adapter/ someone/ctbert-lora", "trialtune push labelled/ someone/labels")
+    epilog=example(
+        "trialtune push adapter/ someone/ctbert-lora", "trialtune push labelled/stop-reasons someone/labels"
+    )
 )
 def push(
     folder: Annotated[

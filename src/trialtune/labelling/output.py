@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from trialtune import __version__
 from trialtune.classifier.crosswalk_columns import with_crosswalks
 from trialtune.classifier.prediction import EVIDENCE, PREDICTION_SCHEMA
-from trialtune.errors import DataError
+from trialtune.errors import DataError, UsageError
 from trialtune.files import read_json
 from trialtune.labelling.plan import Plan
 from trialtune.labelling.shards import arrow_schema, crosswalk_fields
@@ -90,6 +90,23 @@ class Labelled:
             column = pq.read_table(self.folder / "labels" / name, columns=["text_hash"])["text_hash"]
             found.update(int(value, 16) for value in column.drop_null().to_pylist())
         return found
+
+
+def check_same_task(out: Path, task: str) -> None:
+    """Check that labels of `task` may replace what `out` holds.
+
+    Raises UsageError when that is not an output of `apply`, or has labels of another task.
+    """
+    if not (out / RECORD).is_file():
+        raise UsageError(f"--out {out}: is not an output of apply; give a new folder")
+    record = read_json(out / RECORD)
+    other = record.get("task") if isinstance(record, dict) else None
+    if isinstance(other, str) and other != task:
+        name = out.name.replace(other, task) if other in out.name else f"{out.name}-{task}"
+        raise UsageError(
+            f"--out {out}: holds labels of the task {other}, which those of {task} would replace; give each"
+            f" task its own folder, such as --out {out.with_name(name)}"
+        )
 
 
 @contextmanager

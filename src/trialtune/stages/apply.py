@@ -23,7 +23,15 @@ from trialtune.errors import UsageError
 from trialtune.files import atomic_folder, check_replaceable, fingerprint, recover, sha256_of, write_json
 from trialtune.labelling.croissant import write_croissant
 from trialtune.labelling.description import Description
-from trialtune.labelling.output import FORMAT, RECORD, Labelled, count_changes, tally, write_parts
+from trialtune.labelling.output import (
+    FORMAT,
+    RECORD,
+    Labelled,
+    check_same_task,
+    count_changes,
+    tally,
+    write_parts,
+)
 from trialtune.labelling.plan import Plan, count_trials, make_plan
 from trialtune.labelling.publication import Publication
 from trialtune.labelling.shards import check_engine, score_shards
@@ -158,8 +166,8 @@ def label_registry(
 
     Raises:
         DataError: The classifier or snapshot cannot be used, or no trial has a text for the task.
-        UsageError: `out` holds other files or is being written, the engine is not installed, or a crosswalk
-            does not exist or is not for the task.
+        UsageError: `out` holds other files or labels of another task, or is being written, the engine is not
+            installed, or a crosswalk does not exist or is not for the task.
 
     Examples:
         >>> from trialtune import label_registry
@@ -199,8 +207,8 @@ def _check(
     check_engine(settings.engine)
     crosswalks = crosswalks_for(classifier.task, settings.crosswalks)
     check_replaceable(out, inputs=[classifier.path, snapshot])
-    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
-        raise UsageError(f"--out {out}: is not an output of apply; give a new folder")
+    if out.is_dir() and any(out.iterdir()):
+        check_same_task(out, classifier.task.name)
     count_trials(snapshot)
     if settings.since:
         Labelled.open(settings.since)
