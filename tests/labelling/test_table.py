@@ -37,6 +37,13 @@ def test_the_columns_that_are_read_and_those_that_are_kept(classifier, ids, text
     }
 
 
+def test_texts_in_a_column_that_is_not_read_are_counted(classifier) -> None:
+    given = pl.DataFrame({"why_stopped": ["Slow accrual", None, ""], "Text": ["a", "Funding ended", " "]})
+    assert label_table(classifier, given).unread == 1
+    assert label_table(classifier, given.drop("why_stopped")).unread == 0
+    assert label_table(classifier, given.drop("Text")).unread == 0
+
+
 def test_no_column_of_ids(classifier) -> None:
     given = pl.DataFrame({"number": ["17", "18", "19"], "id": ["a", "b", "c"], "text": REASONS})
     labelled = label_table(classifier, given)

@@ -378,6 +378,19 @@ def test_labels_of_another_task_are_not_replaced(classifier, snapshot, tmp_path,
     assert content(out) == before
 
 
+def test_texts_in_a_column_that_is_not_read(classifier, tmp_path) -> None:
+    rows = pl.DataFrame({"nct_id": ["NCT00000001", "NCT00000002"], "text": ["Slow accrual", None]})
+    mixed = rows.with_columns(why_stopped=pl.Series([None, "Funding ended"]))
+    for name, table in (("texts", rows), ("mixed", mixed)):
+        table.write_csv(tmp_path / f"{name}.csv")
+        import_trials(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match=r"none of its 2 trials.* 1 have one in the column text.*--input"):
+        label_registry(classifier, tmp_path / "texts.parquet", tmp_path / "out")
+    told: list[str] = []
+    label_registry(classifier, tmp_path / "mixed.parquet", tmp_path / "out", tell=told.append)
+    assert any("1 of the trials without a text" in line for line in told)
+
+
 def test_bad_input_is_told_before_the_work(classifier, snapshot, tmp_path, make_classifier) -> None:
     out = tmp_path / "out"
     nothing = make_snapshot(tmp_path / "nothing.parquet", {1: "", 2: ""})

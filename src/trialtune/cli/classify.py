@@ -214,6 +214,12 @@ def _tell_columns(path: Path, labelled: "LabelledTable") -> None:
     texts, nct_id = labelled.source
     ids = f"NCT ids from {nct_id}" if nct_id else "it has no column of NCT ids"
     tell(f"{path}: text from {', '.join(texts.values())}; {ids}")
+    if labelled.unread:
+        own = ", ".join(texts.values())
+        tell(
+            f"{labelled.unread:,} of the rows without {own} have a text in the column text, which is not read beside"
+            f" {own}; to read it, give a table without {own}"
+        )
     kept = [own if own == name else f"{own} as {name}" for own, name in labelled.kept.items()]
     if kept:
         tell(f"other columns, kept: {listed(kept)}")

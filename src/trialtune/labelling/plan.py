@@ -130,9 +130,14 @@ def make_plan(
                 progress(len(rows))
         texts.flush()
     if trials == without:
+        unread = count_unread(task, snapshot)
+        remedy = (
+            f"{unread:,} have one in the column text: label the table that was imported with `trialtune"
+            f" predict --input`, or name that column {fields[0]} and import the table again"
+        )
         raise DataError(
             f"{snapshot}: none of its {trials:,} trials has a text for the task {task.name}"
-            f" ({', '.join(fields)}); check that it is the right snapshot"
+            f" ({', '.join(fields)}); {remedy if unread else 'check that it is the right snapshot'}"
         )
     plan = Plan(folder, key, trials, without, len(texts.seen), texts.reused, texts.shards, evidence)
     write_json(folder / "plan.json", {k: v for k, v in asdict(plan).items() if k != "folder"})
@@ -188,6 +193,19 @@ def _fields(task: Task, snapshot: Path) -> list[str]:
 def count_trials(snapshot: Path) -> int:
     """The trials of a snapshot; DataError when it is not one."""
     return int(scan_snapshot(snapshot).select(pl.len()).collect().item())
+
+
+def count_unread(task: Task, snapshot: Path) -> int:
+    """The trials with nothing in the task's columns, but in the column `text`, which is not one of them."""
+    fields = _fields(task, snapshot)
+    if "text" in fields:
+        return 0
+    empty = [
+        pl.col(name).list.len().fill_null(0) == 0 if name in LIST_COLUMNS else pl.col(name).is_null()
+        for name in fields
+    ]
+    unread = scan_snapshot(snapshot).filter(pl.col("text").is_not_null(), *empty)
+    return int(unread.select(pl.len()).collect().item())
 
 
 def _batches(snapshot: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:

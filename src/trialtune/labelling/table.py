@@ -8,7 +8,7 @@ import polars as pl
 
 from trialtune.classifier.classifier import Classifier, Report
 from trialtune.classifier.crosswalk_columns import Named
-from trialtune.dataset.columns import TextSource, text_source
+from trialtune.dataset.columns import TextSource, prepared, text_source
 from trialtune.dataset.tables import cell_names
 from trialtune.registry.record.schema import COLUMNS
 
@@ -23,6 +23,7 @@ class LabelledTable:
     source: TextSource
     kept: dict[str, str]
     left_out: tuple[str, ...]
+    unread: int  # rows without a text that have one in the column `text`, beside the task's own columns
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -64,7 +65,15 @@ def label_table(
         while kept[name] in reserved | given.schema.keys():
             kept[name] = _GIVEN + kept[name]
     rows = predicted.hstack(given.select(*kept).rename(kept))
-    return LabelledTable(rows, source, kept, tuple(name for name in others if name not in kept))
+    left_out = tuple(name for name in others if name not in kept)
+    return LabelledTable(rows, source, kept, left_out, _unread(given, source, predicted["labels"].is_null()))
+
+
+def _unread(given: pl.DataFrame, source: TextSource, without: pl.Series) -> int:
+    column = prepared(given).get_column("text", default=None)
+    if column is None or column.dtype != pl.String or "text" in source.texts:
+        return 0
+    return int((without & (column.str.strip_chars() != "")).sum())
 
 
 def _is_plain(kind: Any) -> bool:

@@ -32,7 +32,7 @@ from trialtune.labelling.output import (
     tally,
     write_parts,
 )
-from trialtune.labelling.plan import Plan, count_trials, make_plan
+from trialtune.labelling.plan import Plan, count_trials, count_unread, make_plan
 from trialtune.labelling.publication import Publication
 from trialtune.labelling.shards import check_engine, score_shards
 from trialtune.labelling.summary import CrosswalkUsed, LabellingSummary, Named
@@ -286,7 +286,13 @@ def _planned(job: _Job, work: Path, tell: Callable[[str], None], bar: Bar) -> Pl
         else:
             left.unlink()
     with bar("reading trials", count_trials(job.snapshot)) as progress:
-        return job.plan(work, key, progress)
+        plan = job.plan(work, key, progress)
+    if unread := count_unread(job.classifier.task, job.snapshot):
+        tell(
+            f"{job.snapshot}: {unread:,} of the trials without a text for this task have one in the column"
+            " text, which is not read beside the task's own columns"
+        )
+    return plan
 
 
 def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
