@@ -9,7 +9,10 @@ import pytest
 from trialtune.dataset.tables import write_table
 from trialtune.errors import DataError, UsageError
 from trialtune.estimation.population import Cells, Population, read_population
-from trialtune.tasks.catalog import load_task
+from trialtune.registry.snapshot.build import import_trials
+from trialtune.stages.apply import label_registry
+from trialtune.tasks.catalog import load_task, task_from_spec
+from trialtune.tasks.spec import TaskSpec
 
 REASONS = load_task("stop-reasons")
 
@@ -140,6 +143,25 @@ def test_the_task_is_told_by_the_probabilities_or_by_the_user(labels, tmp_path) 
     assert read_population(tmp_path / "bare.parquet", REASONS).stated is None
     with pytest.raises(DataError, match=r"NCT0.*: no label of sex is named"):
         read_population(tmp_path / "bare.parquet", load_task("sex"))
+
+
+def test_an_output_of_apply_names_the_users_own_task(make_classifier, registry, tmp_path) -> None:
+    own = task_from_spec(
+        TaskSpec(name="mine", kind="multi_class", labels=("Late", "Early"), text=("brief_title",))
+    )
+    pl.DataFrame(
+        {"nct_id": ["NCT00000001", "NCT00000002"], "brief_title": ["one trial", "another"]}
+    ).write_csv(tmp_path / "trials.csv")
+    import_trials(tmp_path / "trials.csv", tmp_path / "trials.parquet")
+    classifier = make_classifier(own, tmp_path / "classifier")
+    label_registry(classifier, tmp_path / "trials.parquet", tmp_path / "out")
+    for labelled in (tmp_path / "out", tmp_path / "out" / "labels" / "part-00000.parquet"):
+        found = read_population(labelled).task
+        assert (found.name, found.kind, [*found.labels]) == ("mine", "multi_class", ["Late", "Early"])
+    unnamed = pl.read_parquet(tmp_path / "out" / "labels" / "*.parquet")
+    unnamed.write_parquet(tmp_path / "unnamed.parquet")
+    with pytest.raises(UsageError, match=r"--task: stop-reasons, sex, or the .yaml file of your own task"):
+        read_population(tmp_path / "unnamed.parquet")
 
 
 def test_tables_of_trials_that_cannot_be_used_are_refused(registry, tmp_path) -> None:

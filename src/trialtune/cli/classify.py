@@ -217,8 +217,8 @@ def _tell_columns(path: Path, labelled: "LabelledTable") -> None:
     if labelled.unread:
         own = ", ".join(texts.values())
         tell(
-            f"{labelled.unread:,} of the rows without {own} have a text in the column text, which is not read beside"
-            f" {own}; to read it, give a table without {own}"
+            f"{labelled.unread:,} of the rows without {own} have a text in the column text, which is not read"
+            f" beside {own}; to read it, give a table without {own}"
         )
     kept = [own if own == name else f"{own} as {name}" for own, name in labelled.kept.items()]
     if kept:

@@ -25,7 +25,11 @@ Labelled = Annotated[
     ),
 ]
 OwnTask = Annotated[
-    str | None, typer.Option("--task", help="The task of the labels, if it cannot be inferred.")
+    str | None,
+    typer.Option(
+        "--task",
+        help="The task of the labels (a name, or your .yaml file), for a table that does not name it.",
+    ),
 ]
 Trials = Annotated[
     Path | None,

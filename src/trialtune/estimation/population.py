@@ -14,10 +14,10 @@ from trialtune.dataset.columns import label_cells, prepared
 from trialtune.dataset.label_arrays import multi_hot
 from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError, UsageError
+from trialtune.estimation.task_of_labels import task_of_labels
 from trialtune.labelling.output import RECORD, Labelled, quoted
 from trialtune.registry.groups import NOT_GIVEN, VALUES
 from trialtune.registry.snapshot.read import snapshot_file
-from trialtune.tasks.catalog import TASKS
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import normalize_text, plain_name
 
@@ -94,7 +94,7 @@ def read_population(
 
     Args:
         labels: With `probabilities`, as `predict` and `apply` write them, or without.
-        task: The task of the labels; for shipped tasks inferred from the names of the probabilities.
+        task: The task of the labels; inferred for an output of `apply` and for shipped tasks.
         trials: A snapshot, or a table of `nct_id` and columns, with the grouping columns.
         by: Columns of either, or `year`, `phase`, `status`, `sex`, `study_type`, `sponsor_class`, `country`
             of a snapshot, or NAME_year of a column NAME_date; `a+b` for combinations.
@@ -108,8 +108,7 @@ def read_population(
         UsageError: There is no such column, the condition is invalid, or the task cannot be inferred.
     """
     rows, columns = _joined(labels, trials, by, where)
-    probabilities = _probability_columns(rows)
-    task = task or _task_of(labels, probabilities)
+    task = task or task_of_labels(labels, _probability_columns(rows))
     _check_ids(rows["nct_id"], labels)
     there = rows["labels"].is_not_null()
     without = len(rows) - int(there.sum())
@@ -315,13 +314,6 @@ def probabilities_in(rows: pl.DataFrame, task: Task, labels: Path) -> NDArray[np
     if len(wrong := np.flatnonzero(((array < 0) | (array > 1)).any(axis=1))):
         raise DataError(f"{labels}: {rows['nct_id'][int(wrong[0])]} has a probability outside 0 to 1")
     return array
-
-
-def _task_of(labels: Path, probabilities: Mapping[str, str]) -> Task:
-    found = [task for task in TASKS.values() if set(map(plain_name, task.labels)) == set(probabilities)]
-    if not found:
-        raise UsageError(f"{labels}: does not name the task of its labels; name it with --task")
-    return found[0]
 
 
 def _check_ids(ids: pl.Series, labels: Path) -> None:

@@ -303,6 +303,7 @@ def _finish(job: _Job, plan: Plan, out: Path) -> LabellingSummary:
     metadata = {
         "trialtune.version": __version__,
         "trialtune.task": summary.task,
+        "trialtune.kind": summary.kind,
         "trialtune.classifier": mark,
         "trialtune.labels": json.dumps(labels),
         **({"trialtune.models": version} if version else {}),

@@ -65,7 +65,7 @@ def estimate(
     Args:
         labels: An output folder of `apply`, or a table of `nct_id` and `labels`, with `probabilities` or not.
         gold: Hand labels of rows that `plan_estimate` drew; see `read_gold`.
-        task: The task of the labels, if it is not a shipped one.
+        task: The task of the labels, if it is not a shipped one and `labels` is a table without its name.
         trials: A snapshot, or a table with `nct_id` and the grouping columns.
         by: Groups: `year`, `phase`, `sponsor_class`, `country`...; see `read_population`.
         compare: Groups to compare: `sponsor_class` (each with all others), or `phase=PHASE3` (each with it).

@@ -47,7 +47,7 @@ def plan_estimate(
     Args:
         labels: As for `estimate`.
         out: The sheet; None to forecast only.
-        task: The task of the labels, if it is not a shipped one.
+        task: The task of the labels, if it is not a shipped one and `labels` is a table without its name.
         trials: A snapshot, or a table with `nct_id` and the grouping columns.
         by: Groups whose expected precision, and rows needed for the wanted one, are reported too.
         where: A condition in SQL on the trials to draw from; use the same for `estimate`.
