@@ -38,12 +38,24 @@ def test_half_widths_are_those_of_real_draws(world, uniform) -> None:
 def test_a_finer_precision_takes_more_rows(world) -> None:
     forecast = forecast_of(world, Design.by_doubt(world.stated))
     wanted = np.ones((1, 2), dtype=bool)
-    needed = np.array([forecast.rows_for(one, 0.025, wanted)[0] for one in (0.06, 0.04, 0.03, 0.02)])
+    needed = np.array([forecast.rows_for(one, 0.025, wanted)[0][0] for one in (0.06, 0.04, 0.03, 0.02)])
     assert (np.diff(needed, axis=0) >= 0).all() and (needed[-1] > needed[0]).all()
     assert (needed[1:, 0] > needed[1:, 1]).all()  # the rarer class has the narrower interval
     half, _ = forecast.half_widths(int(needed[-1, 0]), 0.025)
     assert half[0, 0] == pytest.approx(0.02, rel=0.1)
-    assert np.isinf(forecast.rows_for(1e-6, 0.4, ~wanted)).all()
+    assert np.isinf(forecast.rows_for(1e-6, 0.4, ~wanted)[0]).all()
+
+
+def test_of_few_rows_enough_are_asked_for(make_world) -> None:
+    """Between the last size tried and all rows, where the width is 0, the forecast still holds."""
+    small = make_world(100, [0.3, 0.1])
+    tally, _ = small.drawn(np.arange(2))
+    design = Design.uniform(100)
+    forecast = Forecast(small.predicted, small.stated, design, everything(100), tally, True)
+    found, tried = forecast.rows_for(0.02, 0.025, np.ones((1, 2), dtype=bool))
+    assert tried == 100 and (found < 100).all()
+    half, _ = forecast.half_widths(int(found.max()), 0.025)
+    assert (half <= 0.021).all()
 
 
 def test_hand_labels_alone_take_what_wilsons_formula_says(world) -> None:
@@ -64,7 +76,7 @@ def test_predictions_save_hand_labels(world) -> None:
     share = world.stated.mean(axis=0)[None]
     by_hand = rows_by_hand(share, np.ones((1, 2)), 0.02, 0.025, 8000)
     design = Design.by_doubt(world.stated)
-    assert (forecast_of(world, design).rows_for(0.02, 0.025, wanted) < 0.8 * by_hand).all()
+    assert (forecast_of(world, design).rows_for(0.02, 0.025, wanted)[0] < 0.8 * by_hand).all()
 
 
 def test_without_probabilities_of_its_own_the_classifier_is_not_taken_at_its_word(world) -> None:

@@ -179,6 +179,17 @@ def test_lines_for_the_terminal(result, registry) -> None:
     assert f"{plan.rows:,} of 600 rows to label by hand in 8 strata, seed 1" in told
 
 
+def test_cells_of_a_plan_that_are_no_numbers_are_explained(registry) -> None:
+    plan = plan_estimate(registry.labels, by=["phase"], settings=PlanSettings(precision=0.05))
+    unreached = [one.model_copy(update={"rows_needed": None, "gold": 3.0}) for one in plan.expected]
+    empty = [one.model_copy(update={"value": "not given"}) for one in unreached if one.value == "PHASE1"]
+    odd = plan.model_copy(update={"expected": (*unreached, *empty)})
+    told = shown(plan_to_rich(odd.model_copy(update={"tried": 400})))
+    assert "> 400: not reached with 400 rows" in told and "fewer than 10 gold rows" in told
+    assert re.search(r"\d+ of 600 trials have no value of phase", told)
+    assert "all 600: " in shown(plan_to_rich(odd.model_copy(update={"tried": 600})))
+
+
 def test_numbers_in_words(result) -> None:
     one = result.shares[0].model_copy(update={"share": 0.0123, "low": 0.0101, "high": 0.2})
     assert (share_text(one), interval_text(one)) == ("1.23%", "1.01% to 20.0%")

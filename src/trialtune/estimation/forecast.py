@@ -14,6 +14,7 @@ from trialtune.estimation.tally import Gold, Tally, Truths
 MOST = 10_000  # hand labels: a practical upper limit
 _DRAWN = 40_000  # gold rows in all simulated draws of a size: fewer draws of large samples, which vary less
 _LEAST_DRAWS, _MOST_DRAWS = 10, 100
+_TINY = 1e-9  # a width that is 0 but for rounding
 _FEWEST, _GROWTH = 50, 2.0  # the sample sizes tried; widths between them follow a power law
 
 
@@ -54,11 +55,11 @@ class Forecast:
             mean = np.nansum(widths, axis=0) / np.isfinite(widths).sum(axis=0)
         return np.where(often, mean, np.nan), np.mean(gold_rows, axis=0)
 
-    def rows_for(self, precision: float, tail: float, wanted: Truths) -> Array:
+    def rows_for(self, precision: float, tail: float, wanted: Truths) -> tuple[Array, int]:
         """The fewest hand labels whose mean half width is at most `precision` [groups, classes].
 
         Sizes are tried until the shares in `wanted` [groups, classes] reach it, up to 10,000; infinite where
-        it is not reached.
+        it is not reached. Returns the largest size tried, too.
         """
         total = min(int(self.design.sizes.sum()), MOST)
         tried: list[int] = []
@@ -71,7 +72,7 @@ class Forecast:
             if rows == total or (widths[-1][wanted] <= precision).all():
                 break
             rows = min(int(rows * _GROWTH), total)
-        return _reached(np.array(tried, dtype=float), np.minimum.accumulate(widths), precision)
+        return _reached(np.array(tried, dtype=float), np.minimum.accumulate(widths), precision), rows
 
 
 def rows_by_hand(share: Array, part: Array, precision: float, tail: float, total: int) -> Array:
@@ -99,4 +100,7 @@ def _reached(tried: Array, widths: Array, precision: float) -> Array:
         way = np.log(wide / precision) / np.log(wide / narrow)
     way = np.where((first > 0) & np.isfinite(way), np.clip(way, 0, 1), 1.0)
     found = np.exp(np.log(tried[before]) * (1 - way) + np.log(tried[first]) * way)
+    # With all rows labelled nothing is left to a power law: the variance goes with 1 / rows - 1 / all.
+    left = (1 / tried[before] - 1 / tried[first]) * (precision / wide) ** 2
+    found = np.where((first > 0) & (narrow < _TINY), 1 / (1 / tried[first] + left), found)
     return np.where(enough.any(axis=0), np.ceil(found - 1e-6), np.inf)

@@ -1,9 +1,13 @@
 """An estimate in words: caveats, and a paragraph for a methods section."""
 
-from trialtune.estimation.result import ALL, EstimateResult
+from collections.abc import Iterable, Mapping
+
+from trialtune.estimation.result import ALL, EstimateResult, Expected, Share
 from trialtune.estimation.settings import EstimateSettings
+from trialtune.registry.groups import NOT_GIVEN
 from trialtune.tasks.task import Task
 
+_SHOWN = 5  # groups without shares, by name
 _SOURCES = {
     "stratified": "post-stratified by the predicted label, with Wilson score intervals of the strata's"
     " effective sample sizes (Brown, Cai and DasGupta, 2001; Korn and Graubard, 1998) combined by the"
@@ -61,13 +65,31 @@ def notes_of(result: EstimateResult, settings: EstimateSettings) -> tuple[str, .
         )
     bare = {(one.group, one.value): one for one in result.shares if one.method == "none"}
     if bare:
-        lacking = [f"{value} ({one.gold}, {one.more} more)" for (_, value), one in list(bare.items())[:5]]
-        others = f" and {len(bare) - 5} others" if len(bare) > 5 else ""
+        lacking = [
+            f"{value}: {one.gold} gold row{'' if one.gold == 1 else 's'}, {one.more} more needed"
+            for (_, value), one in list(bare.items())[:_SHOWN]
+        ]
+        others = f"; and {len(bare) - _SHOWN:,} other groups" if len(bare) > _SHOWN else ""
         notes.append(
-            f"No shares for groups with fewer than {settings.min_gold} gold rows:"
-            f" {', '.join(lacking)}{others}."
+            f"No shares for {len(bare):,} groups with fewer than {settings.min_gold} gold rows:"
+            f" {'; '.join(lacking)}{others}."
         )
-    return tuple(notes)
+    return (*notes, *notes_on_groups(result.shares, result.columns))
+
+
+def notes_on_groups(lines: Iterable[Share | Expected], columns: Mapping[str, str]) -> list[str]:
+    """How many trials have no value of each group; `columns`: group -> what it is derived from."""
+    trials = {(one.group, one.value): one.trials for one in lines}
+    everyone = trials.get((ALL, ALL), 0)
+    notes = []
+    for group, column in columns.items():
+        given = {value: count for (name, value), count in trials.items() if name == group}
+        without = sum(count for value, count in given.items() if NOT_GIVEN in value.split(" / "))
+        if without:
+            who = f"All {without:,}" if without == everyone else f"{without:,} of {everyone:,}"
+            origin = f", which is derived from {column}" if column != group else ""
+            notes.append(f"{who} trials have no value of {group}{origin}.")
+    return notes
 
 
 def methods_paragraph(result: EstimateResult, task: Task) -> str:

@@ -16,7 +16,7 @@ from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError, UsageError
 from trialtune.estimation.task_of_labels import task_of_labels
 from trialtune.labelling.output import RECORD, Labelled, quoted
-from trialtune.registry.groups import NOT_GIVEN, VALUES
+from trialtune.registry.groups import COLUMNS, NOT_GIVEN, VALUES
 from trialtune.registry.snapshot.read import snapshot_file
 from trialtune.tasks.task import Task
 from trialtune.tasks.text import normalize_text, plain_name
@@ -63,8 +63,8 @@ class Population:
     """The rows with labels, one per trial.
 
     `predicted` are booleans and `stated` probabilities [rows, labels], the latter None where the table
-    has none. `groups` are the groups by the name of their column. `within` marks the rows that
-    `where` selects. `classifier` is its fingerprint, if the table has it.
+    has none. `groups` are the groups by name, `columns` what they are derived from. `within` marks
+    the rows that `where` selects. `classifier` is its fingerprint, if the table has it.
     """
 
     task: Task
@@ -74,6 +74,7 @@ class Population:
     predicted: NDArray[np.bool_]
     stated: NDArray[np.float32] | None
     groups: Mapping[str, Cells]
+    columns: Mapping[str, str]
     within: NDArray[np.bool_]
     without_text: int
     classifier: str | None
@@ -107,7 +108,7 @@ def read_population(
         DataError: A row has no NCT id, a repeated one, or an unknown label; or a file cannot be read.
         UsageError: There is no such column, the condition is invalid, or the task cannot be inferred.
     """
-    rows, columns = _joined(labels, trials, by, where)
+    rows, columns, derived = _joined(labels, trials, by, where)
     task = task or task_of_labels(labels, _probability_columns(rows))
     _check_ids(rows["nct_id"], labels)
     there = rows["labels"].is_not_null()
@@ -135,6 +136,7 @@ def read_population(
         memberships(rows["labels"], task, known, str(labels), rows["nct_id"]),
         probabilities_in(rows, task, labels),
         {name: _cells(rows[column]) for name, column in columns.items()},
+        derived,
         rows["is_within"].fill_null(False).to_numpy(),
         without,
         classifiers[0] if len(classifiers) else None,
@@ -168,16 +170,17 @@ def memberships(
 
 def _joined(
     labels: Path, trials: Path | None, by: Sequence[str], where: str | None
-) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The rows with a column for each group, and the names of those columns by group."""
+) -> tuple[pl.DataFrame, dict[str, str], dict[str, str]]:
+    """The rows with a column for each group; those columns by group, and what they are derived from."""
     with duckdb.connect(config={"memory_limit": _MEMORY}) as db:
         source = _labels_view(db, labels)
         has = {name: name for name in db.sql(f"select * from {source} limit 0").columns}
         groups = {name: name for name in has if name not in _OWN}
-        joined = source
+        joined, origins = source, dict(groups)
         if trials:
             held = _trials_view(db, trials)
             groups = {**dict.fromkeys(VALUES, ""), **{name: name for name in held}, **groups}
+            origins = {name: column or COLUMNS.get(name, name) for name, column in groups.items()}
             dropped = [name for name in held if name in has and name != "nct_id"]
             rest = f"select * exclude ({', '.join(map(_quoted, dropped))})" if dropped else "select *"
             joined = f"{source} left join ({rest} from trials) using (nct_id)"
@@ -186,13 +189,16 @@ def _joined(
             }
         else:
             groups = {name: _quoted(column) for name, column in groups.items()}
+        derived = {
+            name: " and ".join(origins.get(part) or _date_of(part) for part in name.split("+")) for name in by
+        }
         wanted = {name: f"group_{place}" for place, name in enumerate(by)}
         expressions = [f"{_group(name, groups)} as {column}" for name, column in wanted.items()]
         kept = [_quoted(name) for name in has if name in _OWN or name.startswith(_CELL)]
         condition = f"cast(({where}) as boolean)" if where else "true"
         sql = f"select {', '.join([*kept, *expressions])}, {condition} as is_within from {joined}"
         try:
-            return db.sql(sql).pl(), wanted
+            return db.sql(sql).pl(), wanted, derived
         except duckdb.Error as error:
             first = str(error).splitlines()[0]
             if where:
@@ -256,12 +262,17 @@ def _group(name: str, groups: Mapping[str, str]) -> str:
 def _one(name: str, groups: Mapping[str, str]) -> str:
     if name in groups:
         return groups[name]
-    date = f"{name.removesuffix('_year')}_date"
+    date = _date_of(name)
     if name.endswith("_year") and date in groups:
         return f"regexp_extract(cast({groups[date]} as varchar), '{_YEAR}')"
     close = difflib.get_close_matches(name, groups, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(groups)) or 'none'};"
     raise UsageError(f"--by {name}: no such column; {hint} give the trials' snapshot as --trials")
+
+
+def _date_of(year: str) -> str:
+    """The column of the dates of a group NAME_year."""
+    return f"{year.removesuffix('_year')}_date"
 
 
 def _cells(column: pl.Series) -> Cells:

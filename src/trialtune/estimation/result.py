@@ -1,5 +1,7 @@
 """The results of an estimate and of a plan, as in their JSON files."""
 
+from pydantic import Field
+
 from trialtune.results import Result
 
 #: The group that holds all rows.
@@ -98,6 +100,7 @@ class EstimateResult(Result):
     noise: float
     gold: GoldCounts | None
     independent: bool | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
     shares: tuple[Share, ...]
     differences: tuple[Difference, ...] = ()
     trends: tuple[Trend, ...] = ()
@@ -110,7 +113,7 @@ class Expected(Result):
 
     `gold` rows, and half the width of the interval: None where there will be too few. `rows_needed` for the
     wanted precision, `by_hand` the same without predictions: None where none is wanted, or the largest
-    size tried is too small.
+    size tried (`PlanResult.tried`) is too small.
     """
 
     group: str
@@ -125,7 +128,11 @@ class Expected(Result):
 
 
 class PlanResult(Result):
-    """A draw from `trials`, in `strata` of given sizes, `drawn` rows from each."""
+    """A draw from `trials`, in `strata` of given sizes, `drawn` rows from each.
+
+    `tried`: the most rows that were tried for `precision`. `columns`: group -> the column that it is
+    derived from.
+    """
 
     version: str
     task: str
@@ -137,7 +144,9 @@ class PlanResult(Result):
     seed: int
     level: float
     precision: float | None
+    tried: int | None = None
     strata: tuple[int, ...]
     drawn: tuple[int, ...]
     assumed_probabilities: bool
+    columns: dict[str, str] = Field(default_factory=dict)
     expected: tuple[Expected, ...]

@@ -15,6 +15,13 @@ VALUES: Mapping[str, str] = {
     "sponsor_class": "sponsor_class",
     "country": "countries",
 }
+#: Group -> the column of a snapshot that it is derived from, where that has another name.
+COLUMNS: Mapping[str, str] = {
+    "year": "start_date",
+    "phase": "phases",
+    "status": "overall_status",
+    "country": "countries",
+}
 
 
 def kinds_of(group: str, value: str) -> str:

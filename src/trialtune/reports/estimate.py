@@ -9,7 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trialtune.estimation.paragraph import notes_on_groups
 from trialtune.estimation.result import ALL, Difference, EstimateResult, PlanResult, Share, Trend
+from trialtune.estimation.settings import EstimateSettings
 from trialtune.evaluation.verdict import p_text
 from trialtune.files import atomic_file
 from trialtune.reports.groups import heading
@@ -17,6 +19,7 @@ from trialtune.reports.pages import plots_of, write_page
 from trialtune.results import Result
 
 _NOTHING = "–"
+_MIN_GOLD = EstimateSettings().min_gold
 _MOST = 40  # rows of comparisons on the page; the table files have all
 
 
@@ -93,7 +96,7 @@ def plan_to_rich(plan: PlanResult) -> RenderableType:
     for one in plan.expected:
         if one.group == ALL:
             cells = [f"{one.predicted_share:.1%}", _points(one.half_width)]
-            more = [_count(one.rows_needed), _count(one.by_hand)] if wanted else []
+            more = [_needed(one.rows_needed, plan), _needed(one.by_hand, plan)] if wanted else []
             table.add_row(Text(one.label), *cells, *more)
     parts: list[RenderableType] = [table]
     groups = dict.fromkeys((one.group, one.value) for one in plan.expected if one.group != ALL)
@@ -110,12 +113,13 @@ def plan_to_rich(plan: PlanResult) -> RenderableType:
                 f"{lines[0].trials:,}",
                 f"{lines[0].gold:,.0f}",
                 _points(max(widths, default=None)),
-                *([_count(most)] if wanted else []),
+                *([_needed(most, plan)] if wanted else []),
             )
         parts += [Text(), small]
     strata = f" in {len(plan.strata)} strata" if len(plan.strata) > 1 else ""
     parts += [
         Text(),
+        *map(Text, [*_legend(plan), *notes_on_groups(plan.expected, plan.columns)]),
         Text(f"{plan.rows:,} of {plan.trials:,} rows to label by hand{strata}, seed {plan.seed}"),
     ]
     return Group(*parts)
@@ -210,5 +214,32 @@ def _points(half: float | None) -> str:
     return "too few" if half is None else f"{100 * half:.2f} points"
 
 
-def _count(rows: int | None) -> str:
-    return "too many" if rows is None else f"{rows:,}"
+def _needed(rows: int | None, plan: PlanResult) -> str:
+    """A number of rows; where none that was tried suffices, which of them was the largest."""
+    if rows is not None:
+        return f"{rows:,}"
+    tried = plan.tried or plan.trials
+    return f"all {plan.trials:,}" if tried >= plan.trials else f"> {tried:,}"
+
+
+def _legend(plan: PlanResult) -> list[str]:
+    """What the cells of the plan's tables mean that are not plain numbers."""
+    groups = [one for one in plan.expected if one.group != ALL]
+    lines = []
+    if plan.precision is not None and any(one.rows_needed is None for one in plan.expected):
+        if (plan.tried or 0) < plan.trials:
+            lines.append(
+                f"> {plan.tried:,}: not reached with {plan.tried:,} rows, the most that were tried; give a"
+                " larger --precision, or group more coarsely"
+            )
+        else:
+            lines.append(f"all {plan.trials:,}: the precision is not reached with fewer than all trials")
+    if any(one.half_width is None for one in plan.expected):
+        lines.append("too few: most draws have fewer than two rows of the group, and so no interval")
+    small = len({(one.group, one.value) for one in groups if one.gold < _MIN_GOLD})
+    if small:
+        lines.append(
+            f"groups with fewer than {_MIN_GOLD} gold rows: {small:,}; too few for an interval in `estimate"
+            " run` (see its --min-gold); draw more rows, or group more coarsely"
+        )
+    return lines

@@ -198,6 +198,7 @@ class _Asked:
             noise=self.known.noise,
             gold=self.rows.counts if self.rows.labelled else None,
             independent=self.independent,
+            columns=dict(population.columns),
             shares=tuple(line for group in grouped.values() for line in share_lines(group, estimator)),
             differences=tuple(compared),
             trends=tuple(line for name in question.by for line in trend_lines(grouped[name], estimator)),

@@ -101,9 +101,9 @@ def plan_estimate(
     titles = [(name, value) for name, cells in groups.items() for value in cells.names]
     cells = Cells.joined(list(groups.values()))
     forecast = Forecast(members, likely, design, cells, counted.tally(cells), not assumed)
-    rows, needed = settings.rows or _USUAL, None
+    rows, needed, tried = settings.rows or _USUAL, None, None
     if settings.precision is not None:
-        needed = _needed(forecast, asked, settings.precision, tail)
+        needed, tried = _needed(forecast, asked, settings.precision, tail)
         most = needed[0][0, asked].max()  # the first group is of all rows
         if np.isinf(most):
             raise UsageError(
@@ -131,9 +131,11 @@ def plan_estimate(
         seed=settings.seed,
         level=settings.level,
         precision=settings.precision,
+        tried=tried,
         strata=tuple(map(int, design.sizes)),
         drawn=tuple(map(int, drawn)),
         assumed_probabilities=assumed,
+        columns=dict(population.columns),
         expected=tuple(expected),
     )
 
@@ -148,8 +150,11 @@ def _among(cells: Cells, rows: np.ndarray, total: int) -> Cells:
 
 def _needed(
     forecast: Forecast, asked: Sequence[int], precision: float, tail: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The hand labels needed for the precision in each group and class, with and without predictions."""
+) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """The hand labels needed for the precision in each group and class, with and without predictions.
+
+    Also the largest number tried for those with predictions.
+    """
     tally = forecast.tally
     assert tally.stated is not None
     wanted = np.zeros(tally.predicted.shape, dtype=bool)
@@ -157,7 +162,8 @@ def _needed(
     rows = np.maximum(tally.rows, 1)[:, None]
     share, total = tally.stated / rows, int(forecast.design.sizes.sum())
     part = np.broadcast_to(rows / total, share.shape)
-    return forecast.rows_for(precision, tail, wanted), rows_by_hand(share, part, precision, tail, total)
+    found, tried = forecast.rows_for(precision, tail, wanted)
+    return (found, rows_by_hand(share, part, precision, tail, total)), tried
 
 
 def _expected(
