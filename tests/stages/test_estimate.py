@@ -1,7 +1,7 @@
 """From labels to a sheet, from the filled-in sheet to shares, differences and trends."""
 
-import re
 import json
+import re
 
 import numpy as np
 import polars as pl
