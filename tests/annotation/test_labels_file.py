@@ -99,6 +99,23 @@ def test_edited_by_hand_half_way(written, task, old, new, said) -> None:
     assert not written.with_name("labels.torn.txt").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"nct_id,text\nNCT00000001,slow",
+        b"a note",
+        b"\n\n",
+        b"PAR1\xff\xfe\x00",
+        b"text,labels,annotator\na,b,c",
+    ],
+)
+def test_a_file_of_something_else_is_left_as_it_is(out, task, content) -> None:
+    out.write_bytes(content)
+    with pytest.raises(UsageError, match=r"exists and is not a file of answers.*choose another name"):
+        LabelsFile(out, task)
+    assert out.read_bytes() == content and {file.suffix for file in out.parent.iterdir()} <= {".csv", ".lock"}
+
+
 def test_sorted_anew_the_last_answer_still_counts(out, task) -> None:
     file = LabelsFile(out, task)
     first, second = say(1, "money"), say(1, "people")

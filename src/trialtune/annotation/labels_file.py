@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock, Timeout
 
-from trialtune.dataset.answers import ANSWER_COLUMNS, STATUSES, Answer, read_answers
+from trialtune.dataset.answers import ANSWER_COLUMNS, NEEDED, STATUSES, Answer, read_answers
 from trialtune.dataset.columns import prepared
 from trialtune.errors import DataError, UsageError
 from trialtune.tasks.task import Task
+from trialtune.tasks.text import plain_name
 
 _BOM = b"\xef\xbb\xbf"
+_LONGEST_HEADER = 100_000  # bytes
 
 
 class NotSavedError(DataError):
@@ -26,7 +29,7 @@ class LabelsFile:
     """A labels file with one writer, this process.
 
     Opening it takes a lock, moves a truncated last row aside, and reads every answer. Raises UsageError when
-    another process holds it, DataError naming the row when it is not a labels file.
+    another process holds it or it has no answers, DataError naming the row when one is not valid.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class LabelsFile:
             _sync_folder(self.path.parent)
             found = [*columns]
         else:
+            _check_answers(self.path)
             found = _mend(self.path, tell)
         self._known = self.path.stat().st_size
         return found
@@ -143,6 +147,18 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     if len(header) == 1 and max(map(header[0].count, ";\t")) > 2:
         raise DataError(f"{path}: its columns are not separated by commas; save it as CSV with commas")
     return header, rows
+
+
+def _check_answers(path: Path) -> None:
+    """Raise UsageError when a file's header is not one of answers, before anything is changed in it."""
+    with path.open("rb") as handle:
+        line = handle.readline(_LONGEST_HEADER).removeprefix(_BOM).decode("utf-8", "replace").strip()
+    names = {plain_name(cell.strip(' "')) for cell in re.split("[,;\t]", line)}
+    if missing := [name for name in NEEDED if name not in names]:
+        raise UsageError(
+            f"--out {path}: exists and is not a file of answers: its first line, {line[:80]!r}, has no"
+            f" {', '.join(missing)}; nothing was changed; choose another name"
+        )
 
 
 def _mend(path: Path, tell: Callable[[str], None]) -> list[str]:

@@ -30,7 +30,7 @@ ANSWER_COLUMNS = (
     "text_hash",  # of the wording
 )
 LABELLED, UNSURE, SKIPPED, ADJUDICATED = STATUSES = ("labelled", "unsure", "skipped", "adjudicated")
-_NEEDED = ("text", "labels", "annotator", "status")
+NEEDED = ("text", "labels", "annotator", "status")
 _TELLING = {"annotator", "status", "drawn", "answered_at"}  # two of these are no coincidence
 
 LATER = "answered again later"
@@ -96,7 +96,7 @@ def read_answers(task: Task, frame: pl.DataFrame, *, where: str) -> list[Answer]
 
     Rows without a time come first. Raises DataError naming row and field of an invalid value.
     """
-    if missing := [name for name in _NEEDED if name not in frame.columns]:
+    if missing := [name for name in NEEDED if name not in frame.columns]:
         raise DataError(f"{where}: has no column {missing[0]}; a labels file has {', '.join(ANSWER_COLUMNS)}")
     names = LabelNames(task)
     cells = label_cells(frame["labels"], names.known, kind=task.kind, where=where)
