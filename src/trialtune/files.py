@@ -91,6 +91,11 @@ def _share(folder: Path, mode: int) -> None:
             file.chmod(mode)
 
 
+def is_replaced_whole(path: Path) -> bool:
+    """Whether `path` is a folder that `atomic_folder` wrote, and will replace with all that is in it."""
+    return (path / _MARK).is_file()
+
+
 def check_replaceable(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """Check that a folder can be written at `path`, before the work whose result it will hold.
 

@@ -111,7 +111,7 @@ def test_edited_by_hand_half_way(written, task, old, new, said) -> None:
 )
 def test_a_file_of_something_else_is_left_as_it_is(out, task, content) -> None:
     out.write_bytes(content)
-    with pytest.raises(UsageError, match=r"exists and is not a file of answers.*choose another name"):
+    with pytest.raises(DataError, match=r"exists and is not a file of answers.*choose another --out"):
         LabelsFile(out, task)
     assert out.read_bytes() == content and {file.suffix for file in out.parent.iterdir()} <= {".csv", ".lock"}
 

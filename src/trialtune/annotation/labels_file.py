@@ -29,7 +29,7 @@ class LabelsFile:
     """A labels file with one writer, this process.
 
     Opening it takes a lock, moves a truncated last row aside, and reads every answer. Raises UsageError when
-    another process holds it or it has no answers, DataError naming the row when one is not valid.
+    another process holds it, DataError naming the row when it is not a labels file.
     """
 
     def __init__(
@@ -150,14 +150,14 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _check_answers(path: Path) -> None:
-    """Raise UsageError when a file's header is not one of answers, before anything is changed in it."""
+    """Raise DataError when a file's header is not one of answers, before anything is changed in it."""
     with path.open("rb") as handle:
         line = handle.readline(_LONGEST_HEADER).removeprefix(_BOM).decode("utf-8", "replace").strip()
     names = {plain_name(cell.strip(' "')) for cell in re.split("[,;\t]", line)}
     if missing := [name for name in NEEDED if name not in names]:
-        raise UsageError(
-            f"--out {path}: exists and is not a file of answers: its first line, {line[:80]!r}, has no"
-            f" {', '.join(missing)}; nothing was changed; choose another name"
+        raise DataError(
+            f"{path}: exists and is not a file of answers: its first line, {line[:80]!r}, has no column"
+            f" {', '.join(missing)}; nothing was changed; choose another --out"
         )
 
 

@@ -25,6 +25,9 @@ from trialtune.cli import (  # noqa: F401 - they register commands
 )
 from trialtune.cli.app import app
 from trialtune.cli.failures import explain
+from trialtune.cli.overwriting import guard
+
+guard(app)
 
 
 def main() -> None:
