@@ -144,7 +144,7 @@ def made_up_studies(count: int) -> list[Study]:
     """Studies of the generated sample."""
     from trialtune.registry.sample import SampleSettings, generate_studies  # noqa: PLC0415 - slow, rarely needed
 
-    return [sample.study for sample in generate_studies(SampleSettings(studies=count))]
+    return [sample.study for sample in generate_studies(SampleSettings(studies=count, dirty=0))]
 
 
 def create_app(registry: Registry) -> FastAPI:
