@@ -183,13 +183,12 @@ def id_column(names: Iterable[str], first_row: Mapping[str, object]) -> str | No
 
 def only_ids(label: str, others: Sequence[str] = ()) -> DataError:
     """The error for a list of NCT ids where trials are expected."""
-    beside = (
-        f" and no column of trial data (there is {', '.join(map(repr, others[:5]))})" if others else " only"
-    )
+    file, shown = PurePath(label).name, ", ".join(map(repr, others[:5]))
+    beside = f"and no column of trial data (there is {shown})" if others else "only"
     return DataError(
-        f"{label}: has NCT ids{beside}: a list of ids, not trials. To fetch these trials: trialtune registry sync"
-        f" --out FOLDER --ids {PurePath(label).name}; to compare a snapshot with them: trialtune registry diff"
-        f" SNAPSHOT --base {PurePath(label).name} --out FOLDER"
+        f"{label}: has NCT ids {beside}: a list of ids, not trials. To fetch these trials: trialtune registry"
+        f" sync --out FOLDER --ids {file}; to compare a snapshot with them: trialtune registry diff SNAPSHOT"
+        f" --base {file} --out FOLDER"
     )
 
 
