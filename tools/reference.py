@@ -80,9 +80,8 @@ def labels() -> str:
         "# Labels",
         _GENERATED.format(source="the tasks in src/trialtune/tasks"),
         "What the labels of the built-in tasks mean, in the order of the columns of probabilities. `trialtune"
-        " classifiers stop-reasons` prints the same, with the scores; the"
-        " [model's scores for each label](../results/classifiers.md) are among the results. A task of your own"
-        " has [labels of your own](../tutorials/own-classes.md); [crosswalks](../how-to/crosswalks.md) map"
+        " classifiers stop-reasons` prints the same, with the scores ([more of them](../results/classifiers.md))."
+        " A task of your own has [labels of your own](../tutorials/own-classes.md); [crosswalks](../how-to/crosswalks.md) map"
         " these to other schemes.",
     ]
     for name in TASKS:

@@ -20,9 +20,7 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check the data and list the steps.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check data and list steps.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a whole experiment; finished steps are skipped, a killed run resumes where it stopped."""
