@@ -82,8 +82,8 @@ def labels() -> str:
         "What the labels of the built-in tasks mean, in the order of the columns of probabilities. `trialtune"
         " classifiers stop-reasons` prints the same, with the scores"
         " ([more of them](../results/classifiers.md)). A task of your own has"
-        " [labels of your own](../tutorials/own-classes.md); [crosswalks](../how-to/crosswalks.md) map these to"
-        " other schemes.",
+        " [labels of your own](../tutorials/own-classes.md); [crosswalks](../how-to/crosswalks.md) map these"
+        " to other schemes.",
     ]
     for name in TASKS:
         task = trialtune.load_task(name)
