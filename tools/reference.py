@@ -1,4 +1,4 @@
-"""Write docs/reference/command-line.md and settings.md from the commands and the settings classes.
+"""Write docs/reference/command-line.md, settings.md and labels.md from commands, settings classes and tasks.
 
 `make reference` runs it; tests/docs/test_reference.py compares the committed pages with what it gives.
 Typer's own `typer utils docs` cuts descriptions short, breaks the list at the many paragraphs of --set and
@@ -36,6 +36,7 @@ from trialtune.server.app import ServiceSettings
 from trialtune.settings import Settings
 from trialtune.stages.apply import LabelSettings
 from trialtune.stages.settings import AdaptSettings, FinetuneSettings, PartSettings
+from trialtune.tasks.catalog import TASKS
 from trialtune.tasks.crosswalk import Crosswalk, CrosswalkFactor, CrosswalkLine
 from trialtune.tasks.spec import TaskSpec
 from trialtune.training.settings import TrainSettings
@@ -63,7 +64,37 @@ _GENERATED = "<!-- Written by `make reference`. Edit {source} instead. -->\n"
 
 def pages() -> dict[Path, str]:
     """The generated pages: file -> text."""
-    return {FOLDER / "command-line.md": command_line(), FOLDER / "settings.md": settings()}
+    return {
+        FOLDER / "command-line.md": command_line(),
+        FOLDER / "settings.md": settings(),
+        FOLDER / "labels.md": labels(),
+    }
+
+
+# The labels
+
+
+def labels() -> str:
+    """The page of the built-in tasks' labels."""
+    parts = [
+        "# Labels",
+        _GENERATED.format(source="the tasks in src/trialtune/tasks"),
+        "What the labels of the built-in tasks mean, in the order of the columns of probabilities. `trialtune"
+        " classifiers stop-reasons` prints the same, with the scores"
+        " ([more of them](../results/classifiers.md)). A task of your own has"
+        " [labels of your own](../tutorials/own-classes.md); [crosswalks](../how-to/crosswalks.md) map these"
+        " to other schemes.",
+    ]
+    for name in TASKS:
+        task = trialtune.load_task(name)
+        several = "several may hold" if task.kind == "multi_label" else "exactly one holds"
+        read = ", ".join(f"`{field}`" for field in task.fields)
+        parts += [
+            f"## `{name}`",
+            f"{len(task.labels)} labels, {several}; read from {read}.",
+            _table(["Label", "Definition"], [[_code(label), text] for label, text in task.labels.items()]),
+        ]
+    return _page(parts)
 
 
 # The command line

@@ -1,6 +1,8 @@
 """Sync, kill, resume, update and diff against a stand-in registry, every count checked.
 
     python tools/registry_demo.py [--data STUDIES.jsonl.gz] [--out FOLDER]
+    python tools/registry_demo.py --serve [--port 8090]    # only the stand-in, until Ctrl-C
+    python tools/registry_demo.py --change URL             # what the demo changes, in one that serves
 
 Real studies are taken from ../shared/data when they are there, synthetic ones otherwise. Exits with 1 when a
 check fails.
@@ -12,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,11 @@ import httpx
 import polars as pl
 
 ROOT = Path(__file__).resolve().parents[1]
+SUPPORT = ROOT / "tests" / "support"
 REAL = ROOT.parent / "shared" / "data" / "registry_v2_studies.jsonl.gz"
 TODAY = "2030-01-02"
 PAGE = "50"
+CHANGED = "the registry changes: 3 edited, 1 only touched, 1 new, 2 withdrawn, 1 merged"
 
 
 class Demo:
@@ -73,23 +79,46 @@ def main() -> int:
     )
     parser.add_argument("--data", type=Path, default=REAL if REAL.exists() else None)
     parser.add_argument("--out", type=Path, help="keep the files here; else they are removed")
+    parser.add_argument("--serve", action="store_true", help="leave the stand-in running, without faults")
+    parser.add_argument("--port", type=int, default=0, help="of the stand-in; default any free port")
+    parser.add_argument("--change", metavar="URL", help="edit, add and withdraw trials of a stand-in")
     chosen = parser.parse_args()
-    data = ["--data", str(chosen.data)] if chosen.data else []
-    server = [sys.executable, str(ROOT / "tests/support/registry_server.py"), *data]
+    if chosen.change:
+        change(Demo(chosen.change, Path()))
+        print(CHANGED)
+        return 0
+    if chosen.serve:
+        return serve(chosen.data, chosen.port)
     faults = ["--fail", "429,cut,html,expire,half", "--every", "9"]
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        subprocess.Popen([*server, *faults], stdout=subprocess.PIPE, text=True) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            demo = Demo(process.stdout.readline().strip(), chosen.out or Path(scratch))
-            print(f"stand-in of {chosen.data or 'synthetic studies'} at {demo.url}")
-            show(demo)
-        finally:
-            process.kill()
+    with tempfile.TemporaryDirectory() as scratch, stand_in(chosen.data, faults) as url:
+        print(f"stand-in of {chosen.data or 'synthetic studies'} at {url}")
+        demo = Demo(url, chosen.out or Path(scratch))
+        show(demo)
     print("all checks hold" if not demo.failed else f"{demo.failed} checks failed")
     return 1 if demo.failed else 0
+
+
+def serve(data: Path | None, port: int) -> int:
+    """Serve a stand-in without faults until Ctrl-C."""
+    sys.path.insert(0, str(SUPPORT))
+    import registry_server  # noqa: PLC0415 - of the tests
+
+    studies = registry_server.read_studies(data) if data else registry_server.made_up_studies(400)
+    print(f"stand-in of {data or 'synthetic studies'}, until Ctrl-C, at", end=" ")
+    registry_server.serve(registry_server.Registry(studies, [], 1), port)
+    return 0
+
+
+@contextmanager
+def stand_in(data: Path | None, faults: list[str]) -> Iterator[str]:
+    """A stand-in in a process of its own; yields its base URL."""
+    server = [sys.executable, str(SUPPORT / "registry_server.py"), *(["--data", str(data)] if data else [])]
+    with subprocess.Popen([*server, *faults], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def show(demo: Demo) -> None:
@@ -112,7 +141,7 @@ def show(demo: Demo) -> None:
     demo.check("nothing twice, nothing missing", resumed["read"] == resumed["total"] == total)
     demo.check("the same bytes as uninterrupted", demo.snapshot("whole") == demo.snapshot("registry"))
 
-    print("\nthe registry changes: 3 edited, 1 only touched, 1 new, 2 withdrawn, 1 merged; sync again")
+    print(f"\n{CHANGED}; sync again")
     changes = change(demo)
     updated = demo.run(demo.sync("registry"))
     counts(updated)

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def made_up_studies(count: int) -> list[Study]:
     """Studies of the generated sample."""
     from trialtune.registry.sample import SampleSettings, generate_studies  # noqa: PLC0415 - slow, rarely needed
 
-    return [sample.study for sample in generate_studies(SampleSettings(studies=count))]
+    return [sample.study for sample in generate_studies(SampleSettings(studies=count, dirty=0))]
 
 
 def create_app(registry: Registry) -> FastAPI:
@@ -341,6 +341,17 @@ def _url(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}/api/v2"
 
 
+def serve(registry: Registry, port: int) -> None:
+    """Print the base URL and serve until Ctrl-C."""
+    try:
+        server, listener = _server(registry, port)
+    except OSError as error:
+        sys.exit(f"--port {port}: {error}; choose another")
+    print(_url(listener), flush=True)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+
+
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser(
@@ -356,9 +367,7 @@ def main() -> None:
     if unknown := sorted(set(faults) - set(FAULTS)):
         sys.exit(f"--fail {unknown[0]}: choose from {','.join(FAULTS)}")
     studies = read_studies(chosen.data) if chosen.data else made_up_studies(chosen.studies)
-    server, listener = _server(Registry(studies, faults, chosen.every), chosen.port)
-    print(_url(listener), flush=True)
-    server.run(sockets=[listener])
+    serve(Registry(studies, faults, chosen.every), chosen.port)
 
 
 if __name__ == "__main__":

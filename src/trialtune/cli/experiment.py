@@ -20,11 +20,12 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the steps.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check data and list steps.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a whole experiment; finished steps are skipped, a killed run resumes where it stopped."""
     from trialtune.console import console, tell
+    from trialtune.experiment.check import check_data
     from trialtune.experiment.recipe import load_recipe
     from trialtune.experiment.run import Experiment
     from trialtune.reports.run_result import RunResult
@@ -32,16 +33,21 @@ def run(
     chosen = load_recipe(recipe, set_ or [])
     experiment = Experiment(chosen, out or Path("runs") / chosen.name)
     if dry_run:
+        rows = check_data(chosen)
         plan = [
             {"step": s.name, "folder": str(s.folder), "done": s.record() is not None}
             for s in experiment.steps()
         ]
 
         def show_plan(result: dict[str, Any]) -> None:
+            for task, count in result["labelled_rows"].items():
+                found = "from the trials, once these are imported" if count is None else f"{count:,}"
+                typer.echo(f"labelled rows of {task}: {found}")
             for step in result["steps"]:
                 typer.echo(f"{'done ' if step['done'] else 'to do'}  {step['step']:32} {step['folder']}")
 
-        emit({"recipe": chosen.model_dump(mode="json"), "steps": plan}, as_json, show_plan)
+        planned = {"recipe": chosen.model_dump(mode="json"), "labelled_rows": rows, "steps": plan}
+        emit(planned, as_json, show_plan)
         return
     if chosen.data == "sample":
         console.print(

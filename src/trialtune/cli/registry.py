@@ -21,13 +21,13 @@ def import_(
         Path,
         typer.Argument(
             help="A file, a zip or a folder of: v2 JSON or JSON Lines (whole, flattened or in a list),"
-            " CSV or TSV (of the site, WHO's ICTRP, R, pandas, a database), Parquet, legacy XML, AACT's"
-            " tables (.txt, .csv, .tsv, .parquet); or a Hub data set OWNER/NAME. JSON, CSV, TSV and XML"
-            " may be .gz."
+            " CSV, TSV or .txt (of the site, WHO's ICTRP, R, pandas, Excel, a database), Parquet, legacy XML,"
+            " AACT's tables (.txt, .csv, .tsv, .parquet); or a Hub data set OWNER/NAME. JSON, text tables"
+            " and XML may be .gz."
         ),
     ],
     out: Out,
-    encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSON files.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Of text files without a byte-order mark.")] = "utf-8",
     data_timestamp: Annotated[
         str | None, typer.Option(help="Date of the data; default the file's date.")
     ] = None,

@@ -57,6 +57,9 @@ def write_card(folder: Path, *, tested: Tested | None = None) -> None:
         kind=task.kind,
         labels=task.labels,
         described=described,
+        encoder=_public(encoder),
+        adapter=_public(described.get("adapter") or ""),
+        teachers=[_public(teacher) for teacher in described.get("teachers") or ()],
         graph=graph,
         opened=_SESSION if graph else _PIPELINE,
         rare=RARE,
@@ -86,8 +89,8 @@ def write_adapter_card(folder: Path, training: MlmTraining) -> None:
 
 
 def _public(encoder: str) -> str:
-    """An encoder's name without where it lies on this machine."""
-    return Path(encoder).name if Path(encoder).is_absolute() else encoder
+    """The name of an encoder or file as others know it: of a local one, not where it lies here."""
+    return encoder if published_as(encoder) else Path(encoder).name
 
 
 def _header(

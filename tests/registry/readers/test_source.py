@@ -247,12 +247,23 @@ def test_another_encoding_can_be_named(write: Write) -> None:
         assert titles == ["Étude 1", "Étude 2", "Étude 3"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.txt.gz", "a.jsonl", "a.json"])
+def test_a_byte_order_mark_says_the_encoding(write: Write, name: str, encoding: str) -> None:
+    text = LINES if ".json" in name else CSV.replace(b",", b"\t") if ".csv" not in name else CSV
+    content = text.decode().encode(encoding)
+    rows = read_rows(write(name, gzip.compress(content) if name.endswith(".gz") else content))
+    assert [row.record["brief_title"] for row in rows if row.record] == ["Étude 1", "Étude 2", "Étude 3"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.csv", CSV.decode().encode("utf-16"), "--encoding utf-16"),
+        ("a.csv", b"nct_id\nNCT00000001\n", "has NCT ids only"),
+        ("a.csv", b"NCT00000001\nNCT00000002\n", "registry sync --out FOLDER --ids a.csv"),
+        ("a.txt", b"NCT00000001\n", "registry diff SNAPSHOT --base a.txt"),
+        ("a.tsv", b"nct_id\tlabel\nNCT00000001\tx\n", "no column of trial data (there is 'label')"),
         ("a.csv", CSV.decode().encode("utf-16-le"), "--encoding utf-16-le"),
-        ("a.jsonl", LINES.decode().encode("utf-32"), "--encoding utf-32"),
         ("a.csv", b"title,text\nx,y\n", "'title', 'text'; name one nct_id"),
         ("a.csv", b"", "empty"),
         ("a.json", b"", "empty"),
@@ -280,6 +291,17 @@ def test_parquet_without_ids(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="'text'; name one nct_id"):
         list(read_rows(tmp_path / "a.parquet"))
+
+
+def test_parquet_of_ids_only(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"nct_id": ["NCT00000001"]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: has NCT ids only.*--ids"):
+        list(read_rows(tmp_path / "a.parquet"))
+
+
+def test_json_of_ids_only(write: Write) -> None:
+    [row] = read_rows(write("a.json", b'["NCT00000001"]'))
+    assert row.reason == "not a study: an NCT id alone; registry sync --ids takes lists of ids"
 
 
 def test_wrong_named_encoding(write: Write) -> None:

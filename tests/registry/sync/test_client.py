@@ -72,12 +72,45 @@ def test_a_wrong_request_is_not_repeated(client):
     assert client.requests == 1
 
 
-def test_a_server_that_is_not_there():
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [("http://127.0.0.1:9/api/v2", "refused"), ("http://no-such-host.invalid/api/v2", "ConnectError")],
+    ids=["nothing listens", "no such name"],
+)
+def test_without_a_network_the_first_request_fails_at_once(url, reason):
+    with RegistryClient(url, ClientSettings(), sleep=pytest.fail) as client:
+        with pytest.raises(DataError, match=rf"no connection \(.*{reason}.*check the network.*--base-url"):
+            client.version()
+        assert (client.requests, client.retries) == (1, 0)
+
+
+def test_without_a_proxy_the_first_request_fails_at_once(served, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with (
-        RegistryClient("http://127.0.0.1:9/api/v2", FAST) as client,
-        pytest.raises(DataError, match="ConnectError"),
+        RegistryClient("http://registry.example/api/v2", FAST, sleep=pytest.fail) as client,
+        pytest.raises(DataError, match=r"registry.example: no connection.*HTTPS_PROXY"),
     ):
         client.version()
+
+
+def test_a_network_lost_on_the_way_is_waited_for(registry_server, capsys):
+    with registry_server.serving(registry_server.made_up_studies(3)) as (url, _):
+        client = RegistryClient(url, FAST)
+        client.version()
+    with client, pytest.raises(DataError, match=r"4 attempts.*refused.*run the same command again later"):
+        client.version()
+    assert client.retries == 3
+    assert capsys.readouterr().err.count("refused") == 3
+
+
+def test_each_retry_is_told_with_its_reason_and_its_wait(registry_server, served, capsys):
+    order(registry_server, served, faults=["503", "html"])
+    slept = []
+    with RegistryClient(served[0], ClientSettings(rate=0, backoff=30), sleep=slept.append) as client:
+        client.page(FIELDS)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{client.host}: HTTP 503; attempt 2 of 8 in {slept[0]:.0f} s"
+    assert "not JSON but" in second and f"attempt 3 of 8 in {slept[1]:.0f} s" in second
 
 
 def test_a_url_that_is_none():

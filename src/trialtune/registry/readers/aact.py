@@ -26,6 +26,7 @@ from trialtune.registry.readers.chunk import Chunk, ready
 from trialtune.registry.readers.parquet import open_parquet
 from trialtune.registry.readers.pipe_delimited import ParquetTable, TableReader
 from trialtune.registry.readers.tables import columns_as_lists
+from trialtune.registry.readers.text import marked
 from trialtune.registry.readers.trial_rows import Cells, TrialRows, as_text
 from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.notes import Notes
@@ -162,6 +163,11 @@ def _sorted_table(table: str, file: TableFile, label: str, out: Path, findings: 
         if suffix == ".parquet":
             reader = ParquetTable(handle, label, ("id", *needed, *more))
         else:
+            handle, encoding = marked(handle, label, "utf-8")
+            if encoding != "utf-8":
+                raise DataError(
+                    f"{label}: the file is {encoding.upper()}, AACT's tables are UTF-8; save it so"
+                )
             reader = TableReader(handle, label, ("id", *needed, *more), _DELIMITERS[suffix])
         for name in needed:
             if name not in reader.names and _INSTEAD.get(name) not in reader.names:

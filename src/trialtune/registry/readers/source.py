@@ -18,7 +18,7 @@ from trialtune.registry.readers.json_studies import document_rows, json_rows, js
 from trialtune.registry.readers.legacy_xml import xml_rows
 from trialtune.registry.readers.reading import Reading
 from trialtune.registry.readers.tables import csv_rows, parquet_rows
-from trialtune.registry.readers.text import is_utf8, text_reader, utf8_bytes
+from trialtune.registry.readers.text import is_utf8, marked, text_reader
 from trialtune.registry.record.findings import Findings
 from trialtune.registry.record.row import Row
 
@@ -26,7 +26,7 @@ __all__ = ["Row", "Source", "open_source", "read_chunks", "read_rows"]
 
 _TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".xml")
 SUPPORTED = (
-    "json, jsonl, ndjson, csv, tsv, xml (each also .gz), zip of these or of AACT's tables, parquet,"
+    "json, jsonl, ndjson, csv, tsv, txt, xml (each also .gz), zip of these or of AACT's tables, parquet,"
     " a folder of such files, or a Hub data set OWNER/NAME"
 )
 # Up to this size, one of many files is passed on whole, to be parsed by any process.
@@ -61,7 +61,8 @@ def open_source(path: Path) -> Source:
             return Source(
                 path, name, (path,), {table: TableFile(path.name, partial(_open, path)) for table in tables}
             )
-        if not _supported(path.name):
+        # In a folder, a .txt file may be anything; given by name it is a table, as Excel's "Unicode Text".
+        if not _supported(path.name) and not path.name.lower().removesuffix(".gz").endswith(".txt"):
             raise UsageError(f"{path}: unsupported file format; use {SUPPORTED}")
         return Source(path, name, (path,))
     files = _supported_files(path)
@@ -182,14 +183,15 @@ def _text_chunks(handle: IO[bytes], label: str, size: int, reading: Reading) -> 
 
 def _named_chunks(handle: IO[bytes], label: str, name: str, reading: Reading) -> Iterator[Chunk]:
     if name.endswith(".xml"):
-        content = handle.read()
-        yield Chunk(label, 1, xml_rows, content, len(content))
+        whole = handle.read()
+        yield Chunk(label, 1, xml_rows, whole, len(whole))
         return
-    if name.endswith((".jsonl", ".ndjson")) and is_utf8(reading.encoding):
-        path = handle.path if isinstance(handle, HashedFile) else None
-        yield from jsonl_blocks(utf8_bytes(handle, label), label, path)
+    path = handle.path if isinstance(handle, HashedFile) else None
+    content, encoding = marked(handle, label, reading.encoding)
+    if name.endswith((".jsonl", ".ndjson")) and is_utf8(encoding):
+        yield from jsonl_blocks(content, label, path)
         return
-    with text_reader(handle, label, reading.encoding) as text:
+    with text_reader(content, label, encoding) as text:
         if name.endswith((".jsonl", ".ndjson")):
             yield from jsonl_chunks(text, label)
         elif name.endswith(".json"):

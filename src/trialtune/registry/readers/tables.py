@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 import pyarrow as pa
@@ -49,6 +49,8 @@ def csv_rows(text: TextIO, label: str, reading: Reading, *, tabs: bool) -> Itera
     if isinstance(header, Broken):
         raise DataError(f"{label}: the header cannot be read ({header.reason}); save the file as plain CSV")
     first = next(parsed, None)
+    if all(is_nct_id(cell) for cell in header if cell.strip()):
+        raise only_ids(label)
     if any(map(is_nct_id, header)):
         parsed = chain([header], [] if first is None else [first], parsed)
         names = list(_known_header(header, label, reading))
@@ -64,6 +66,7 @@ def csv_rows(text: TextIO, label: str, reading: Reading, *, tabs: bool) -> Itera
         rows.escaped = True
         head = [list(map(unescaped, cells)) if isinstance(cells, list) else cells for cells in head]
     form = table_form({name: column for name, *column in zip(names, *good, strict=True)})
+    _tell_only_ids(names, form, label)
     for number, cells in enumerate(chain(head, parsed), start=1):
         yield _row(label, number, names, cells, form)
 
@@ -114,6 +117,8 @@ def parquet_rows(path: Path, label: str, reading: Reading) -> Iterator[Row]:
                 if _is_wanted(renamed[name], file.schema_arrow.field(name), form)
                 or '"protocolSection"' in str(first.get(name))
             ]
+            if len(wanted) == 1:
+                _tell_only_ids([renamed[name] for name in wanted], form, label)
             number = 0
             for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
                 cells = {renamed[name]: values for name, values in columns_as_lists(batch).items()}
@@ -174,6 +179,24 @@ def id_column(names: Iterable[str], first_row: Mapping[str, object]) -> str | No
     if named is not None:
         return named
     return next((name for name, value in first_row.items() if is_nct_id(value)), None)
+
+
+def only_ids(label: str, others: Sequence[str] = ()) -> DataError:
+    """The error for a list of NCT ids where trials are expected."""
+    file, shown = PurePath(label).name, ", ".join(map(repr, others[:5]))
+    beside = f"and no column of trial data (there is {shown})" if others else "only"
+    return DataError(
+        f"{label}: has NCT ids {beside}: a list of ids, not trials. To fetch these trials: trialtune registry"
+        f" sync --out FOLDER --ids {file}; to compare a snapshot with them: trialtune registry diff SNAPSHOT"
+        f" --base {file} --out FOLDER"
+    )
+
+
+def _tell_only_ids(names: Sequence[str], form: TableForm, label: str) -> None:
+    """Raise DataError when no column but that of the ids holds anything of a trial."""
+    assert form.columns is not None
+    if set(form.columns.used) == {"nct_id"} and not any("protocolSection" in name for name in names):
+        raise only_ids(label, form.columns.unused)
 
 
 def no_id_column(label: str, names: Sequence[str]) -> DataError:

@@ -24,7 +24,18 @@ _MARKS = (
 def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO]:
     """Text of a byte stream; bytes that do not decode become lone surrogates, to be found row by row.
 
-    Raises UsageError for an unknown encoding, DataError when the file clearly has another one.
+    Raises as `marked` does.
+    """
+    buffered, codec = marked(handle, label, encoding)
+    codec = "utf-8-sig" if codec == "utf-8" else codec
+    with io.TextIOWrapper(buffered, codec, errors="surrogateescape", newline="") as text:
+        yield text
+
+
+def marked(handle: IO[bytes], label: str, encoding: str) -> tuple["io.BufferedReader[io.RawIOBase]", str]:
+    """The bytes, from their beginning, and their encoding: instead of UTF-8 that of a byte-order mark.
+
+    Raises UsageError for an unknown encoding, DataError for UTF-16 without a mark.
     """
     try:
         codec = codecs.lookup(encoding).name
@@ -32,17 +43,8 @@ def text_reader(handle: IO[bytes], label: str, encoding: str) -> Iterator[TextIO
         raise UsageError(f"--encoding {encoding}: no such encoding; try utf-8, utf-16 or cp1252") from error
     buffered = io.BufferedReader(cast(io.RawIOBase, handle), 1 << 16)
     if codec == "utf-8":
-        _refuse_other_encoding(buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES], label)
-        codec = "utf-8-sig"
-    with io.TextIOWrapper(buffered, codec, errors="surrogateescape", newline="") as text:
-        yield text
-
-
-def utf8_bytes(handle: IO[bytes], label: str) -> "io.BufferedReader[io.RawIOBase]":
-    """The bytes of a file that should be UTF-8; DataError when it clearly has another encoding."""
-    buffered = io.BufferedReader(cast(io.RawIOBase, handle), 1 << 16)
-    _refuse_other_encoding(buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES], label)
-    return buffered
+        codec = _marked_encoding(buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES], label) or codec
+    return buffered, codec
 
 
 def is_utf8(encoding: str) -> bool:
@@ -71,12 +73,14 @@ def undecodable(text: str) -> str | None:
     return None
 
 
-def _refuse_other_encoding(head: bytes, label: str) -> None:
+def _marked_encoding(head: bytes, label: str) -> str | None:
     for mark, name in _MARKS:
         if head.startswith(mark):
-            raise DataError(
-                f"{label}: the file is {name.upper()}, not UTF-8; run again with --encoding {name}"
-            )
+            return name
     if len(head) >= 4 and head.count(0) > len(head) // 4:
         name = "utf-16-be" if head[0] == 0 else "utf-16-le"
-        raise DataError(f"{label}: the file looks like UTF-16, not UTF-8; run again with --encoding {name}")
+        raise DataError(
+            f"{label}: the file looks like UTF-16, not UTF-8; save it as UTF-8, or import it with"
+            f" --encoding {name}"
+        )
+    return None

@@ -46,6 +46,9 @@ def record_row(file: str, number: int, record: Record, notes: Notes | None = Non
 def value_row(file: str, number: int, value: object) -> Row:
     """Row of one JSON value: an API v2 study in any form, or a flat object of named columns."""
     value = _unwrapped(value)
+    if is_nct_id(value):
+        reason = "not a study: an NCT id alone; registry sync --ids takes lists of ids"
+        return bad_row(file, number, reason, {"value": value})
     if not isinstance(value, dict):
         return bad_row(file, number, f"not a study: a JSON {type(value).__name__}", {"value": value})
     notes = Notes()

@@ -48,7 +48,10 @@ def check_snapshot(path: Path) -> Path:
     try:
         found = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a Parquet file; run trialtune registry import first") from error
+        raise DataError(
+            f"{path}: not a Parquet file; run trialtune registry import first, or for a list of NCT ids"
+            " trialtune registry sync --ids"
+        ) from error
     missing = [name for name in SNAPSHOT_SCHEMA.names if name not in found.names]
     if missing and "row_hash" in found.names:
         raise DataError(
@@ -58,7 +61,7 @@ def check_snapshot(path: Path) -> Path:
     if missing:
         raise DataError(
             f"{path}: not a snapshot, it has no column {_first_of(missing)};"
-            " run trialtune registry import first"
+            " run trialtune registry import first, or for a list of NCT ids trialtune registry sync --ids"
         )
     other = [name for name in SNAPSHOT_SCHEMA.names if not _fits(name, found.field(name).type)]
     if other:

@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_exponential, wait_random
 
 from trialtune import __version__
+from trialtune.console import duration, tell
 from trialtune.errors import DataError, UsageError
 from trialtune.registry.settings import BASE_URL, MAX_PAGE, ClientSettings
 
@@ -22,6 +23,9 @@ _RETRIED = {408, 425, 429}
 _LONGEST_WAIT = 60.0
 # A longer Retry-After means a long outage; a later run resumes from there.
 _LONGEST_RETRY_AFTER = 600.0
+# No network shows at once, or, behind a firewall that drops packets, after this.
+_LONGEST_CONNECT = 10.0
+_NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,10 @@ class RegistryClient:
     """A client of API v2 at `base_url` (https://clinicaltrials.gov/data-api/api); use it in a with block.
 
     Rate limits, 5xx, timeouts, broken connections, truncated JSON and HTML pages are retried with exponential
-    backoff and jitter, or after the server's Retry-After. Raises UsageError for an invalid URL,
-    Refused for a 4xx, DataError when the attempts are used up. Counts `requests` and `retries`.
+    backoff and jitter, or after the server's Retry-After; each retry is reported on stderr. Until the server has
+    answered once, a connection that cannot be made is not retried. Raises UsageError for an invalid URL,
+    Refused for a 4xx, DataError without a connection or when the attempts are used up. Counts `requests`
+    and `retries`.
     """
 
     def __init__(
@@ -74,10 +80,13 @@ class RegistryClient:
         self._settings = settings or ClientSettings()
         self._sleep = sleep
         self._next_turn = 0.0
+        self._answered = False
         first = self._settings.backoff
         self._backoff = wait_exponential(multiplier=first, max=_LONGEST_WAIT) + wait_random(0, first)
         self._http = httpx.Client(
-            timeout=httpx.Timeout(self._settings.timeout),
+            timeout=httpx.Timeout(
+                self._settings.timeout, connect=min(self._settings.timeout, _LONGEST_CONNECT)
+            ),
             follow_redirects=True,
             headers={
                 "User-Agent": f"trialtune/{__version__} (registry sync; python-httpx/{httpx.__version__})",
@@ -114,6 +123,7 @@ class RegistryClient:
             stop=stop_after_attempt(self._settings.attempts),
             wait=self._pause,
             retry=retry_if_exception_type(_Unanswered),
+            before_sleep=self._retry,
             sleep=self._sleep,
             reraise=True,
         )
@@ -133,9 +143,14 @@ class RegistryClient:
         except (httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise DataError(f"{url}: {error}; check --base-url") from error
         except httpx.RequestError as error:
-            raise _Unanswered(
-                f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            ) from error
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            if isinstance(error, _NO_CONNECTION) and not self._answered:
+                raise DataError(
+                    f"{self.host}: no connection ({reason}); check the network, the proxy (HTTPS_PROXY)"
+                    " and --base-url, then run the same command again"
+                ) from error
+            raise _Unanswered(reason) from error
+        self._answered = True
         if response.status_code in _RETRIED or response.status_code >= 500:
             raise _Unanswered(f"HTTP {response.status_code}", retry_after(response))
         if response.status_code >= 400:
@@ -150,10 +165,15 @@ class RegistryClient:
             self._next_turn = max(now, self._next_turn) + 1 / self._settings.rate
 
     def _pause(self, state: RetryCallState) -> float:
-        self.retries += 1
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, _Unanswered) else 0.0
         return max(self._backoff(state), asked)
+
+    def _retry(self, state: RetryCallState) -> None:
+        self.retries += 1
+        error = state.outcome.exception() if state.outcome else None
+        next_ = f"attempt {state.attempt_number + 1} of {self._settings.attempts}"
+        tell(f"{self.host}: {error}; {next_} in {duration(state.upcoming_sleep)}")
 
     def __enter__(self) -> Self:
         return self
