@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import BertWordPieceTokenizer
 from transformers import (
     BertConfig,
@@ -24,6 +25,10 @@ from trialtune.models.encoders import Encoder
 from trialtune.models.sequence_classifier import build_classifier
 from trialtune.tasks.catalog import load_task
 from trialtune.tasks.task import Task
+
+# A test says nothing about speed: machines differ, and are busy.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -32,7 +32,7 @@ row = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.none() | row, max_size=4))
 def test_a_class_is_there_if_and_only_if_one_of_its_labels_is(rows) -> None:
     labels = [one and [label for label in LABELS if label in one[0]] for one in rows]
@@ -60,7 +60,6 @@ def test_a_class_is_there_if_and_only_if_one_of_its_labels_is(rows) -> None:
                 assert factor[1] == pytest.approx(joint, abs=2e-6)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_joint_probabilities_lie_within_frechets_bounds(rows) -> None:
     table = np.array(rows)

@@ -71,7 +71,7 @@ def classifier(request, make_classifier, tmp_path_factory) -> Classifier:
 
 
 @given(st.lists(st.text() | st.sampled_from(TEXTS)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_evidence_is_verbatim_one_for_each_label(classifier, texts) -> None:
     frame = classifier.predict_frame(pl.DataFrame({"text": texts}, schema={"text": pl.String}), evidence=True)
     plain = classifier.predict_frame(pl.DataFrame({"text": texts}, schema={"text": pl.String}))

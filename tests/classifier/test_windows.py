@@ -35,7 +35,7 @@ WORDS = st.lists(st.sampled_from(["slow", "Slow", "funding", "of", "zyx", "", "Ã
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS, max_size=12), st.integers(3, 20))
 def test_windows_hold_each_text_from_end_to_end(tiny_tokenizer, texts, length) -> None:
     windows = Windows.of(texts, truncating(tiny_tokenizer, length))

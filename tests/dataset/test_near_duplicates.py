@@ -25,7 +25,7 @@ def jaccard(left: str, right: str) -> float:
     return len(both[0] & both[1]) / len(both[0] | both[1])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=25, unique=True))
 def test_the_same_pairs_as_a_comparison_of_all(texts) -> None:
     pairs, similarity = similar_pairs(texts)

@@ -39,7 +39,6 @@ def keys(part):
     return ids | {normalize_text(text) for text in part["text"]}
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 5))
 def test_nothing_leaks_and_nothing_is_lost(rows, seed):
     try:
@@ -57,7 +56,7 @@ def test_nothing_leaks_and_nothing_is_lost(rows, seed):
     assert sorted(map(repr, written)) == sorted(map(repr, frame(rows).rows()))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rows, random):
     shuffled = random.sample(rows, len(rows))
@@ -72,7 +71,7 @@ def test_the_order_of_the_rows_does_not_matter(rows, random):
     assert results[0] == results[1]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.lists(st.sampled_from("abcd"), min_size=1, max_size=2, unique=True), min_size=200, max_size=400

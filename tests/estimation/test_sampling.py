@@ -21,7 +21,7 @@ def probabilities(draw) -> np.ndarray:
     return stated.astype(np.float32)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stated=probabilities(), share=st.floats(0.01, 1), seed=st.integers(0, 5))
 def test_the_sheet_stands_for_the_population(stated, share, seed) -> None:
     design = Design.by_doubt(stated)
@@ -36,7 +36,7 @@ def test_the_sheet_stands_for_the_population(stated, share, seed) -> None:
     assert (places == again).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stated=probabilities(), rows=st.integers(2, 300))
 def test_as_many_rows_are_drawn_as_were_asked_for(stated, rows) -> None:
     rows = min(rows, len(stated))

@@ -24,7 +24,7 @@ def rows_of(triples: list[tuple[str | None, str, str]]) -> pl.DataFrame:
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), ANSWERS, ANSWERS), min_size=1, max_size=80))
 def test_slices_add_up_to_the_whole(triples) -> None:
     slices = scores_by(rows_of(triples), "source", LABELS, "multi_class")

@@ -38,7 +38,7 @@ def small(tiny_encoder, tmp_path_factory) -> Encoder:
     return Encoder.open(out)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=30))
 def test_any_word_can_still_be_written(small, text) -> None:
     """In letters at the least: nothing of one letter goes."""

@@ -184,7 +184,7 @@ def test_what_trials_are_grouped_by_is_not_compared(tmp_path: Path, make_snapsho
 _CELLS = st.text(st.sampled_from(['"', " ", "\n", "\u00a0", "\u2003", "a", "b", "|", ";", "\\"]), max_size=5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(_CELLS, _CELLS, st.lists(_CELLS, max_size=3), st.lists(_CELLS, max_size=3))))
 def test_a_trial_is_changed_where_one_of_its_fields_is(
     tmp_path_factory: pytest.TempPathFactory,
@@ -289,7 +289,7 @@ def test_bases_that_cannot_be_used(tmp_path: Path, make_snapshot: MakeSnapshot) 
         diff_snapshots(tmp_path / "no_id.parquet", fresh, tmp_path / "diff")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.dictionaries(st.integers(0, 9), st.sampled_from(["x", "y"]), min_size=1),
     st.dictionaries(st.integers(0, 9), st.sampled_from(["x", "y"]), min_size=1),

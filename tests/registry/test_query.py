@@ -46,7 +46,7 @@ ITEM = st.text(st.sampled_from("ab,;|\"'[]{}()\\/: \u00e9"), min_size=1, max_siz
 ITEMS = st.lists(ITEM, max_size=3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @example(lists=[{"conditions": ["xa;b"], "arms": [], "names": ["x,"], "countries": []}], kind="csv")
 @given(
     lists=st.lists(st.fixed_dictionaries(dict.fromkeys(("conditions", "arms", "names", "countries"), ITEMS))),

@@ -141,7 +141,7 @@ def test_a_body_without_a_length_is_counted(service) -> None:
     assert service.post("/v1/predict", content=parts, headers=PLAIN).status_code == 413
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_noise_is_never_a_failure(service, body) -> None:
     assert service.post("/v1/predict", content=body, headers=PLAIN).status_code in (400, 422)
@@ -398,7 +398,7 @@ def test_the_schema_holds(classifiers) -> None:
         operation = result.ok()
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
         def check(case) -> None:
             case.call_and_validate()
 

@@ -217,7 +217,7 @@ TEXTS = st.fixed_dictionaries(
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.sampled_from([".txt", ".csv", ".tsv"]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_the_exporter_writes_reads_back_but_for_what_it_loses(
     tmp_path: Path, trial_files: ModuleType, texts: list[dict[str, str]], suffix: str
 ) -> None:

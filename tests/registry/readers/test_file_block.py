@@ -20,7 +20,7 @@ ENDS = st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=12, max_size=12)
 
 
 @given(CONTENTS, ENDS, st.sampled_from(["", "\ufeff"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pieces_are_the_same_wherever_they_are_read(texts: list[str], ends: list[str], mark: str) -> None:
     lines = [json.dumps({"nct_id": f"NCT{n:08d}", "text": f"x{text}"}) for n, text in enumerate(texts)]
     content = (mark + "".join(line + end for line, end in zip(lines, ends, strict=False))).encode()

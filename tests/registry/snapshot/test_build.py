@@ -301,7 +301,7 @@ def check_import(folder: Path, studies: list[Any], as_lines: bool) -> None:
     assert len(lines) == summary.quarantined
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(MUTATIONS, min_size=1, max_size=4), st.booleans())
 def test_damaged_studies_never_crash_an_import(damages: list[list[tuple[int, Any]]], as_lines: bool) -> None:
     good = {"nct_id": "NCT00000001", "text": "words"}
@@ -309,7 +309,7 @@ def test_damaged_studies_never_crash_an_import(damages: list[list[tuple[int, Any
         check_import(Path(folder), [good, *(mutate(full_study(), choices) for choices in damages)], as_lines)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.binary(max_size=200),
     st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.jsonl.gz", "a.zip", "a.parquet"]),
