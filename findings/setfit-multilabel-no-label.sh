@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # setfit counts two texts of a multi-label task as alike only where they share a label, so that a text without any
 # label (a valid row of zeros, "none of these") is unlike every text: its pair with itself, which each text gets, is a
-# negative one. The encoder is trained to give the same text a cosine of 0 with itself, which no encoder can, and to push such
-# texts apart from each other. Expected: 1 for a text and itself, as for a text with labels, or no such pair.
+# negative one. The encoder is trained to give the same text a cosine of 0 with itself, which no encoder can, and to
+# push such texts apart from each other. Expected: 1 for a text and itself, as for a text with labels, or no such pair.
 # Seen with setfit 1.2.0, transformers 5.23.0, sentence-transformers 6.2.0, torch 2.13.0, Python 3.11:
 #   slow accrual [1, 0]: with itself 1.0
 #   lack of funding [0, 1]: with itself 1.0
