@@ -119,12 +119,14 @@ def small_config() -> Callable[..., PretrainedConfig]:
 
 
 @pytest.fixture(scope="session")
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """A BERT tokeniser of a few hundred word pieces, letters and digits among them."""
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerFast:
+    """A BERT tokeniser of a few hundred word pieces, letters and digits among them, opened from a folder."""
     trainer = BertWordPieceTokenizer(lowercase=True)
     letters = " ".join(2 * chr(code) for code in range(33, 127))  # each as a beginning and as a continuation
     trainer.train_from_iterator([_WORDS, letters] * 20, vocab_size=800, min_frequency=2)
-    return BertTokenizerFast(tokenizer_object=trainer._tokenizer, model_max_length=128)
+    folder = tmp_path_factory.mktemp("tokenizer")
+    BertTokenizerFast(tokenizer_object=trainer._tokenizer, model_max_length=128).save_pretrained(folder)
+    return BertTokenizerFast.from_pretrained(folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 from transformers import (
     CamembertConfig,
     ConvBertConfig,
     EsmConfig,
-    EuroBertConfig,
     FNetConfig,
     MobileBertConfig,
     RobertaConfig,
@@ -127,11 +127,14 @@ def test_families_that_let_the_other_document_through_are_refused(family, more, 
 
 @pytest.mark.parametrize(
     ("family", "more", "has_bias"),
-    [(EsmConfig, {"mask_token_id": 4}, True), (EuroBertConfig, {"num_key_value_heads": 2}, False)],
+    [("EsmConfig", {"mask_token_id": 4}, True), ("EuroBertConfig", {"num_key_value_heads": 2}, False)],
     ids=["esm", "eurobert"],
 )
 def test_a_head_whose_decoder_has_no_bias(family, more, has_bias, build, shape) -> None:
-    model, counts = build(family(**shape, **more)), torch.arange(99)
+    if not hasattr(transformers, family):
+        pytest.skip(f"transformers {transformers.__version__} has no {family}")
+    config = getattr(transformers, family)(**shape, **more)
+    model, counts = build(config), torch.arange(99)
     assert model.get_output_embeddings().bias is None
     before = {name: value.clone() for name, value in model.named_parameters()}
     start_head_bias(model, counts)

@@ -70,17 +70,14 @@ def size_verdict(name: str, title: str, points: Sequence[SizePoint]) -> str:
                 f"{title} is {better} than the base at {_listed(chosen)} labels: macro-F1 {sizes}."
             )
     if rest and clear:
-        least, most = min(one for _, one in rest), max(one for _, one in rest)
         sentences.append(
-            f"At {_listed(rest)} labels none is measurable; one of {least:.3f} to {most:.3f} would have"
-            " been found with 80% power."
+            f"At {_listed(rest)} labels none is measurable; one of {_range(rest)} would have been found with"
+            " 80% power."
         )
     elif rest:
-        least, most = min(one for _, one in rest), max(one for _, one in rest)
         sentences.append(
             f"{title}: no measurable difference to the base from {compared[0][0]:,} to {compared[-1][0]:,}"
-            " labels;"
-            f" one of {least:.3f} to {most:.3f} in macro-F1 would have been found with 80% power."
+            f" labels; one of {_range(rest)} in macro-F1 would have been found with 80% power."
         )
     return " ".join(sentences)
 
@@ -88,6 +85,12 @@ def size_verdict(name: str, title: str, points: Sequence[SizePoint]) -> str:
 def detectable(difference: Difference) -> float:
     """The difference that would have been found with 80% power at p < 0.05, from an interval's width."""
     return _FOUND * (difference.high - difference.low) / (2 * _HALF_WIDTH)
+
+
+def _range(found: Sequence[tuple[int, float]]) -> str:
+    """From the least to the most of them, or the only one."""
+    ends = [f"{end(one for _, one in found):.3f}" for end in (min, max)]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _p(one: Difference) -> str:
