@@ -228,7 +228,9 @@ def test_labels_called_like_our_columns_lose_nothing(make_classifier, tmp_path) 
     table = pl.read_csv(tmp_path / "out.csv")
     assert table["text"].to_list() == ["slow", None] and table["nct_id"].to_list() == ["NCT00000001", None]
     assert table["labels"][0].split("|") == expected["labels"][0].to_list()
-    stated = table.select(pl.col("^probability_.*$").name.replace("^probability_", "")).row(0, named=True)
+    stated = table.select(
+        pl.col("^probability_.*$").name.map(lambda name: name.removeprefix("probability_"))
+    ).row(0, named=True)
     assert stated == pytest.approx(expected["probabilities"][0])
 
 

@@ -58,8 +58,8 @@ class RegistryClient:
     """A client of API v2 at `base_url` (https://clinicaltrials.gov/data-api/api); use it in a with block.
 
     Rate limits, 5xx, timeouts, broken connections, truncated JSON and HTML pages are retried with exponential
-    backoff and jitter, or after the server's Retry-After; each retry is reported on stderr. Until the server has
-    answered once, a connection that cannot be made is not retried. Raises UsageError for an invalid URL,
+    backoff and jitter, or after the server's Retry-After; each retry is reported on stderr. Until the server
+    has answered once, a connection that cannot be made is not retried. Raises UsageError for an invalid URL,
     Refused for a 4xx, DataError without a connection or when the attempts are used up. Counts `requests`
     and `retries`.
     """
