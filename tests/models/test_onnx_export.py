@@ -113,5 +113,6 @@ def test_a_family_whose_graph_answers_otherwise_is_refused(small_config, tmp_pat
     for value in model.parameters():
         if value.ndim == 2:
             torch.nn.init.normal_(value, std=0.15)
-    with pytest.raises(DataError, match=r"'longformer' classifier cannot be exported .*tokens.*safetensors"):
+    # With PyTorch 2.7 the graph does not run, with 2.13 its answers differ.
+    with pytest.raises(DataError, match=r"'longformer' classifier cannot be exported .*safetensors"):
         write_graph(model, tmp_path / "model.onnx")
