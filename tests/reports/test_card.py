@@ -1,5 +1,6 @@
 """Cards: headers that the Hub's library reads back, texts that say what was measured."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -188,6 +189,8 @@ def hub(hub_server) -> Iterator[Any]:
 
 def test_the_cards_pass_what_the_stand_in_checks_of_headers(hub, folder, odd_task, run, tmp_path) -> None:
     """`card.validate` asks the Hub; the stand-in checks the same request as far as its form is documented."""
+    if "https://huggingface.co" in inspect.getsource(ModelCard.validate):
+        pytest.skip("this huggingface_hub validates cards at huggingface.co alone")
     gold = [[True, False], [True, True]]
     scores = score(*map(np.array, (gold, gold)), ["a", "b"], kind="multi_label")
     write_card(folder, tested=Tested(run.tasks["sex"], "adapted", 3, scores))
