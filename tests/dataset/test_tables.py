@@ -23,7 +23,7 @@ def test_csv_by_whatever_divides_its_header(tmp_path, separator, start, end) -> 
 @pytest.mark.parametrize(
     "name", ["rows.tsv", "rows.txt", "ROWS.TSV", "rows.tsv.gz", "rows.csv.gz", "rows.jsonl.gz"]
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_by_the_name_packed_and_as_unicode_text(tmp_path, name, encoding) -> None:
     written = ROWS.write_ndjson() if "jsonl" in name else ROWS.write_csv(separator="\t")
     content = written.encode(encoding)

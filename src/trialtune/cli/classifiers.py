@@ -38,15 +38,13 @@ def classifiers(
     def show(_: Any) -> None:
         table = Table("name", "labels", "MB", "trained", "on", "scores on held-out texts")
         for one in listed:
-            scores = one["scores"]
             table.add_row(
                 one["name"],
                 str(one["labels"]),
                 str(one["megabytes"]),
                 one["trained"],
                 one["training_data"],
-                f"micro-F1 {scores['micro_f1']:.3f}, macro-F1 {scores['macro_f1']:.3f} ({scores['texts']:,}"
-                f" rows, {scores['data']})",
+                _scores(one),
             )
         stdout().print(table)
         typer.echo(f"trialtune-models {models_version()}; cards: {found[0].folder.parent}")
@@ -66,11 +64,16 @@ def _emit_one(about: dict[str, Any], as_json: bool) -> None:
         for label, definition in task.labels.items():
             table.add_row(label, definition)
         stdout().print(table)
-        scores = about["scores"]
         typer.echo(f"trained {about['trained']} on {about['training_data']}; {about['megabytes']} MB")
-        typer.echo(
-            f"micro-F1 {scores['micro_f1']:.3f}, macro-F1 {scores['macro_f1']:.3f}"
-            f" ({scores['texts']:,} rows, {scores['data']})"
-        )
+        typer.echo(_scores(about))
 
     emit({**about, "kind": task.kind, "definitions": dict(task.labels)}, as_json, show)
+
+
+def _scores(about: dict[str, Any]) -> str:
+    """A classifier's scores, and on what."""
+    scores = about["scores"]
+    return (
+        f"micro-F1 {scores['micro_f1']:.3f}, macro-F1 {scores['macro_f1']:.3f}"
+        f" ({scores['texts']:,} rows, {scores['data']})"
+    )

@@ -26,6 +26,7 @@ def run(
     """Run a whole experiment; finished steps are skipped, a killed run resumes where it stopped."""
     from trialtune.console import console, tell
     from trialtune.experiment.check import check_data
+    from trialtune.experiment.data import SAMPLE
     from trialtune.experiment.recipe import load_recipe
     from trialtune.experiment.run import Experiment
     from trialtune.reports.run_result import RunResult
@@ -49,7 +50,7 @@ def run(
         planned = {"recipe": chosen.model_dump(mode="json"), "labelled_rows": rows, "steps": plan}
         emit(planned, as_json, show_plan)
         return
-    if chosen.data == "sample":
+    if chosen.data == SAMPLE:
         console.print(
             "[bold]Synthetic sample data:[/] this run shows that everything works, nothing about real trials."
         )

@@ -11,6 +11,7 @@ import polars as pl
 from trialtune.errors import DataError, UsageError
 from trialtune.files import atomic_file
 from trialtune.registry.readers.hub import local_copy
+from trialtune.registry.readers.text import encoding_of_mark
 
 
 def read_table(path: Path | str) -> pl.DataFrame:
@@ -49,8 +50,8 @@ def _utf8(path: Path) -> bytes:
     content = path.read_bytes()
     if path.suffix.lower() == ".gz":
         content = gzip.decompress(content)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        content = content.decode("utf-16").encode()
+    if encoding := encoding_of_mark(content):
+        content = content.decode(encoding).encode()
     return content.removeprefix(codecs.BOM_UTF8)
 
 

@@ -5,11 +5,9 @@ from pathlib import Path
 from trialtune.dataset.examples import load_examples
 from trialtune.dataset.tables import read_table
 from trialtune.errors import DataError
-from trialtune.experiment.data import find_data, given_rows
+from trialtune.experiment.data import SAMPLE, find_data, given_rows
 from trialtune.experiment.recipe import Recipe
 from trialtune.registry.readers.source import open_source
-
-SAMPLE = "sample"
 
 
 def check_data(recipe: Recipe) -> dict[str, int | None]:

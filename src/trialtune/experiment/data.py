@@ -7,6 +7,7 @@ from trialtune.errors import UsageError
 from trialtune.registry.readers.hub import local_copy
 from trialtune.tasks.task import Task
 
+SAMPLE = "sample"  # instead of a path: a made-up registry
 # The first of these in a folder is its registry; without any, the whole folder is read.
 _REGISTRY = ("trials.parquet", "snapshot.parquet", "studies.jsonl.gz")
 

@@ -20,7 +20,7 @@ from trialtune.evaluation.error_report import ErrorReport
 from trialtune.evaluation.mlm_result import MlmTraining
 from trialtune.evaluation.size_result import SizesResult
 from trialtune.experiment.comparison import Comparison, System
-from trialtune.experiment.data import DataFiles, TaskFiles, find_data, given_rows
+from trialtune.experiment.data import SAMPLE, DataFiles, TaskFiles, find_data, given_rows
 from trialtune.experiment.environment import machine, versions
 from trialtune.experiment.recipe import Recipe, SizesRecipe, TaskRecipe
 from trialtune.experiment.sizes import compare_sizes
@@ -41,7 +41,6 @@ from trialtune.tasks.task import Task
 from trialtune.training.progress import training_bar
 from trialtune.workers import cores
 
-SAMPLE = "sample"
 log = logging.getLogger(__name__)
 
 

@@ -73,10 +73,14 @@ def undecodable(text: str) -> str | None:
     return None
 
 
+def encoding_of_mark(head: bytes) -> str | None:
+    """The encoding that a byte-order mark at the beginning names, other than UTF-8."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
+
+
 def _marked_encoding(head: bytes, label: str) -> str | None:
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
+    if name := encoding_of_mark(head):
+        return name
     if len(head) >= 4 and head.count(0) > len(head) // 4:
         name = "utf-16-be" if head[0] == 0 else "utf-16-le"
         raise DataError(
